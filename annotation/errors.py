@@ -1,0 +1,78 @@
+"""What can go wrong while annotating. Each message says the value, the cause and what to do."""
+
+
+class AnnotationError(Exception):
+    """Anything that a person or a client program can mend."""
+
+    code = "annotation_error"
+
+
+class QuestionClosed(AnnotationError):
+    code = "question_closed"
+
+    def __init__(self, question_id: int, state: str) -> None:
+        super().__init__(f"Question {question_id} is {state}: it was answered or became pointless meanwhile. Ask for the next one.")
+
+
+class QuestionHeld(AnnotationError):
+    code = "question_held"
+
+    def __init__(self, question_id: int) -> None:
+        super().__init__(f"Question {question_id} is in somebody else's hands now. Ask for the next one.")
+
+
+class BadAnswer(AnnotationError):
+    code = "bad_answer"
+
+
+class NotUndoable(AnnotationError):
+    code = "not_undoable"
+
+
+class BadAct(AnnotationError):
+    """An act on a person's page that makes no sense, such as merging someone with themselves."""
+
+    code = "bad_act"
+
+
+class BadIntake(AnnotationError):
+    code = "bad_intake"
+
+
+class SourceExists(AnnotationError):
+    code = "source_exists"
+
+
+class RightsNotStated(AnnotationError):
+    code = "rights_not_stated"
+
+    def __init__(self, sources: list[str]) -> None:
+        names = ", ".join(repr(name) for name in sources[:5]) + (f" and {len(sources) - 5} more" if len(sources) > 5 else "")
+        super().__init__(
+            f"Nothing can be exported: {names} states no licence or no legal basis. "
+            "State both on the source's page, then export again."
+        )
+
+
+class RunNotProposed(AnnotationError):
+    code = "run_not_proposed"
+
+    def __init__(self, run_id: int, state: str) -> None:
+        super().__init__(f"Clustering run {run_id} is {state}; only a proposed run can be applied or discarded.")
+
+
+class RunOutdated(AnnotationError):
+    code = "run_outdated"
+
+    def __init__(self, run_id: int) -> None:
+        super().__init__(
+            f"Clustering run {run_id} was proposed before the latest decisions and would contradict them. "
+            "Discard it and start a new run."
+        )
+
+
+class ClusteringUnderWay(AnnotationError):
+    code = "clustering_under_way"
+
+    def __init__(self) -> None:
+        super().__init__("A clustering run is under way. Wait until it is done, then start another.")

@@ -1,0 +1,466 @@
+"""The data that annotation owns, in the order of its way: source, photo, face, embedding, cluster, question, decision, label."""
+
+import uuid
+from typing import ClassVar
+
+from django.contrib.auth.models import AbstractUser, UserManager
+from django.core.validators import RegexValidator
+from django.db import models
+from django.db.models import F, Q
+from django.utils import timezone
+
+from inference.models import ModelVersion
+
+
+class User(AbstractUser):
+    class Role(models.TextChoices):
+        ANNOTATOR = "annotator"  # answers questions
+        CURATOR = "curator"  # owns a corpus: intake, rights, conflicts, exports
+        ENGINEER = "engineer"  # trains, evaluates, promotes
+        ADMIN = "admin"  # people, health, erasure
+
+    role = models.CharField(max_length=10, choices=Role, default=Role.ANNOTATOR)
+
+    objects: ClassVar[UserManager["User"]] = UserManager()
+
+    @property
+    def curates(self) -> bool:
+        return self.role in (self.Role.CURATOR, self.Role.ADMIN)
+
+
+class Source(models.Model):
+    """Where a batch of photos came from and under which rights."""
+
+    name = models.CharField(
+        max_length=100,
+        unique=True,
+        validators=[RegexValidator(r"^[^\x00-\x1f/\\]+$", "A source's name has no slash and no control character.")],
+    )
+    licence = models.CharField(max_length=200, blank=True)
+    legal_basis = models.CharField(max_length=200, blank=True)
+    retention_until = models.DateField(null=True, blank=True)
+    created_at = models.DateTimeField(auto_now_add=True)
+    created_by = models.ForeignKey(User, null=True, blank=True, on_delete=models.SET_NULL, related_name="+")
+
+    class Meta:
+        ordering = ["name"]
+
+    def __str__(self) -> str:
+        return self.name
+
+    @property
+    def rights_stated(self) -> bool:
+        """Only then may anything of it be released or exported."""
+        return bool(self.licence.strip() and self.legal_basis.strip())
+
+
+class Intake(models.Model):
+    """One delivery of photos to a source: a folder, an archive, a manifest, or files uploaded in the browser."""
+
+    class Kind(models.TextChoices):
+        FOLDER = "folder"
+        ARCHIVE = "archive"
+        MANIFEST = "manifest"
+        UPLOAD = "upload"
+
+    class State(models.TextChoices):
+        WAITING = "waiting"
+        RUNNING = "running"
+        DONE = "done"
+        FAILED = "failed"
+
+    source = models.ForeignKey(Source, on_delete=models.CASCADE, related_name="intakes")
+    kind = models.CharField(max_length=10, choices=Kind)
+    path = models.TextField(blank=True)  # of the folder, archive or manifest
+    root = models.TextField(blank=True)  # the folder that a manifest's paths start from, where it isn't its own
+    state = models.CharField(max_length=10, choices=State, default=State.WAITING)
+    error = models.TextField(blank=True)  # why it failed as a whole
+    total = models.PositiveIntegerField(null=True)  # files to come, once they are counted
+    taken = models.PositiveIntegerField(default=0)  # new photos
+    copies = models.PositiveIntegerField(default=0)  # bytes that were here before, under another name
+    known = models.PositiveIntegerField(default=0)  # the same file again
+    refused = models.PositiveIntegerField(default=0)
+    skipped = models.PositiveIntegerField(default=0)  # not offered as pictures: .DS_Store and the like
+    claimed_until = models.DateTimeField(null=True)
+    started_at = models.DateTimeField(null=True)
+    finished_at = models.DateTimeField(null=True)
+    created_at = models.DateTimeField(auto_now_add=True)
+    created_by = models.ForeignKey(User, null=True, on_delete=models.SET_NULL, related_name="+")
+
+    class Meta:
+        constraints = [
+            models.CheckConstraint(condition=~Q(state="failed") | ~Q(error=""), name="a_failed_intake_says_why"),
+        ]
+
+    @property
+    def seen(self) -> int:
+        return self.taken + self.copies + self.known + self.refused + self.skipped
+
+
+class Refusal(models.Model):
+    """A file that was not taken, and why: one line of the intake's report."""
+
+    source = models.ForeignKey(Source, on_delete=models.CASCADE, related_name="refusals")
+    intake = models.ForeignKey(Intake, null=True, on_delete=models.SET_NULL, related_name="refusals")
+    file = models.TextField()
+    code = models.CharField(max_length=40)
+    reason = models.TextField()
+    at = models.DateTimeField(auto_now=True)
+
+    class Meta:
+        constraints = [models.UniqueConstraint(fields=["source", "file"], name="one_refusal_per_file")]
+
+
+class DatePrecision(models.TextChoices):
+    YEAR = "year"
+    MONTH = "month"
+    DAY = "day"
+
+
+class PhotoQuerySet(models.QuerySet["Photo"]):
+    def without_faces_sought(self) -> "PhotoQuerySet":
+        return self.filter(faces_sought_at=None)
+
+    def exportable(self) -> "PhotoQuerySet":
+        """Photos whose licence (their own or their source's) and legal basis are both stated."""
+        return self.exclude(source__legal_basis="").exclude(licence="", source__licence="")
+
+
+class Photo(models.Model):
+    """One picture file as received, known by its SHA-256."""
+
+    sha256 = models.CharField(max_length=64, unique=True)
+    source = models.ForeignKey(Source, on_delete=models.PROTECT, related_name="photos")
+    file = models.TextField()  # its name as received, within its source
+    format = models.CharField(max_length=5)
+    size = models.PositiveIntegerField()  # bytes
+    width = models.PositiveIntegerField()  # pixels, upright
+    height = models.PositiveIntegerField()
+    query = models.CharField(max_length=300, blank=True, db_index=True)  # the search term it was found under
+    source_url = models.TextField(blank=True)
+    licence = models.CharField(max_length=200, blank=True)
+    name = models.CharField(max_length=300, blank=True)
+    caption = models.TextField(blank=True)
+    taken_at = models.DateField(null=True)
+    taken_at_precision = models.CharField(max_length=5, choices=DatePrecision, blank=True)
+    birth_date = models.DateField(null=True)
+    birth_date_precision = models.CharField(max_length=5, choices=DatePrecision, blank=True)
+    metadata = models.JSONField(default=dict)  # whatever else the manifest said
+    received_at = models.DateTimeField(auto_now_add=True)
+
+    claimed_until = models.DateTimeField(null=True)  # a worker has it in hand
+    faces_sought_at = models.DateTimeField(null=True)
+    failure = models.TextField(blank=True)  # why its faces could not be sought
+    perceptual_hash = models.BigIntegerField(null=True)  # 64 bits, as a signed number
+    # The photo that stands for this one: the same picture re-encoded, resized or slightly cropped.
+    duplicate_of = models.ForeignKey("self", null=True, on_delete=models.SET_NULL, related_name="duplicates")
+
+    objects = PhotoQuerySet.as_manager()
+
+    class Meta:
+        indexes = [
+            models.Index(fields=["id"], condition=Q(faces_sought_at=None), name="photo_faces_not_sought"),
+            models.Index(fields=["source", "id"], name="photo_by_source"),
+        ]
+        constraints = [
+            models.CheckConstraint(condition=~Q(duplicate_of=F("id")), name="not_its_own_duplicate"),
+        ]
+
+    def __str__(self) -> str:
+        return self.file
+
+    @property
+    def key(self) -> str:
+        """Where its bytes are kept."""
+        return f"photos/{self.sha256[:2]}/{self.sha256}.{self.format}"
+
+
+class Copy(models.Model):
+    """The bytes of a photo, received again under another name or from another source."""
+
+    photo = models.ForeignKey(Photo, on_delete=models.CASCADE, related_name="copies")
+    source = models.ForeignKey(Source, on_delete=models.CASCADE, related_name="+")
+    file = models.TextField()
+    query = models.CharField(max_length=300, blank=True)
+    source_url = models.TextField(blank=True)
+    received_at = models.DateTimeField(auto_now_add=True)
+
+    class Meta:
+        constraints = [models.UniqueConstraint(fields=["photo", "source", "file"], name="one_copy_per_file")]
+
+
+class FaceQuerySet(models.QuerySet["Face"]):
+    def without_vector(self, version: ModelVersion) -> "FaceQuerySet":
+        has = Embedding.objects.filter(face=models.OuterRef("pk"), version=version)
+        return self.filter(~models.Exists(has))
+
+    def askable(self) -> "FaceQuerySet":
+        """Faces good enough to ask about, once per group of duplicate photos."""
+        return self.filter(usable=True, photo__duplicate_of=None)
+
+
+class Face(models.Model):
+    """One detected face in a photo. Coordinates are pixels of the upright photo."""
+
+    photo = models.ForeignKey(Photo, on_delete=models.CASCADE, related_name="faces")
+    number = models.PositiveSmallIntegerField()  # within its photo, from 0, left to right
+    x = models.FloatField()
+    y = models.FloatField()
+    width = models.FloatField()
+    height = models.FloatField()
+    score = models.FloatField()
+    points = models.JSONField()  # 5 × [x, y]
+    landmarks = models.JSONField()  # 68 × [x, y]
+    chosen = models.BooleanField(default=False)  # the most centred one of its photo
+    yaw = models.FloatField()
+    pitch = models.FloatField()
+    roll = models.FloatField()
+    sharpness = models.FloatField()
+    brightness = models.FloatField()
+    gray = models.BooleanField()
+    truncated = models.BooleanField()
+    usable = models.BooleanField()  # may be asked about
+    unusable_because = models.CharField(max_length=100, blank=True)
+    transform = models.JSONField()  # 2 × 3: pixels of the photo to pixels of the shown crop
+    claimed_until = models.DateTimeField(null=True)
+    failure = models.TextField(blank=True)  # why it could not be embedded
+
+    objects = FaceQuerySet.as_manager()
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(fields=["photo", "number"], name="one_face_per_number"),
+            models.UniqueConstraint(fields=["photo"], condition=Q(chosen=True), name="one_chosen_face_per_photo"),
+        ]
+
+    def __str__(self) -> str:
+        return f"face {self.number} of {self.photo}"
+
+    @property
+    def crop_key(self) -> str:
+        """Where the picture that people are shown of it is kept."""
+        return f"crops/{self.photo.sha256[:2]}/{self.photo.sha256}-{self.number}.jpg"
+
+
+class Embedding(models.Model):
+    """A face's unit vector under one model version, as little-endian float16."""
+
+    face = models.ForeignKey(Face, on_delete=models.CASCADE, related_name="embeddings")
+    version = models.ForeignKey(ModelVersion, on_delete=models.CASCADE, related_name="+")
+    vector = models.BinaryField()
+
+    class Meta:
+        constraints = [models.UniqueConstraint(fields=["version", "face"], name="one_vector_per_face_and_version")]
+
+
+class Identity(models.Model):
+    """A person. What is known of it comes from the ledger; these columns are derived."""
+
+    name = models.CharField(max_length=300, blank=True, db_index=True)
+    merged_into = models.ForeignKey("self", null=True, on_delete=models.SET_NULL, related_name="absorbed")
+    created_at = models.DateTimeField(auto_now_add=True)
+
+    class Meta:
+        verbose_name_plural = "identities"
+
+    def __str__(self) -> str:
+        return self.name or f"Person {self.pk}"
+
+
+class ClusteringRun(models.Model):
+    """One grouping of all faces. It is looked at first, and holds only once it is applied."""
+
+    class State(models.TextChoices):
+        RUNNING = "running"
+        PROPOSED = "proposed"
+        APPLIED = "applied"
+        DISCARDED = "discarded"
+        FAILED = "failed"
+
+    version = models.ForeignKey(ModelVersion, on_delete=models.CASCADE, related_name="+")
+    state = models.CharField(max_length=10, choices=State, default=State.RUNNING)
+    settings = models.JSONField(default=dict)
+    changes = models.JSONField(default=dict)  # what applying it changes, as counts
+    error = models.TextField(blank=True)
+    claimed_until = models.DateTimeField(null=True)
+    created_at = models.DateTimeField(auto_now_add=True)
+    finished_at = models.DateTimeField(null=True)
+    applied_at = models.DateTimeField(null=True)
+    created_by = models.ForeignKey(User, null=True, on_delete=models.SET_NULL, related_name="+")
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(fields=["state"], condition=Q(state="running"), name="one_clustering_run_at_a_time"),
+            models.UniqueConstraint(fields=["state"], condition=Q(state="applied"), name="one_applied_clustering_run"),
+        ]
+
+
+class Cluster(models.Model):
+    """A machine's guess at an identity, from one clustering run."""
+
+    run = models.ForeignKey(ClusteringRun, on_delete=models.CASCADE, related_name="clusters")
+    # The identity that its verified faces belong to; a cluster holds those of one identity at most.
+    identity = models.ForeignKey(Identity, null=True, on_delete=models.SET_NULL, related_name="clusters")
+
+
+class Membership(models.Model):
+    """A face in a cluster."""
+
+    run = models.ForeignKey(ClusteringRun, on_delete=models.CASCADE, related_name="+")
+    cluster = models.ForeignKey(Cluster, on_delete=models.CASCADE, related_name="memberships")
+    face = models.ForeignKey(Face, on_delete=models.CASCADE, related_name="memberships")
+    belief = models.FloatField()  # probability that the face belongs here
+
+    class Meta:
+        constraints = [models.UniqueConstraint(fields=["run", "face"], name="one_cluster_per_face_and_run")]
+
+
+class Question(models.Model):
+    """What a person is asked. One question may settle many faces."""
+
+    class Kind(models.TextChoices):
+        CLUSTER = "cluster"  # are these one person? who does not belong?
+        PAIR = "pair"  # are these two people one?
+
+    class State(models.TextChoices):
+        OPEN = "open"
+        SETTLED = "settled"
+        WITHDRAWN = "withdrawn"  # nothing is left to ask: the clusters changed, or somebody answered elsewhere
+
+    kind = models.CharField(max_length=10, choices=Kind)
+    state = models.CharField(max_length=10, choices=State, default=State.OPEN)
+    cluster = models.ForeignKey(Cluster, null=True, on_delete=models.CASCADE, related_name="questions")
+    identity = models.ForeignKey(Identity, null=True, on_delete=models.CASCADE, related_name="questions")
+    other_identity = models.ForeignKey(Identity, null=True, on_delete=models.CASCADE, related_name="+")
+    faces = models.ManyToManyField(Face, through="QuestionFace", related_name="questions")
+    worth = models.FloatField(default=0.0)  # labels it would settle × doubt, the highest first
+    belief = models.FloatField(default=0.0)  # how sure the machine is of "yes"
+    leased_to = models.ForeignKey(User, null=True, on_delete=models.SET_NULL, related_name="leases")
+    leased_until = models.DateTimeField(null=True)
+    created_at = models.DateTimeField(auto_now_add=True)
+    settled_at = models.DateTimeField(null=True)
+
+    class Meta:
+        indexes = [models.Index(fields=["-worth", "id"], condition=Q(state="open"), name="question_open_by_worth")]
+        constraints = [
+            models.CheckConstraint(
+                condition=Q(state="settled", settled_at__isnull=False) | (~Q(state="settled") & Q(settled_at=None)),
+                name="settled_has_its_time",
+            ),
+            models.CheckConstraint(
+                condition=Q(kind="cluster", cluster__isnull=False)
+                | Q(kind="pair", identity__isnull=False, other_identity__isnull=False),
+                name="a_question_is_about_something",
+            ),
+            models.UniqueConstraint(
+                fields=["identity", "other_identity"],
+                condition=Q(kind="pair", state="open"),
+                name="one_open_question_per_pair",
+            ),
+        ]
+
+
+class QuestionFace(models.Model):
+    """A face shown in a question, at its place."""
+
+    question = models.ForeignKey(Question, on_delete=models.CASCADE, related_name="shown")
+    face = models.ForeignKey(Face, on_delete=models.CASCADE, related_name="+")
+    place = models.PositiveSmallIntegerField()
+    belief = models.FloatField()
+
+    class Meta:
+        ordering = ["place"]
+        constraints = [models.UniqueConstraint(fields=["question", "face"], name="a_face_once_per_question")]
+
+
+class Answer(models.Model):
+    """What one person said to a question, or did on a person's page (then without a question)."""
+
+    question = models.ForeignKey(Question, null=True, on_delete=models.SET_NULL, related_name="answers")
+    annotator = models.ForeignKey(User, on_delete=models.PROTECT, related_name="answers")
+    client_id = models.UUIDField(default=uuid.uuid4)  # made by the browser: the same one twice is one answer
+    content = models.JSONField()
+    actions = models.PositiveSmallIntegerField()  # keys and clicks that carry information
+    elapsed_ms = models.PositiveIntegerField(null=True)
+    at = models.DateTimeField(default=timezone.now)
+    undone_at = models.DateTimeField(null=True)
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(fields=["annotator", "client_id"], name="an_answer_counts_once"),
+            models.UniqueConstraint(
+                fields=["question", "annotator"],
+                condition=Q(undone_at=None),
+                name="one_answer_per_person_and_question",
+            ),
+        ]
+        indexes = [models.Index(fields=["annotator", "-id"], name="answer_by_annotator")]
+
+
+class Decision(models.Model):
+    """One line of the append-only ledger. It is undone only by a later line that names it."""
+
+    class Kind(models.TextChoices):
+        LABEL = "label"  # this face is this identity
+        CANNOT_LINK = "cannot_link"  # this face, or this identity, is not that identity
+        NOT_A_FACE = "not_a_face"
+        CANNOT_TELL = "cannot_tell"  # a person looked and could not say who this is
+        MERGE = "merge"  # this identity is that identity
+        NAME = "name"
+        UNDO = "undo"
+
+    class By(models.TextChoices):
+        PERSON = "person"
+        MACHINE = "machine"
+        IMPORT = "import"
+
+    kind = models.CharField(max_length=12, choices=Kind)
+    face = models.ForeignKey(Face, null=True, on_delete=models.PROTECT, related_name="decisions")
+    identity = models.ForeignKey(Identity, null=True, on_delete=models.PROTECT, related_name="decisions")
+    other_identity = models.ForeignKey(Identity, null=True, on_delete=models.PROTECT, related_name="+")
+    value = models.CharField(max_length=300, blank=True)  # a name
+    by = models.CharField(max_length=10, choices=By, default=By.PERSON)
+    person = models.ForeignKey(User, null=True, on_delete=models.PROTECT, related_name="decisions")
+    answer = models.ForeignKey(Answer, null=True, on_delete=models.PROTECT, related_name="decisions")
+    undoes = models.OneToOneField("self", null=True, on_delete=models.PROTECT, related_name="undone_by")
+    evidence = models.JSONField(default=dict)
+    at = models.DateTimeField(default=timezone.now)
+
+    class Meta:
+        ordering = ["id"]
+        indexes = [
+            models.Index(fields=["kind", "id"], name="decision_by_kind"),
+        ]
+        constraints = [
+            models.CheckConstraint(condition=~Q(by="person") | Q(person__isnull=False), name="a_person_signs"),
+            models.CheckConstraint(
+                condition=Q(kind="undo", undoes__isnull=False) | (~Q(kind="undo") & Q(undoes=None)),
+                name="an_undo_names_its_line",
+            ),
+            models.CheckConstraint(
+                condition=Q(kind="label", face__isnull=False, identity__isnull=False) | ~Q(kind="label"),
+                name="a_label_has_face_and_identity",
+            ),
+            models.CheckConstraint(
+                condition=Q(kind="merge", identity__isnull=False, other_identity__isnull=False) | ~Q(kind="merge"),
+                name="a_merge_has_two_identities",
+            ),
+        ]
+
+
+class Label(models.Model):
+    """Who a face is, as the ledger now has it. Derived: `manage.py rebuild_labels` makes the same again."""
+
+    face = models.OneToOneField(Face, on_delete=models.CASCADE, related_name="label")
+    identity = models.ForeignKey(Identity, null=True, on_delete=models.CASCADE, related_name="labels")
+    verdict = models.CharField(max_length=12, choices=[("identity", "identity"), ("not_a_face", "not a face"), ("cannot_tell", "cannot tell")])
+    decision = models.ForeignKey(Decision, on_delete=models.CASCADE, related_name="+")
+
+    class Meta:
+        constraints = [
+            models.CheckConstraint(
+                condition=Q(verdict="identity", identity__isnull=False) | (~Q(verdict="identity") & Q(identity=None)),
+                name="an_identity_label_names_one",
+            ),
+        ]
+        indexes = [models.Index(fields=["identity", "face"], name="label_by_identity")]

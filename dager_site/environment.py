@@ -1,0 +1,94 @@
+"""Typed readers of environment variables: a bad value is refused by name, with what it may be."""
+
+import os
+import secrets
+from pathlib import Path
+from urllib.parse import unquote, urlsplit
+
+from django.core.exceptions import ImproperlyConfigured
+
+TRUE = {"1", "true", "yes", "on"}
+FALSE = {"0", "false", "no", "off"}
+
+
+def text(name: str, default: str) -> str:
+    return os.environ.get(name) or default
+
+
+def flag(name: str, default: bool) -> bool:
+    value = os.environ.get(name, "").strip().lower()
+    if not value:
+        return default
+    if value in TRUE:
+        return True
+    if value in FALSE:
+        return False
+    raise ImproperlyConfigured(f"{name}={value!r} is neither on nor off. Use one of: {', '.join(sorted(TRUE | FALSE))}.")
+
+
+def whole(name: str, default: int, *, low: int = 0, high: int = 2**31) -> int:
+    value = os.environ.get(name, "").strip()
+    if not value:
+        return default
+    if not value.isdecimal() or not low <= int(value) <= high:
+        raise ImproperlyConfigured(f"{name}={value!r} is not a whole number from {low} to {high}.")
+    return int(value)
+
+
+def words(name: str, default: str) -> list[str]:
+    return [word.strip() for word in text(name, default).split(",") if word.strip()]
+
+
+def folder(name: str, default: Path) -> Path:
+    path = Path(text(name, str(default))).expanduser().resolve()
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise ImproperlyConfigured(f"{name}={str(path)!r} cannot be used as a folder: {error.strerror}.") from error
+    return path
+
+
+def database(name: str, default_folder: Path) -> dict[str, object]:
+    """Django's DATABASES entry for `postgres://user:password@host:port/name` or `sqlite:///path`."""
+    url = urlsplit(text(name, f"sqlite:///{default_folder / 'dager.sqlite3'}"))
+    if url.scheme == "sqlite":
+        return {
+            "ENGINE": "django.db.backends.sqlite3",
+            "NAME": unquote(url.path),
+            # WAL lets readers go on while one writes; IMMEDIATE takes the write lock at BEGIN, where
+            # waiting (timeout) works, rather than in the middle, where SQLite says "database is locked".
+            "OPTIONS": {
+                "transaction_mode": "IMMEDIATE",
+                "timeout": 60,
+                "init_command": "PRAGMA journal_mode=WAL; PRAGMA synchronous=NORMAL; PRAGMA temp_store=MEMORY;",
+            },
+        }
+    if url.scheme in ("postgres", "postgresql"):
+        return {
+            "ENGINE": "django.db.backends.postgresql",
+            "NAME": unquote(url.path.lstrip("/")),
+            "USER": unquote(url.username or ""),
+            "PASSWORD": unquote(url.password or ""),
+            "HOST": unquote(url.hostname or ""),
+            "PORT": str(url.port or ""),
+            "CONN_MAX_AGE": 60,
+            "CONN_HEALTH_CHECKS": True,
+        }
+    raise ImproperlyConfigured(
+        f"{name} starts with {url.scheme + '://' if url.scheme else 'no scheme'}. "
+        "Use postgres://user:password@host:5432/name or sqlite:////absolute/path.sqlite3."
+    )
+
+
+def secret(name: str, data: Path) -> str:
+    """The signing key: from the environment, else made at the first start and kept beside the data, readable by its owner."""
+    if value := os.environ.get(name):
+        return value
+    path = data / "secret_key"
+    try:
+        # O_EXCL: of two processes that start at once, one makes the key and the other reads it.
+        with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
+            file.write(secrets.token_urlsafe(50))
+    except FileExistsError:
+        pass
+    return path.read_text().strip()

@@ -1,0 +1,159 @@
+"""The one settings file. Every value that a deployment may change is an environment variable, listed in README."""
+
+import os
+from pathlib import Path
+
+from dager_site import environment as env
+
+BASE_DIR = Path(__file__).resolve().parent.parent
+DATA_DIR = env.folder("DAGER_DATA", BASE_DIR / "var")
+
+# ---- who may connect
+DEBUG = env.flag("DAGER_DEBUG", False)
+SECRET_KEY = env.secret("DAGER_SECRET_KEY", DATA_DIR)
+ALLOWED_HOSTS = env.words("ALLOWED_HOSTS", "localhost,127.0.0.1,[::1]")
+HTTPS = env.flag("DAGER_HTTPS", False)  # on behind a TLS proxy that sets X-Forwarded-Proto
+CSRF_TRUSTED_ORIGINS = env.words("CSRF_TRUSTED_ORIGINS", "")
+SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = HTTPS
+SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https") if HTTPS else None
+SECURE_SSL_REDIRECT = HTTPS
+SECURE_HSTS_SECONDS = 31_536_000 if HTTPS else 0
+SECURE_HSTS_INCLUDE_SUBDOMAINS = SECURE_HSTS_PRELOAD = HTTPS
+SESSION_COOKIE_AGE = 60 * 60 * 24 * 7
+X_FRAME_OPTIONS = "DENY"
+
+# ---- where things are kept
+DATABASES = {"default": env.database("DATABASE_URL", DATA_DIR)}
+MEDIA_ROOT = env.folder("DAGER_FILES", DATA_DIR / "files")  # photos and crops, by their content's hash
+DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
+
+# ---- intake
+INTAKE_MEGAPIXELS = env.whole("DAGER_MEGAPIXELS", 50, low=1, high=1000)
+INTAKE_FILE_MB = env.whole("DAGER_FILE_MB", 30, low=1, high=1000)
+INTAKE_DECODE_SECONDS = env.whole("DAGER_DECODE_SECONDS", 20, low=1, high=600)
+INTAKE_URLS = env.flag("DAGER_FETCH_URLS", False)  # the server fetches what a manifest names only when switched on
+INTAKE_FOLDERS = [Path(word) for word in env.words("DAGER_INTAKE_FOLDERS", "")]  # folders the web pages may take in from
+DATA_UPLOAD_MAX_MEMORY_SIZE = 1_000_000  # of the form without its files
+FILE_UPLOAD_MAX_MEMORY_SIZE = 2_500_000  # larger uploads go to a temporary file
+
+# ---- the belt
+REDIS = env.text("CELERY_BROKER_URL", "")
+QUEUE_DIR = DATA_DIR / "queue"
+CELERY_BROKER_URL = REDIS or "filesystem://"
+CELERY_BROKER_TRANSPORT_OPTIONS = (
+    {"visibility_timeout": 3600}
+    if REDIS
+    else {
+        # kombu's queue of files: enough for one machine, nothing to install. What a kill loses, the sweep finds.
+        "data_folder_in": str(QUEUE_DIR / "messages"),
+        "data_folder_out": str(QUEUE_DIR / "messages"),
+        "control_folder": str(QUEUE_DIR / "control"),
+        "store_processed": False,
+    }
+)
+CELERY_BROKER_CONNECTION_RETRY_ON_STARTUP = True
+CELERY_TASK_IGNORE_RESULT = True
+CELERY_TASK_ACKS_LATE = True
+CELERY_TASK_REJECT_ON_WORKER_LOST = True
+CELERY_WORKER_PREFETCH_MULTIPLIER = 1
+CELERY_TASK_DEFAULT_QUEUE = "default"
+CELERY_TASK_ROUTES = {
+    "annotation.tasks.find_faces": {"queue": "vision"},
+    "annotation.tasks.embed_faces": {"queue": "vision"},
+}
+SWEEP_SECONDS = env.whole("DAGER_SWEEP_SECONDS", 20, low=1, high=3600)
+CELERY_BEAT_SCHEDULE = {"sweep": {"task": "annotation.tasks.sweep", "schedule": SWEEP_SECONDS}}
+BATCHES_IN_FLIGHT = env.whole("DAGER_BATCHES_IN_FLIGHT", 8, low=1, high=10_000)  # two or more per worker process
+WORKERS = env.whole("DAGER_WORKERS", os.cpu_count() or 1, low=1, high=1024)  # worker processes that `up` starts
+
+# ---- Django
+ROOT_URLCONF = "dager_site.urls"
+WSGI_APPLICATION = "dager_site.wsgi.application"
+AUTH_USER_MODEL = "annotation.User"
+INSTALLED_APPS = [
+    "inference",
+    "annotation",
+    "training",
+    "dager_site",
+    "rest_framework",
+    "drf_spectacular",
+    "drf_spectacular_sidecar",
+    "django.contrib.admin",
+    "django.contrib.auth",
+    "django.contrib.contenttypes",
+    "django.contrib.sessions",
+    "django.contrib.messages",
+    "whitenoise.runserver_nostatic",
+    "django.contrib.staticfiles",
+    "django.contrib.humanize",
+]
+MIDDLEWARE = [
+    "django.middleware.security.SecurityMiddleware",
+    "whitenoise.middleware.WhiteNoiseMiddleware",
+    "dager_site.middleware.ContentSecurityPolicy",
+    "django.contrib.sessions.middleware.SessionMiddleware",
+    "django.middleware.common.CommonMiddleware",
+    "django.middleware.csrf.CsrfViewMiddleware",
+    "django.contrib.auth.middleware.AuthenticationMiddleware",
+    "django.contrib.auth.middleware.LoginRequiredMiddleware",
+    "django.contrib.messages.middleware.MessageMiddleware",
+    "django.middleware.clickjacking.XFrameOptionsMiddleware",
+]
+TEMPLATES = [
+    {
+        "BACKEND": "django.template.backends.django.DjangoTemplates",
+        "DIRS": [BASE_DIR / "templates"],
+        "APP_DIRS": True,
+        "OPTIONS": {
+            "context_processors": [
+                "django.template.context_processors.request",
+                "django.contrib.auth.context_processors.auth",
+                "django.contrib.messages.context_processors.messages",
+            ]
+        },
+    }
+]
+STATIC_URL = "static/"
+STATIC_ROOT = DATA_DIR / "static"
+STORAGES = {
+    "default": {"BACKEND": "django.core.files.storage.FileSystemStorage"},
+    "staticfiles": {"BACKEND": "whitenoise.storage.CompressedStaticFilesStorage"},
+}
+WHITENOISE_USE_FINDERS = True  # a clone serves its own static files without collectstatic
+AUTH_PASSWORD_VALIDATORS = [
+    {"NAME": "django.contrib.auth.password_validation.UserAttributeSimilarityValidator"},
+    {"NAME": "django.contrib.auth.password_validation.MinimumLengthValidator", "OPTIONS": {"min_length": 10}},
+    {"NAME": "django.contrib.auth.password_validation.CommonPasswordValidator"},
+]
+LOGIN_URL = "login"
+LOGIN_REDIRECT_URL = "home"
+LOGOUT_REDIRECT_URL = "login"
+LANGUAGE_CODE = "en-gb"
+TIME_ZONE = "UTC"
+USE_TZ = True
+
+REST_FRAMEWORK = {
+    "DEFAULT_AUTHENTICATION_CLASSES": ["rest_framework.authentication.SessionAuthentication"],
+    "DEFAULT_PERMISSION_CLASSES": ["rest_framework.permissions.IsAuthenticated"],
+    "DEFAULT_RENDERER_CLASSES": ["rest_framework.renderers.JSONRenderer"],
+    "DEFAULT_SCHEMA_CLASS": "drf_spectacular.openapi.AutoSchema",
+    "EXCEPTION_HANDLER": "dager_site.api_errors.envelope",
+    "DEFAULT_PAGINATION_CLASS": "rest_framework.pagination.CursorPagination",
+    "PAGE_SIZE": 100,
+}
+SPECTACULAR_SETTINGS = {
+    "TITLE": "DAGER",
+    "DESCRIPTION": "From a folder of scraped photos to a clean, versioned face dataset.",
+    "VERSION": "0.1.0",
+    "SERVE_INCLUDE_SCHEMA": False,
+    "SWAGGER_UI_DIST": "SIDECAR",
+    "SWAGGER_UI_FAVICON_HREF": "SIDECAR",
+}
+
+LOGGING = {
+    "version": 1,
+    "disable_existing_loggers": False,
+    "formatters": {"line": {"format": "{asctime} {levelname} {name} {message}", "style": "{"}},
+    "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "line"}},
+    "root": {"handlers": ["stderr"], "level": env.text("DAGER_LOG_LEVEL", "INFO").upper()},
+}
