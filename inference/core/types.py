@@ -11,7 +11,9 @@ import numpy as np
 import numpy.typing as npt
 
 Picture = npt.NDArray[np.uint8]  # (height, width, 3), RGB, upright
+Crops = npt.NDArray[np.uint8]  # (faces, size, size, 3), RGB
 Points = npt.NDArray[np.float32]  # (n, 2), x and y in pixels
+Transform = npt.NDArray[np.float64]  # (2, 3), picture pixels to crop pixels
 Vectors = npt.NDArray[np.float32]  # (faces, dimensions), unit length
 
 
@@ -24,14 +26,34 @@ class Box:
     width: float
     height: float
 
+    @property
+    def area(self) -> float:
+        return self.width * self.height
 
-@dataclass(frozen=True)
+    @property
+    def centre(self) -> tuple[float, float]:
+        return self.x + self.width / 2, self.y + self.height / 2
+
+    def overlap(self, other: "Box") -> float:
+        """The area that both cover, in square pixels."""
+        width = min(self.x + self.width, other.x + other.width) - max(self.x, other.x)
+        height = min(self.y + self.height, other.y + other.height) - max(self.y, other.y)
+        return max(width, 0.0) * max(height, 0.0)
+
+    def iou(self, other: "Box") -> float:
+        """Intersection over union, 0–1; 0 for two empty boxes."""
+        both = self.overlap(other)
+        union = self.area + other.area - both
+        return both / union if union > 0 else 0.0
+
+
+@dataclass(frozen=True, eq=False)  # it holds an array, which has no single truth value to compare by
 class Detection:
     """One face as the detector saw it."""
 
     box: Box
     score: float  # 0–1
-    points: Points  # (5, 2): the eye and the mouth corner on the picture's left come first: eye, eye, nose, mouth, mouth
+    points: Points  # (5, 2): both eyes, nose tip, both mouth corners; of a pair the picture's left one first
 
 
 @dataclass(frozen=True)
@@ -47,16 +69,16 @@ class Pose:
 class Quality:
     """What decides whether a face can be told apart at all."""
 
-    size: float  # inter-ocular scale: the shorter side of the box in pixels
-    sharpness: float  # variance of the Laplacian of the crop's luma
-    brightness: float  # mean luma, 0–1
+    size: float  # the shorter side of the box in pixels
+    sharpness: float  # variance of the Laplacian of the 112 px crop's luma (0–255)
+    brightness: float  # mean luma of that crop, 0–1
     gray: bool  # no colour in it
     truncated: bool  # cut off by the picture's frame
     usable: bool  # good enough to be shown in a question
     reason: str  # why not usable; empty if it is
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class FaceFound:
     """One face of one picture with everything measured on it."""
 
@@ -64,12 +86,12 @@ class FaceFound:
     landmarks: Points  # (68, 2), the 300-W mark-up
     pose: Pose
     quality: Quality
-    chosen: bool  # the most centred face of the picture
+    chosen: bool  # the most centred face of the picture; `faces.most_centred` says how
 
 
 @dataclass(frozen=True)
 class CropSpec:
-    """How an embedder wants its crops: a named template, and a square side in pixels."""
+    """How an embedder wants its crops: a template named in `align.TEMPLATES`, and a square side in pixels."""
 
     template: str
     size: int
@@ -90,6 +112,6 @@ class Embedder(Protocol):
     @property
     def dimensions(self) -> int: ...
 
-    def embed(self, crops: npt.NDArray[np.uint8]) -> Vectors:
+    def embed(self, crops: Crops) -> Vectors:
         """Vectors of unit length (n, dimensions) for crops (n, size, size, 3)."""
         ...

@@ -1,0 +1,109 @@
+"""From an aligned crop to a unit vector: dlib's ResNet, or any ONNX backbone."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import dlib  # type: ignore[import-not-found,import-untyped,unused-ignore]
+import numpy as np
+import numpy.typing as npt
+import onnxruntime  # type: ignore[import-untyped]
+
+from inference.core.types import Crops, CropSpec, Vectors
+
+
+class CropsDoNotFit(ValueError):
+    def __init__(self, shape: tuple[int, ...], size: int) -> None:
+        super().__init__(
+            f"This backbone takes RGB crops of shape (n, {size}, {size}, 3), got {shape}. Align them anew."
+        )
+
+
+class UnusableBackbone(ValueError):
+    """An ONNX file that is not an embedding network of the promised kind."""
+
+
+class DlibEmbedder:
+    """dlib's face recognition ResNet: 150 px, 128 dimensions; the weights are in the public domain.
+
+    One thread, about 77 ms a face; a batch is no faster than single faces (measured for 1 to 32).
+    """
+
+    crop = CropSpec("dlib-150", 150)
+    dimensions = 128
+
+    def __init__(self, weights: Path) -> None:
+        self._network = dlib.face_recognition_model_v1(str(weights))
+
+    def embed(self, crops: Crops) -> Vectors:
+        """Vectors of unit length (n, 128) for crops (n, 150, 150, 3). Raises CropsDoNotFit."""
+        _require(crops, self.crop.size)
+        vectors = [self._network.compute_face_descriptor(np.ascontiguousarray(crop), 0) for crop in crops]
+        return unit(np.array(vectors, np.float32).reshape(-1, self.dimensions))
+
+
+class OnnxEmbedder:
+    """Any ONNX backbone with one picture input (n, 3, size, size) and one vector output."""
+
+    def __init__(
+        self,
+        model: Path,
+        *,
+        crop: CropSpec,
+        dimensions: int,
+        mean: Sequence[float],  # of a channel, as shares of 255, in the network's own order of channels
+        deviation: Sequence[float],
+        channels: str = "rgb",  # or bgr
+        threads: int = 1,
+    ) -> None:
+        options = onnxruntime.SessionOptions()
+        options.intra_op_num_threads = options.inter_op_num_threads = threads
+        options.log_severity_level = 3  # warnings about unused initialisers are no concern of ours
+        self._session = onnxruntime.InferenceSession(str(model), options, providers=["CPUExecutionProvider"])
+        self._input = self._session.get_inputs()[0]
+        self._batch = _batch_of(model, self._input.shape, crop.size)
+        self._mean = np.array(mean, np.float32) * 255
+        self._deviation = np.array(deviation, np.float32) * 255
+        self._step = {"rgb": 1, "bgr": -1}[channels]
+        self.crop = crop
+        self.dimensions = dimensions
+        self._require_dimensions(model)
+
+    def embed(self, crops: Crops) -> Vectors:
+        """Vectors of unit length (n, dimensions) for crops (n, size, size, 3). Raises CropsDoNotFit."""
+        _require(crops, self.crop.size)
+        parts = [self._run(crops[start : start + self._batch]) for start in range(0, len(crops), self._batch)]
+        return unit(np.concatenate(parts)) if parts else np.empty((0, self.dimensions), np.float32)
+
+    def _run(self, crops: Crops) -> npt.NDArray[np.float32]:
+        pixels = (crops[..., :: self._step].astype(np.float32) - self._mean) / self._deviation
+        pixels = np.ascontiguousarray(pixels.transpose(0, 3, 1, 2))
+        (vectors,) = self._session.run([self._session.get_outputs()[0].name], {self._input.name: pixels})
+        return np.asarray(vectors, np.float32)
+
+    def _require_dimensions(self, model: Path) -> None:
+        """One blank crop through the network: what it says it does is seen now, not on the first photo."""
+        shape = self._run(np.zeros((1, self.crop.size, self.crop.size, 3), np.uint8)).shape
+        if shape != (1, self.dimensions):
+            raise UnusableBackbone(f"{model.name} gives vectors of shape {shape[1:]}, not ({self.dimensions},).")
+
+
+_LARGEST_BATCH = 32  # beyond it memory grows and the time per face no longer falls
+
+
+def _batch_of(model: Path, shape: Sequence[int | str | None], size: int) -> int:
+    """How many crops one call may take: what the file fixes, or 32. Raises UnusableBackbone."""
+    fixed = [side if isinstance(side, int) else None for side in shape]
+    if len(fixed) != 4 or fixed[1] not in (3, None) or any(side not in (size, None) for side in fixed[2:]):
+        raise UnusableBackbone(f"{model.name} takes an input of shape {list(shape)}, not [n, 3, {size}, {size}].")
+    return fixed[0] or _LARGEST_BATCH
+
+
+def _require(crops: Crops, size: int) -> None:
+    if crops.ndim != 4 or crops.dtype != np.uint8 or (len(crops) and crops.shape[1:] != (size, size, 3)):
+        raise CropsDoNotFit(crops.shape, size)
+
+
+def unit(vectors: npt.NDArray[np.float32]) -> Vectors:
+    """The same directions with length one; a vector of zeros stays as it is."""
+    length = np.linalg.norm(vectors, axis=1, keepdims=True)
+    return np.asarray(vectors / np.where(length > 0, length, 1), np.float32)

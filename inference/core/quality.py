@@ -1,0 +1,116 @@
+"""How well a face can be told apart: pose, sharpness, light, and whether it is worth asking about."""
+
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+
+from inference.core.align import FloatPoints, align
+from inference.core.types import Box, CropSpec, Detection, Picture, Pose, Quality
+
+_CROP = CropSpec("arcface-112", 112)  # sharpness and light are read off one crop of one scale, so they compare
+
+
+@dataclass(frozen=True)
+class Limits:
+    """Beyond which of these a face is not worth a person's time. Generous: ordinary faces must not be lost."""
+
+    smallest: float = 20.0  # px; below it people and embeddings do little better than chance
+    blurred: float = 6.0  # variance of the Laplacian; a face that is only a smear of skin
+    dark: float = 0.06  # mean luma; nothing to be seen
+    bright: float = 0.97  # burnt out
+    yaw: float = 80.0  # degrees; past full profile less than half a face is left
+    pitch: float = 60.0
+    outside: float = 0.35  # share of the box beyond the frame; eyes or mouth are gone
+
+
+LIMITS = Limits()
+
+_GRAY = 4.0  # mean difference between the largest and the smallest channel; JPEG leaves some on gray pictures
+_TRUNCATED = 0.02  # share of the box beyond the frame; less is the roughness of the box
+
+
+def measure(
+    picture: Picture,
+    detection: Detection,
+    landmarks: FloatPoints,
+    pose: Pose,
+    limits: Limits,
+) -> Quality:
+    """The quality of one face of a picture, and by `limits` whether it is usable, with the first reason why not."""
+    crop, _ = align(picture, landmarks, _CROP)
+    luma = cv2.cvtColor(crop, cv2.COLOR_RGB2GRAY)
+    outside = outside_share(detection.box, width=picture.shape[1], height=picture.shape[0])
+    size = min(detection.box.width, detection.box.height)
+    sharpness = float(cv2.Laplacian(luma, cv2.CV_64F).var())
+    brightness = float(luma.mean()) / 255
+    reason = _reason(limits, size, sharpness, brightness, outside, pose)
+    return Quality(
+        size=size,
+        sharpness=sharpness,
+        brightness=brightness,
+        gray=bool(np.ptp(crop.astype(np.int16), axis=2).mean() < _GRAY),
+        truncated=outside > _TRUNCATED,
+        usable=not reason,
+        reason=reason,
+    )
+
+
+def _reason(limits: Limits, size: float, sharpness: float, brightness: float, outside: float, pose: Pose) -> str:
+    checks = (
+        (size < limits.smallest, f"too small: {size:.0f} px, at least {limits.smallest:.0f} needed"),
+        (outside > limits.outside, f"cut off: {outside:.0%} of it lies beyond the frame"),
+        (brightness < limits.dark, f"too dark: mean brightness {brightness:.2f}"),
+        (brightness > limits.bright, f"too bright: mean brightness {brightness:.2f}"),
+        (sharpness < limits.blurred, f"blurred: sharpness {sharpness:.1f}, at least {limits.blurred:.0f} needed"),
+        (abs(pose.yaw) > limits.yaw, f"turned away: {abs(pose.yaw):.0f}° to the side"),
+        (abs(pose.pitch) > limits.pitch, f"turned away: {abs(pose.pitch):.0f}° up or down"),
+    )
+    return next((reason for failed, reason in checks if failed), "")
+
+
+def outside_share(box: Box, *, width: int, height: int) -> float:
+    """Which share of the box lies beyond a picture of this size, 0–1."""
+    return 1 - box.overlap(Box(0, 0, width, height)) / box.area if box.area > 0 else 1.0
+
+
+# A generic face for the pose: the landmarks that keep their place when mouth and brows move. x to the picture's right,
+# y down, z towards the camera; the unit is the distance between the outer eye corners. Found by factorisation under
+# scaled orthography (Tomasi and Kanade, 1992), made symmetric, from the landmarks of 2,148 faces of IMFDB and LFW.
+# With it the faces that IMFDB calls left and right come out at a median of 22° to either side, frontal ones at -1°.
+_RIGID = (27, 28, 29, 30, 31, 33, 35, 36, 39, 42, 45, 48, 54)
+_FACE_3D = np.array(
+    [
+        [0.000, -0.319, 0.076],  # 27
+        [0.000, -0.179, 0.151],  # 28
+        [0.000, -0.041, 0.233],  # 29
+        [0.000, 0.103, 0.312],  # 30
+        [-0.172, 0.196, 0.078],  # 31
+        [0.000, 0.255, 0.146],  # 33
+        [0.172, 0.196, 0.078],  # 35
+        [-0.500, -0.294, -0.198],  # 36
+        [-0.214, -0.283, -0.124],  # 39
+        [0.214, -0.283, -0.124],  # 42
+        [0.500, -0.294, -0.198],  # 45
+        [-0.315, 0.473, -0.215],  # 48
+        [0.315, 0.473, -0.215],  # 54
+    ]
+)  # fmt: skip
+
+
+def pose_of(landmarks: FloatPoints) -> Pose:
+    """The head's angles from 68 landmarks (68, 2), by the closest turn of a generic face.
+
+    Scaled orthography, solved in closed form: a linear fit, then the nearest rotation. It needs no focal length,
+    which a scraped photo rarely tells, and cannot end in the mirrored solution that iterative solvers fall into.
+    """
+    points = np.asarray(landmarks, np.float64)[list(_RIGID)]
+    linear, *_ = np.linalg.lstsq(_FACE_3D, points - points.mean(axis=0), rcond=None)
+    u, _, vt = np.linalg.svd(linear.T, full_matrices=False)
+    across, down = u @ vt  # where the face's axes go in the picture: the first two rows of the rotation
+    towards = np.cross(across, down)
+    return Pose(
+        yaw=float(np.degrees(np.arctan2(across[2], towards[2]))),
+        pitch=float(np.degrees(np.arcsin(np.clip(-down[2], -1, 1)))),
+        roll=float(np.degrees(np.arctan2(down[0], across[0]))),
+    )
