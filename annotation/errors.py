@@ -76,3 +76,8 @@ class ClusteringUnderWay(AnnotationError):
 
     def __init__(self) -> None:
         super().__init__("A clustering run is under way. Wait until it is done, then start another.")
+
+
+class LedgerIsAppendOnly(Exception):
+    def __init__(self) -> None:
+        super().__init__("A line of the ledger is never edited or removed. Write a later line that undoes it: ledger.undo().")

@@ -9,7 +9,11 @@ from django.db import models
 from django.db.models import F, Q
 from django.utils import timezone
 
+from annotation.errors import LedgerIsAppendOnly
 from inference.models import ModelVersion
+
+
+FILE_NAME_LENGTH = 500  # it is indexed, and PostgreSQL's index rows end at 2,700 bytes
 
 
 class User(AbstractUser):
@@ -102,7 +106,7 @@ class Refusal(models.Model):
 
     source = models.ForeignKey(Source, on_delete=models.CASCADE, related_name="refusals")
     intake = models.ForeignKey(Intake, null=True, on_delete=models.SET_NULL, related_name="refusals")
-    file = models.TextField()
+    file = models.CharField(max_length=FILE_NAME_LENGTH)
     code = models.CharField(max_length=40)
     reason = models.TextField()
     at = models.DateTimeField(auto_now=True)
@@ -131,7 +135,8 @@ class Photo(models.Model):
 
     sha256 = models.CharField(max_length=64, unique=True)
     source = models.ForeignKey(Source, on_delete=models.PROTECT, related_name="photos")
-    file = models.TextField()  # its name as received, within its source
+    intake = models.ForeignKey(Intake, null=True, on_delete=models.SET_NULL, related_name="photos")
+    file = models.CharField(max_length=FILE_NAME_LENGTH)  # its name as received, within its source
     format = models.CharField(max_length=5)
     size = models.PositiveIntegerField()  # bytes
     width = models.PositiveIntegerField()  # pixels, upright
@@ -161,6 +166,7 @@ class Photo(models.Model):
         indexes = [
             models.Index(fields=["id"], condition=Q(faces_sought_at=None), name="photo_faces_not_sought"),
             models.Index(fields=["source", "id"], name="photo_by_source"),
+            models.Index(fields=["source", "file"], name="photo_by_file"),
         ]
         constraints = [
             models.CheckConstraint(condition=~Q(duplicate_of=F("id")), name="not_its_own_duplicate"),
@@ -179,8 +185,9 @@ class Copy(models.Model):
     """The bytes of a photo, received again under another name or from another source."""
 
     photo = models.ForeignKey(Photo, on_delete=models.CASCADE, related_name="copies")
-    source = models.ForeignKey(Source, on_delete=models.CASCADE, related_name="+")
-    file = models.TextField()
+    source = models.ForeignKey(Source, on_delete=models.CASCADE, related_name="copies")
+    intake = models.ForeignKey(Intake, null=True, on_delete=models.SET_NULL, related_name="photo_copies")
+    file = models.CharField(max_length=FILE_NAME_LENGTH)
     query = models.CharField(max_length=300, blank=True)
     source_url = models.TextField(blank=True)
     received_at = models.DateTimeField(auto_now_add=True)
@@ -196,7 +203,7 @@ class FaceQuerySet(models.QuerySet["Face"]):
 
     def askable(self) -> "FaceQuerySet":
         """Faces good enough to ask about, once per group of duplicate photos."""
-        return self.filter(usable=True, photo__duplicate_of=None)
+        return self.filter(usable=True, duplicate_of=None)
 
 
 class Face(models.Model):
@@ -222,6 +229,8 @@ class Face(models.Model):
     usable = models.BooleanField()  # may be asked about
     unusable_because = models.CharField(max_length=100, blank=True)
     transform = models.JSONField()  # 2 × 3: pixels of the photo to pixels of the shown crop
+    # The same face in the photo that stands for this one; it is asked about there, and labelled here, too.
+    duplicate_of = models.ForeignKey("self", null=True, on_delete=models.SET_NULL, related_name="duplicates")
     claimed_until = models.DateTimeField(null=True)
     failure = models.TextField(blank=True)  # why it could not be embedded
 
@@ -274,6 +283,7 @@ class ClusteringRun(models.Model):
         RUNNING = "running"
         PROPOSED = "proposed"
         APPLIED = "applied"
+        REPLACED = "replaced"  # by the next one that was applied
         DISCARDED = "discarded"
         FAILED = "failed"
 
@@ -397,6 +407,18 @@ class Answer(models.Model):
         indexes = [models.Index(fields=["annotator", "-id"], name="answer_by_annotator")]
 
 
+class DecisionQuerySet(models.QuerySet["Decision"]):
+    def standing(self) -> "DecisionQuerySet":
+        """Lines that no later line undid."""
+        return self.filter(undone_by=None).exclude(kind="undo")
+
+    def update(self, **values: object) -> int:
+        raise LedgerIsAppendOnly
+
+    def delete(self) -> tuple[int, dict[str, int]]:
+        raise LedgerIsAppendOnly
+
+
 class Decision(models.Model):
     """One line of the append-only ledger. It is undone only by a later line that names it."""
 
@@ -426,11 +448,11 @@ class Decision(models.Model):
     evidence = models.JSONField(default=dict)
     at = models.DateTimeField(default=timezone.now)
 
+    objects = DecisionQuerySet.as_manager()
+
     class Meta:
         ordering = ["id"]
-        indexes = [
-            models.Index(fields=["kind", "id"], name="decision_by_kind"),
-        ]
+        indexes = [models.Index(fields=["kind", "id"], name="decision_by_kind")]
         constraints = [
             models.CheckConstraint(condition=~Q(by="person") | Q(person__isnull=False), name="a_person_signs"),
             models.CheckConstraint(
@@ -448,12 +470,26 @@ class Decision(models.Model):
         ]
 
 
+    def save(self, *args: object, **options: object) -> None:
+        if self.pk is not None:
+            raise LedgerIsAppendOnly
+        super().save(*args, **options)  # type: ignore[arg-type]
+
+    def delete(self, *args: object, **options: object) -> tuple[int, dict[str, int]]:
+        raise LedgerIsAppendOnly
+
+
 class Label(models.Model):
     """Who a face is, as the ledger now has it. Derived: `manage.py rebuild_labels` makes the same again."""
 
+    class Verdict(models.TextChoices):
+        IDENTITY = "identity"
+        NOT_A_FACE = "not_a_face"
+        CANNOT_TELL = "cannot_tell"
+
     face = models.OneToOneField(Face, on_delete=models.CASCADE, related_name="label")
     identity = models.ForeignKey(Identity, null=True, on_delete=models.CASCADE, related_name="labels")
-    verdict = models.CharField(max_length=12, choices=[("identity", "identity"), ("not_a_face", "not a face"), ("cannot_tell", "cannot tell")])
+    verdict = models.CharField(max_length=12, choices=Verdict)
     decision = models.ForeignKey(Decision, on_delete=models.CASCADE, related_name="+")
 
     class Meta:

@@ -1,0 +1,173 @@
+"""Answers in, settled questions and lines of the ledger out."""
+
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from django.db import IntegrityError, transaction
+from django.utils import timezone
+
+from annotation import ledger
+from annotation.core.answers import ClusterAnswer, Malformed, PairAnswer, cluster_answer, pair_answer
+from annotation.errors import BadAnswer, NotUndoable, QuestionClosed, QuestionHeld
+from annotation.models import Answer, Cluster, ClusteringRun, Decision, Face, Identity, Question, QuestionFace, User
+
+
+def record_answer(
+    *,
+    question_id: int,
+    annotator: User,
+    client_id: UUID,
+    content: Mapping[str, Any],
+    elapsed_ms: int | None = None,
+    now: datetime | None = None,
+) -> Answer:
+    """Keep one answer, and settle its question.
+
+    The same `client_id` twice is one answer, so a retry over a bad line does no harm. Raises
+    QuestionClosed if it was settled meanwhile, QuestionHeld if somebody else holds it, BadAnswer.
+    """
+    try:
+        with transaction.atomic():
+            return _record(question_id, annotator, client_id, content, elapsed_ms, now or timezone.now())
+    except IntegrityError:
+        # Two requests with one client_id at once: the other one won.
+        return Answer.objects.get(annotator=annotator, client_id=client_id)
+
+
+def _record(
+    question_id: int, annotator: User, client_id: UUID, content: Mapping[str, Any], elapsed_ms: int | None, now: datetime
+) -> Answer:
+    earlier = Answer.objects.filter(annotator=annotator, client_id=client_id).first()
+    if earlier is not None:
+        return earlier
+    question = _open_question(question_id, annotator, now)
+    shown = list(question.shown.values_list("face_id", flat=True))
+    try:
+        said = cluster_answer(content, set(shown)) if question.kind == Question.Kind.CLUSTER else pair_answer(content)
+    except Malformed as error:
+        raise BadAnswer(str(error)) from error
+    answer = Answer.objects.create(
+        question=question,
+        annotator=annotator,
+        client_id=client_id,
+        content=dict(content),
+        actions=said.actions,
+        elapsed_ms=elapsed_ms,
+        at=now,
+    )
+    if said.verdict == "skip":
+        Question.objects.filter(pk=question.pk).update(leased_to=None, leased_until=None)
+        return answer
+    Question.objects.filter(pk=question.pk).update(
+        state=Question.State.SETTLED, settled_at=now, leased_to=None, leased_until=None
+    )
+    if isinstance(said, ClusterAnswer):
+        _settle_cluster(question, said, answer, shown)
+    else:
+        _settle_pair(question, said, answer)
+    return answer
+
+
+def _open_question(question_id: int, annotator: User, now: datetime) -> Question:
+    # The lock queues up two answers that arrive together: one settles it, the other finds it closed.
+    question = Question.objects.select_for_update().filter(pk=question_id).first()
+    if question is None:
+        raise QuestionClosed(question_id, "gone")
+    if question.state != Question.State.OPEN:
+        raise QuestionClosed(question_id, question.state)
+    if question.leased_to_id not in (None, annotator.pk) and question.leased_until and question.leased_until > now:
+        raise QuestionHeld(question_id)
+    return question
+
+
+def _settle_cluster(question: Question, said: ClusterAnswer, answer: Answer, shown: list[int]) -> None:
+    # Somebody may have settled some of these faces on another page meanwhile: their word stands.
+    undecided = set(Face.objects.filter(pk__in=shown, label=None).values_list("pk", flat=True))
+    faces = [face for face in shown if face in undecided]
+    if said.verdict == "cannot_tell":
+        ledger.write([ledger.line(answer, Decision.Kind.CANNOT_TELL, face=face) for face in faces])
+    else:
+        # The lock makes two pages of one cluster, confirmed at once, name one identity and not two.
+        cluster = Cluster.objects.select_for_update().get(pk=question.cluster_id)
+        ledger.write(list(_cluster_lines(question, cluster, said, answer, faces)))
+    drop_settled_faces(shown, but=question.pk)
+
+
+def _cluster_lines(
+    question: Question, cluster: Cluster, said: ClusterAnswer, answer: Answer, faces: list[int]
+) -> list[Decision]:
+    marked = {face: mark for face, mark in said.marks.items() if face in faces}
+    together = [face for face in faces if face not in marked]
+    others = [face for face, mark in marked.items() if mark == "other"]
+    known = question.identity or cluster.identity
+    identity = known or Identity.objects.create() if together or others else known
+    lines = [ledger.line(answer, Decision.Kind.LABEL, face=face, identity=identity) for face in together]
+    if said.name and identity is not None:
+        lines.append(ledger.line(answer, Decision.Kind.NAME, identity=identity, value=said.name))
+    lines += [ledger.line(answer, Decision.Kind.CANNOT_LINK, face=face, identity=identity) for face in others]
+    if said.marked_are_one and others:
+        second = Identity.objects.create()
+        lines += [ledger.line(answer, Decision.Kind.LABEL, face=face, identity=second) for face in others]
+        lines.append(ledger.line(answer, Decision.Kind.CANNOT_LINK, identity=second, other_identity=identity))
+    for face, mark in marked.items():
+        if mark != "other":
+            lines.append(ledger.line(answer, Decision.Kind(mark), face=face))
+    return lines
+
+
+def _settle_pair(question: Question, said: PairAnswer, answer: Answer) -> None:
+    if said.verdict == "cannot_tell":
+        return
+    kind = Decision.Kind.MERGE if said.verdict == "same" else Decision.Kind.CANNOT_LINK
+    one, other = question.identity, question.other_identity
+    if one is None or other is None:
+        raise BadAnswer(f"Question {question.pk} no longer has two people to compare. Ask for the next one.")
+    one, other = one.merged_into or one, other.merged_into or other
+    if one == other:
+        return  # somebody merged them elsewhere meanwhile
+    if kind == Decision.Kind.MERGE and one.pk < other.pk:
+        one, other = other, one  # the older identity stays
+    ledger.write([ledger.line(answer, kind, identity=one, other_identity=other)])
+
+
+def drop_settled_faces(faces: list[int], *, but: int | None = None) -> None:
+    """Faces that are settled now leave the other open questions; a question that has none left is withdrawn."""
+    settled = Face.objects.filter(pk__in=faces).exclude(label=None)
+    others = Question.objects.filter(state=Question.State.OPEN, kind=Question.Kind.CLUSTER, faces__in=settled).exclude(pk=but)
+    touched = list(others.values_list("pk", flat=True).distinct())
+    if not touched:
+        return
+    QuestionFace.objects.filter(question__in=touched, face__in=settled).delete()
+    Question.objects.filter(pk__in=touched, shown=None).update(
+        state=Question.State.WITHDRAWN, leased_to=None, leased_until=None
+    )
+
+
+@transaction.atomic
+def undo_answer(*, answer_id: int, by: User, now: datetime | None = None) -> None:
+    """Take back an answer or an act, at any later time: its lines are undone and its question is asked again.
+
+    Raises NotUndoable if it was undone before, or is somebody else's and `by` is no curator.
+    """
+    answer = Answer.objects.select_for_update().filter(pk=answer_id).first()
+    if answer is None or not (answer.annotator_id == by.pk or by.curates):
+        raise NotUndoable(f"There is no answer {answer_id} of yours.")
+    if answer.undone_at is not None:
+        raise NotUndoable(f"Answer {answer_id} was undone before, on {answer.undone_at:%Y-%m-%d %H:%M}.")
+    now = now or timezone.now()
+    Answer.objects.filter(pk=answer.pk).update(undone_at=now)
+    ledger.undo(answer.decisions.standing().order_by("-id"), person=by, answer=answer)
+    if answer.question_id is not None:
+        _ask_again(answer.question_id)
+
+
+def _ask_again(question_id: int) -> None:
+    question = Question.objects.select_for_update().get(pk=question_id)
+    if question.state == Question.State.OPEN:
+        return
+    run = question.cluster.run if question.cluster else None
+    if run is not None and run.state != ClusteringRun.State.APPLIED:
+        return  # its cluster is history; the faces are asked about in the clusters that hold now
+    Question.objects.filter(pk=question_id).update(state=Question.State.OPEN, settled_at=None)

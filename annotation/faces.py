@@ -1,0 +1,112 @@
+"""Photos in, faces out: found, measured, cropped."""
+
+import logging
+from collections.abc import Sequence
+from datetime import datetime
+
+import numpy as np
+import numpy.typing as npt
+from django.core.files.storage import default_storage
+from django.db import transaction
+from django.utils import timezone
+
+from annotation import pictures
+from annotation.models import Face, Photo
+from inference.core.align import Transform, align
+from inference.core.detect import cold_detector
+from inference.core.duplicates import perceptual_hash
+from inference.core.faces import find_faces
+from inference.core.images import PictureRefused
+from inference.core.landmarks import cold_landmarker
+from inference.core.types import FaceFound, Picture
+
+log = logging.getLogger(__name__)
+
+REDUCED_SIDE = 1600  # px; a photo larger than this is decoded reduced first, which is several times faster
+SMALL_IN_REDUCED = 100.0  # px; a crop of 256 px would be blown up from a face smaller than this, so decode in full
+
+
+def seek(photos: Sequence[Photo], *, now: datetime | None = None) -> int:
+    """Find the faces of these photos. Those that have been sought are left alone. Returns how many were done.
+
+    The slow work comes first; then the row is locked and looked at again, so that two workers with one
+    photo write its faces once.
+    """
+    done = 0
+    for photo in photos:
+        if photo.faces_sought_at is not None:
+            continue
+        try:
+            faces, crops, hashed = _look(photo)
+            failure = ""
+        except (PictureRefused, OSError) as error:
+            # It was a picture at intake: the file was damaged since, or its decoder is out of memory now.
+            log.exception("The faces of photo %s cannot be sought", photo.pk)
+            faces, crops, hashed, failure = [], [], None, f"{type(error).__name__}: {error}"
+        for face, crop in zip(faces, crops, strict=True):
+            pictures.keep(face.crop_key, crop)
+        with transaction.atomic():
+            again = Photo.objects.select_for_update().filter(pk=photo.pk, faces_sought_at=None).first()
+            if again is None:
+                continue
+            Face.objects.bulk_create(faces)
+            Photo.objects.filter(pk=photo.pk).update(
+                faces_sought_at=now or timezone.now(), claimed_until=None, perceptual_hash=hashed, failure=failure
+            )
+        done += 1
+    return done
+
+
+def _look(photo: Photo) -> tuple[list[Face], list[Picture], int]:
+    with default_storage.open(photo.key) as file:
+        data = file.read()
+    decoded = pictures.decode(data, max_side=REDUCED_SIDE)
+    picture = decoded.picture
+    found = find_faces(picture, cold_detector(), cold_landmarker())
+    reduced = decoded.width > picture.shape[1]
+    if reduced and (not found or min(face.quality.size for face in found) < SMALL_IN_REDUCED):
+        picture = pictures.decode(data).picture
+        found = find_faces(picture, cold_detector(), cold_landmarker())
+    hashed = signed(perceptual_hash(picture))
+    aligned = [align(picture, face.landmarks, pictures.CROP) for face in found]
+    scale = decoded.width / picture.shape[1]
+    rows = [_row(photo, number, face, transform, scale) for number, (face, (_, transform)) in enumerate(zip(found, aligned, strict=True))]
+    return rows, [crop for crop, _ in aligned], hashed
+
+
+def _row(photo: Photo, number: int, found: FaceFound, transform: Transform, scale: float) -> Face:
+    """The row of a face that was found in the photo reduced by `scale`."""
+    box, quality, pose = found.detection.box, found.quality, found.pose
+    full = transform.copy()
+    full[:, :2] /= scale
+    return Face(
+        photo=photo,
+        number=number,
+        x=box.x * scale,
+        y=box.y * scale,
+        width=box.width * scale,
+        height=box.height * scale,
+        score=found.detection.score,
+        points=_listed(found.detection.points * scale),
+        landmarks=_listed(found.landmarks * scale),
+        chosen=found.chosen,
+        yaw=pose.yaw,
+        pitch=pose.pitch,
+        roll=pose.roll,
+        sharpness=quality.sharpness,
+        brightness=quality.brightness,
+        gray=quality.gray,
+        truncated=quality.truncated,
+        usable=quality.usable,
+        unusable_because=quality.reason,
+        transform=[[round(float(value), 6) for value in row] for row in full],
+    )
+
+
+def _listed(points: npt.NDArray[np.float32]) -> list[list[float]]:
+    return [[round(float(x), 2), round(float(y), 2)] for x, y in points]
+
+
+def signed(hashed: int) -> int:
+    """64 bits as the signed number that a database column holds."""
+    return hashed - 2**64 if hashed >= 2**63 else hashed

@@ -1,0 +1,115 @@
+"""The ledger in, labels out. Labels, merges and names are derived: the same again from the ledger alone."""
+
+from collections.abc import Collection, Iterable, Iterator
+
+from django.db import transaction
+from django.db.models import Count, Q
+
+from annotation.core.batches import batched
+from annotation.core.lineage import Belief, Line, belief, roots
+from annotation.models import Cluster, ClusteringRun, Decision, Face, Identity, Label, Membership
+
+OF_FACES = (
+    Decision.Kind.LABEL,
+    Decision.Kind.CANNOT_LINK,
+    Decision.Kind.NOT_A_FACE,
+    Decision.Kind.CANNOT_TELL,
+)
+CHUNK = 500  # SQLite takes so many values in one query, and more
+
+
+@transaction.atomic
+def derive(*, faces: Collection[int] = (), identities: Collection[int] = ()) -> None:
+    """Bring the labels of these faces, and of everyone merged with these identities, up to date."""
+    related = _related(identities)
+    _derive_identities(related)
+    affected = set(faces)
+    for chunk in batched(sorted(related), CHUNK):
+        lines = Decision.objects.filter(kind=Decision.Kind.LABEL, identity__in=chunk)
+        affected.update(lines.values_list("face_id", flat=True))  # type: ignore[arg-type]
+    for chunk in batched(sorted(affected), CHUNK):
+        _derive_faces(chunk)
+        _derive_clusters(chunk)
+
+
+def rebuild() -> None:
+    """Derive every label anew from the ledger."""
+    derive(
+        faces=set(Face.objects.filter(decisions__isnull=False).values_list("pk", flat=True)),
+        identities=set(Identity.objects.values_list("pk", flat=True)),
+    )
+
+
+def _related(identities: Collection[int]) -> set[int]:
+    """These identities and all that are, or by any line ever were, merged with them."""
+    related, fresh = set[int](identities), set[int](identities)
+    while fresh:
+        met = set[int]()
+        for chunk in batched(sorted(fresh), CHUNK):
+            touching = Q(identity__in=chunk) | Q(other_identity__in=chunk)
+            for pair in Decision.objects.filter(touching, kind=Decision.Kind.MERGE).values_list("identity_id", "other_identity_id"):
+                met.update(pk for pk in pair if pk is not None)
+        fresh = met - related
+        related |= fresh
+    return related
+
+
+def _derive_identities(related: Collection[int]) -> None:
+    merges, names = list[tuple[int, int]](), dict[int, str]()
+    for chunk in batched(sorted(related), CHUNK):
+        standing = Decision.objects.standing().filter(identity__in=chunk)
+        merges += standing.filter(kind=Decision.Kind.MERGE).values_list("id", "identity_id", "other_identity_id")  # type: ignore[arg-type]
+        names |= dict(standing.filter(kind=Decision.Kind.NAME).order_by("id").values_list("identity_id", "value"))  # type: ignore[arg-type]
+    top = roots(pair[1:] for pair in sorted(merges))  # type: ignore[misc]
+    inherited = {top[pk]: name for pk, name in names.items() if pk in top and name}
+    for chunk in batched(sorted(related), CHUNK):
+        rows = list(Identity.objects.filter(pk__in=chunk))
+        for row in rows:
+            row.merged_into_id = top.get(row.pk)
+            row.name = names.get(row.pk) or inherited.get(row.pk, "")
+        Identity.objects.bulk_update(rows, ["merged_into", "name"])
+
+
+def _derive_faces(chunk: Collection[int]) -> None:
+    """A face without a word of its own has the label of the face that stands for it in a group of duplicate photos."""
+    touched = Face.objects.filter(Q(pk__in=chunk) | Q(duplicate_of__in=chunk))
+    stands_for: dict[int, int | None] = dict(touched.values_list("pk", "duplicate_of_id"))
+    lines: dict[int, list[Line]] = {pk: [] for pair in stands_for.items() for pk in pair if pk is not None}
+    rows = Decision.objects.standing().filter(face__in=list(lines), kind__in=OF_FACES).order_by("id")
+    for pk, face, kind, identity in rows.values_list("id", "face_id", "kind", "identity_id"):
+        lines[face].append(Line(pk, kind, identity))  # type: ignore[index]
+    named = {line.identity for story in lines.values() for line in story if line.identity is not None}
+    top = dict(Identity.objects.filter(pk__in=named, merged_into__isnull=False).values_list("pk", "merged_into_id"))
+    held = {
+        face: belief(lines[face] or lines.get(original, []), top)  # type: ignore[arg-type]
+        for face, original in stands_for.items()
+    }
+    Label.objects.filter(face__in=[face for face, found in held.items() if found is None]).delete()
+    Label.objects.bulk_create(
+        list(_rows(held)),
+        update_conflicts=True,
+        unique_fields=["face"],
+        update_fields=["identity", "verdict", "decision"],
+    )
+
+
+def _rows(held: dict[int, Belief | None]) -> Iterator[Label]:
+    for face, found in held.items():
+        if found is not None:
+            yield Label(face_id=face, identity_id=found.identity, verdict=found.verdict, decision_id=found.line)
+
+
+def _derive_clusters(faces: Iterable[int]) -> None:
+    """A cluster is of the identity that most of its labelled faces are of."""
+    clusters = Cluster.objects.filter(run__state=ClusteringRun.State.APPLIED, memberships__face__in=list(faces)).distinct()
+    votes: dict[int, dict[int, int]] = {cluster.pk: {} for cluster in clusters}
+    labelled = Membership.objects.filter(cluster__in=list(votes), face__label__identity__isnull=False)
+    for cluster, identity, count in (
+        labelled.order_by().values_list("cluster_id", "face__label__identity_id").annotate(count=Count("id"))
+    ):
+        votes[cluster][identity] = count
+    for cluster in clusters:
+        of = votes[cluster.pk]
+        identity = max(sorted(of), key=of.__getitem__) if of else None
+        if cluster.identity_id != identity:
+            Cluster.objects.filter(pk=cluster.pk).update(identity=identity)

@@ -1,0 +1,68 @@
+"""Decisions in. The ledger only grows: what was decided is undone by a later line, never by an edit."""
+
+from collections.abc import Iterable, Sequence
+
+from annotation import labels
+from annotation.errors import NotUndoable
+from annotation.models import Answer, Decision, Identity, User
+
+
+def line(
+    answer: Answer,
+    kind: Decision.Kind,
+    *,
+    face: int | None = None,
+    identity: Identity | None = None,
+    other_identity: Identity | None = None,
+    value: str = "",
+) -> Decision:
+    """A line to write, signed by whoever answered, with what they were asked as its evidence."""
+    question = answer.question
+    evidence: dict[str, object] = {"act": answer.content.get("act", "answer")}
+    if question is not None:
+        evidence |= {"question": question.pk, "kind": question.kind, "belief": round(question.belief, 4)}
+    return Decision(
+        kind=kind,
+        face_id=face,
+        identity=identity,
+        other_identity=other_identity,
+        value=value,
+        person=answer.annotator,
+        answer=answer,
+        evidence=evidence,
+        at=answer.at,
+    )
+
+
+def write(lines: Sequence[Decision]) -> None:
+    """Add these lines and bring the labels that they touch up to date. Call within a transaction."""
+    Decision.objects.bulk_create(lines, batch_size=500)
+    _follow(lines)
+
+
+def undo(lines: Iterable[Decision], *, person: User, answer: Answer | None = None) -> None:
+    """Add a line against each of these. Raises NotUndoable for one that was undone before."""
+    lines = list(lines)
+    if not lines:
+        return
+    gone = Decision.objects.filter(undoes__in=[line.pk for line in lines]).first()
+    if gone is not None:
+        raise NotUndoable(f"Line {gone.undoes_id} of the ledger was undone before, on {gone.at:%Y-%m-%d %H:%M}. Nothing was changed.")
+    Decision.objects.bulk_create(
+        [
+            Decision(kind=Decision.Kind.UNDO, undoes=line, by=Decision.By.PERSON, person=person, answer=answer)
+            for line in lines
+        ],
+        batch_size=500,
+    )
+    _follow(lines)
+
+
+def _follow(lines: Iterable[Decision]) -> None:
+    faces, identities = set[int](), set[int]()
+    for line in lines:
+        if line.face_id is not None:
+            faces.add(line.face_id)
+        if line.kind in (Decision.Kind.MERGE, Decision.Kind.NAME):
+            identities.update(pk for pk in (line.identity_id, line.other_identity_id) if pk is not None)
+    labels.derive(faces=faces, identities=identities)

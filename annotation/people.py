@@ -1,0 +1,105 @@
+"""What a curator does on a person's page. Every act is an answer without a question, so that it can be undone as one."""
+
+from collections.abc import Sequence
+
+from django.db import transaction
+
+from annotation import ledger
+from annotation.answers import drop_settled_faces
+from annotation.errors import BadAct
+from annotation.models import Answer, Decision, Face, Identity, Label, User
+
+
+@transaction.atomic
+def rename(*, identity_id: int, name: str, by: User) -> Answer:
+    """Give a person a name; an empty one takes the name away."""
+    name = name.strip()
+    if len(name) > 300 or (name and not name.isprintable()):
+        raise BadAct("A name is printable text of at most 300 characters.")
+    identity = _identity(identity_id)
+    act = _act(by, {"act": "rename", "identity": identity.pk, "name": name}, actions=1)
+    ledger.write([ledger.line(act, Decision.Kind.NAME, identity=identity, value=name)])
+    return act
+
+
+@transaction.atomic
+def merge(*, identity_ids: Sequence[int], into_id: int, by: User) -> Answer:
+    """These people are all one. Any number at once; undone as one."""
+    into = _identity(into_id)
+    others = {_identity(pk).pk for pk in identity_ids} - {into.pk}
+    if not others:
+        raise BadAct(f"Person {into_id} cannot be merged with themselves. Choose at least one other person.")
+    act = _act(by, {"act": "merge", "identities": sorted(others), "into": into.pk}, actions=1 + len(others))
+    people = Identity.objects.in_bulk(others)
+    ledger.write([ledger.line(act, Decision.Kind.MERGE, identity=people[pk], other_identity=into) for pk in sorted(others)])
+    return act
+
+
+@transaction.atomic
+def split(*, identity_id: int, face_ids: Sequence[int], by: User) -> Answer:
+    """These faces of this person are one other person."""
+    identity, faces = _identity(identity_id), _faces(face_ids, of=identity_id)
+    second = Identity.objects.create()
+    act = _act(by, {"act": "split", "identity": identity.pk, "into": second.pk, "faces": faces}, actions=1 + len(faces))
+    lines = [ledger.line(act, Decision.Kind.LABEL, face=face, identity=second) for face in faces]
+    lines.append(ledger.line(act, Decision.Kind.CANNOT_LINK, identity=second, other_identity=identity))
+    ledger.write(lines)
+    return act
+
+
+@transaction.atomic
+def remove(*, identity_id: int, face_ids: Sequence[int], by: User) -> Answer:
+    """These faces are not this person; the machine is to find out who they are."""
+    identity, faces = _identity(identity_id), _faces(face_ids, of=identity_id)
+    act = _act(by, {"act": "remove", "identity": identity.pk, "faces": faces}, actions=1 + len(faces))
+    ledger.write([ledger.line(act, Decision.Kind.CANNOT_LINK, face=face, identity=identity) for face in faces])
+    return act
+
+
+@transaction.atomic
+def assign(*, face_ids: Sequence[int], identity_id: int | None, by: User) -> Answer:
+    """These faces are this person, or with None one new person."""
+    identity = Identity.objects.create() if identity_id is None else _identity(identity_id)
+    faces = _faces(face_ids)
+    act = _act(by, {"act": "assign", "identity": identity.pk, "faces": faces}, actions=1 + len(faces))
+    ledger.write([ledger.line(act, Decision.Kind.LABEL, face=face, identity=identity) for face in faces])
+    drop_settled_faces(faces)
+    return act
+
+
+@transaction.atomic
+def not_a_face(*, face_ids: Sequence[int], by: User) -> Answer:
+    """The detector was wrong about these."""
+    faces = _faces(face_ids)
+    act = _act(by, {"act": "not_a_face", "faces": faces}, actions=len(faces))
+    ledger.write([ledger.line(act, Decision.Kind.NOT_A_FACE, face=face) for face in faces])
+    drop_settled_faces(faces)
+    return act
+
+
+def _act(by: User, content: dict[str, object], *, actions: int) -> Answer:
+    return Answer.objects.create(annotator=by, content=content, actions=actions)
+
+
+def _identity(pk: int) -> Identity:
+    """The person, or who they are since they were merged. The lock queues up two merges of one person."""
+    found = Identity.objects.select_for_update().filter(pk=pk).first()
+    if found is None:
+        raise BadAct(f"There is no person {pk}. They may have been erased; look again on the people page.")
+    return found.merged_into or found
+
+
+def _faces(face_ids: Sequence[int], of: int | None = None) -> list[int]:
+    wanted = sorted(set(face_ids))
+    if not wanted:
+        raise BadAct("No face is selected. Select at least one.")
+    held = set(
+        Face.objects.filter(pk__in=wanted).values_list("pk", flat=True)
+        if of is None
+        else Label.objects.filter(face__in=wanted, identity__in=[of, _identity(of).pk]).values_list("face_id", flat=True)
+    )
+    strange = [pk for pk in wanted if pk not in held]
+    if strange:
+        where = "" if of is None else f" of person {of}"
+        raise BadAct(f"There is no face {strange[0]}{where}: it moved meanwhile, or never existed. Load the page again.")
+    return wanted

@@ -1,0 +1,53 @@
+"""Pictures in and out of storage: photos that nobody vouches for, and the crops that we made of them."""
+
+from functools import cache
+from threading import Lock
+
+import cv2
+import numpy as np
+from django.conf import settings
+from django.core.files.base import ContentFile
+from django.core.files.storage import default_storage
+
+from annotation.models import Face
+from inference.core.images import Decoded, Decoder, Limits
+from inference.core.types import CropSpec, Picture
+
+CROP = CropSpec("wide-256", 256)
+JPEG_QUALITY = 95  # embeddings are made from the kept crop
+
+_one_at_a_time = Lock()  # the web server's threads share the decoder's process
+
+
+def limits() -> Limits:
+    return Limits(
+        megapixels=settings.INTAKE_MEGAPIXELS,
+        megabytes=settings.INTAKE_FILE_MB,
+        seconds=settings.INTAKE_DECODE_SECONDS,
+    )
+
+
+@cache
+def _decoder() -> Decoder:
+    return Decoder(limits())
+
+
+def decode(data: bytes, *, max_side: int | None = None) -> Decoded:
+    """Decode a file that nobody vouches for. Raises PictureRefused."""
+    with _one_at_a_time:
+        return _decoder().decode(data, max_side=max_side)
+
+
+def keep(key: str, crop: Picture) -> None:
+    """Store a crop that we made, as JPEG."""
+    _, encoded = cv2.imencode(".jpg", cv2.cvtColor(crop, cv2.COLOR_RGB2BGR), [cv2.IMWRITE_JPEG_QUALITY, JPEG_QUALITY])
+    default_storage.save(key, ContentFile(encoded.tobytes()))
+
+
+def read_crop(face: Face) -> Picture:
+    """The kept crop (256, 256, 3), RGB. Raises FileNotFoundError, or OSError if it is damaged."""
+    with default_storage.open(face.crop_key) as file:
+        bgr = cv2.imdecode(np.frombuffer(file.read(), np.uint8), cv2.IMREAD_COLOR)
+    if bgr is None:
+        raise OSError(f"{face.crop_key} is damaged. Restore it from a backup.")
+    return np.asarray(cv2.cvtColor(bgr, cv2.COLOR_BGR2RGB), np.uint8)

@@ -1,0 +1,111 @@
+"""Clusters in, questions out: what a person is asked of the grouping that holds now."""
+
+from collections.abc import Collection, Iterable, Sequence
+from datetime import datetime
+from itertools import groupby
+
+from django.db import transaction
+from django.db.models import Exists, OuterRef, Q, QuerySet
+from django.utils import timezone
+
+from annotation.core.batches import batched
+from annotation.models import Cluster, ClusteringRun, Membership, Question, QuestionFace
+
+GRID = 24  # faces a screen: what an eye takes in at a glance
+CHUNK = 500
+
+
+@transaction.atomic
+def ask_about_clusters(run: ClusteringRun, clusters: Collection[int] | None = None, *, now: datetime | None = None) -> int:
+    """Replace the open questions about these clusters (all of the run without them). Returns how many are asked now.
+
+    A question that somebody holds is left in their hands, and its faces are not asked twice.
+    """
+    if clusters is None:
+        withdraw(Question.objects.filter(kind=Question.Kind.CLUSTER), now=now)
+        return _ask(run, Membership.objects.filter(run=run))
+    asked = 0
+    for chunk in batched(sorted(clusters), CHUNK):
+        withdraw(Question.objects.filter(kind=Question.Kind.CLUSTER, cluster__in=chunk), now=now)
+        asked += _ask(run, Membership.objects.filter(run=run, cluster__in=chunk))
+    return asked
+
+
+def withdraw(questions: QuerySet[Question], *, now: datetime | None = None) -> int:
+    """Take open questions that nobody holds out of the queue; those that nobody ever saw leave no row behind."""
+    free = Q(leased_to=None) | Q(leased_until__lt=now or timezone.now())
+    idle = questions.filter(free, state=Question.State.OPEN)
+    count = idle.filter(answers=None).delete()[1].get("annotation.Question", 0)
+    return count + idle.update(state=Question.State.WITHDRAWN, leased_to=None, leased_until=None)
+
+
+def _ask(run: ClusteringRun, members: QuerySet[Membership]) -> int:
+    asked_elsewhere = QuestionFace.objects.filter(face=OuterRef("face"), question__state=Question.State.OPEN)
+    to_ask = members.filter(
+        ~Exists(asked_elsewhere), face__usable=True, face__duplicate_of=None, face__label=None
+    ).order_by("cluster_id", "belief", "face_id")
+    rows = to_ask.values_list("cluster_id", "face_id", "belief").iterator(chunk_size=10_000)
+    known: dict[int, int | None] = dict(Cluster.objects.filter(run=run).values_list("pk", "identity_id"))
+    count = 0
+    for piece in batched(_pages(rows, known), CHUNK):
+        questions = Question.objects.bulk_create([question for question, _ in piece])
+        QuestionFace.objects.bulk_create(
+            QuestionFace(question=question, face_id=face, place=place, belief=belief)
+            for question, (_, page) in zip(questions, piece, strict=True)
+            for place, (face, belief) in enumerate(page)
+        )
+        count += len(questions)
+    return count
+
+
+Page = list[tuple[int, float]]  # faces with the belief that each belongs, the most doubtful first
+
+
+def _pages(
+    rows: Iterable[tuple[int, int, float]], known: dict[int, int | None]
+) -> Iterable[tuple[Question, Page]]:
+    for cluster, group in groupby(rows, key=lambda row: row[0]):
+        faces = [(face, belief) for _, face, belief in group]
+        identity = known[cluster]
+        if len(faces) < 2 and identity is None:
+            continue  # alone, it says nothing about anybody: it waits for company
+        for page in pages(faces):
+            yield Question(kind=Question.Kind.CLUSTER, cluster_id=cluster, worth=worth(page), belief=_mean(page)), page
+
+
+def pages(faces: Sequence[tuple[int, float]]) -> list[Page]:
+    """Even pages of at most GRID faces. Dealt out like cards, so that every page shows the person as well as the doubtful faces."""
+    count = -(-len(faces) // GRID)
+    return [list(faces[start::count]) for start in range(count)]
+
+
+def worth(page: Page) -> float:
+    """Labels that the question would settle, over the actions that it is expected to take: one, and one for each misfit."""
+    fitting = sum(belief for _, belief in page)
+    return fitting / (1 + len(page) - fitting)
+
+
+def _mean(page: Page) -> float:
+    return sum(belief for _, belief in page) / len(page)
+
+
+@transaction.atomic
+def ask_about_pairs(pairs: Iterable[tuple[int, int, float, int]]) -> int:
+    """Ask whether these pairs of people are one: (identity, other identity, belief, faces of the smaller one).
+
+    A pair that was ever asked, or is open, is not asked again. Returns how many are new.
+    """
+    asked = 0
+    for one, other, belief, faces in pairs:
+        low, high = sorted((one, other))
+        if Question.objects.filter(kind=Question.Kind.PAIR, identity=low, other_identity=high).exclude(
+            state=Question.State.WITHDRAWN
+        ).exists():
+            continue
+        # Merging relabels nothing but makes two people of one right: half a label each.
+        value = 0.5 * faces * belief
+        Question.objects.create(
+            kind=Question.Kind.PAIR, identity_id=low, other_identity_id=high, belief=belief, worth=value
+        )
+        asked += 1
+    return asked

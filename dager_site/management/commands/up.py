@@ -1,0 +1,168 @@
+"""`manage.py up`: everything on one machine, from an empty folder to questions waiting."""
+
+import secrets
+import signal
+import sys
+import time
+from argparse import ArgumentParser
+from pathlib import Path
+from typing import Any
+
+from django.conf import settings
+from django.core.management import call_command
+from django.core.management.base import BaseCommand, CommandError
+from django.db import connection
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
+
+from annotation import belt, intake, reads
+from annotation.core.drawn import draw_sample
+from annotation.errors import AnnotationError
+from annotation.models import Intake, Photo, Source, User
+from dager_site.celery import make_queue_folders
+from dager_site.processes import PortTaken, ProcessDied, Processes, require_free
+from inference import registry
+
+ADMIN = "admin"
+SAMPLE = "Drawn sample"
+
+
+class Command(BaseCommand):
+    help = "Start web, workers and beat on this machine; take photos in; end on a site with questions waiting."
+
+    def add_arguments(self, parser: ArgumentParser) -> None:
+        parser.add_argument("--photos", help="folder, zip or tar with photos to take in")
+        parser.add_argument("--manifest", help="CSV, JSONL or Parquet that describes them")
+        parser.add_argument("--source", help="name of their source (default: the name of the folder)")
+        parser.add_argument("--licence", default="", help="the licence of the photos")
+        parser.add_argument("--legal-basis", default="", help="the legal basis for working on them")
+        parser.add_argument("--host", default="127.0.0.1")
+        parser.add_argument("--port", type=int, default=8000)
+        parser.add_argument("--until-ready", action="store_true", help="stop once questions are waiting")
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        console = Console(soft_wrap=True)
+        try:
+            require_free(options["host"], options["port"])
+        except PortTaken as error:
+            raise CommandError(str(error)) from error
+        call_command("migrate", verbosity=0)
+        registry.ensure_live()
+        make_queue_folders()
+        password = _first_admin()
+        if not settings.REDIS:
+            belt.release_all_claims()  # the in-machine queue has no other workers than those started here
+        try:
+            delivery = _deliver(options)
+        except AnnotationError as error:
+            raise CommandError(str(error)) from error
+        processes = Processes(settings.DATA_DIR / "logs")
+        signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
+        try:
+            _start(processes, options["host"], options["port"])
+            processes.wait_for_web(options["port"])
+            address = f"http://{options['host']}:{options['port']}/"
+            console.print(f"\nDAGER is at [bold]{address}[/]" + (f"  sign in as [bold]{ADMIN}[/], password [bold]{password}[/]" if password else ""))
+            if password:
+                console.print("The password is shown this once; change it with `manage.py changepassword admin`.")
+            _watch(console, processes, delivery)
+            _report(console, delivery, address)
+            while not options["until_ready"]:
+                processes.check()
+                time.sleep(1)
+        except (ProcessDied, TimeoutError) as error:
+            raise CommandError(str(error)) from error
+        except KeyboardInterrupt:
+            console.print("\nStopping. `make run` goes on where this left off.")
+        finally:
+            processes.stop()
+
+
+def _first_admin() -> str:
+    """Make the first user, with a password that nobody else has; returns it, or nothing if there is a user."""
+    if User.objects.exists():
+        return ""
+    password = secrets.token_urlsafe(12)
+    User.objects.create_superuser(ADMIN, password=password, role=User.Role.ADMIN)
+    return password
+
+
+def _deliver(options: dict[str, Any]) -> Intake | None:
+    """The intake that was asked for, or of the drawn sample on an empty database."""
+    photos, manifest = options["photos"], options["manifest"]
+    if not photos and not manifest:
+        if Photo.objects.exists() or Intake.objects.exists():
+            return None
+        folder = settings.DATA_DIR / "sample"
+        draw_sample(folder)
+        return _intake(SAMPLE, "CC0-1.0", "drawn by DAGER: nobody's data", Intake.Kind.MANIFEST, folder / "manifest.csv", None)
+    path = Path(manifest or photos).expanduser().resolve()
+    name = options["source"] or (Path(photos).expanduser().resolve() if photos else path).stem
+    if manifest:
+        kind = Intake.Kind.MANIFEST
+    else:
+        kind = Intake.Kind.FOLDER if path.is_dir() else Intake.Kind.ARCHIVE
+    root = Path(photos).expanduser().resolve() if manifest and photos else None
+    return _intake(name, options["licence"], options["legal_basis"], kind, path, root)
+
+
+def _intake(name: str, licence: str, legal_basis: str, kind: str, path: Path, root: Path | None) -> Intake:
+    admin = User.objects.filter(is_superuser=True).order_by("pk").first()
+    source = Source.objects.filter(name=name).first()
+    if source is None:
+        source = intake.create_source(name=name, licence=licence, legal_basis=legal_basis, by=admin)
+    elif licence or legal_basis:
+        intake.state_rights(
+            source_id=source.pk,
+            licence=licence or source.licence,
+            legal_basis=legal_basis or source.legal_basis,
+            retention_until=source.retention_until,
+            by=admin,
+        )
+    return intake.start_intake(source=source, kind=kind, path=str(path), root=str(root or ""), by=admin)
+
+
+def _start(processes: Processes, host: str, port: int) -> None:
+    connection.close()  # children must not share it
+    web = ["-m", "gunicorn", "dager_site.wsgi", "--bind", f"{host}:{port}", "--worker-class", "gthread"]
+    processes.start("web", [*web, "--workers", "1", "--threads", "8", "--timeout", "120"])
+    worker = ["-m", "celery", "-A", "dager_site", "worker", "--loglevel", "INFO", "--queues", "default,vision,train"]
+    beat = ["--beat", "--schedule", str(settings.DATA_DIR / "beat-schedule")]
+    processes.start("worker", [*worker, "--concurrency", str(settings.WORKERS), *beat])
+
+
+def _watch(console: Console, processes: Processes, delivery: Intake | None) -> None:
+    """A bar for each stage, until nothing is on its way."""
+    columns = (TextColumn("{task.description:<12}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
+    with Progress(*columns, console=console) as progress:
+        bars: dict[str, TaskID] = {}
+        while True:
+            processes.check()
+            stages, done = reads.progress(delivery)
+            for stage in stages:
+                if stage.name not in bars:
+                    bars[stage.name] = progress.add_task(stage.name, total=None)
+                progress.update(bars[stage.name], completed=stage.done, total=stage.total)
+            if done:
+                return
+            time.sleep(0.5)
+
+
+def _report(console: Console, delivery: Intake | None, address: str) -> None:
+    if delivery is not None:
+        delivery.refresh_from_db()
+        if delivery.state == Intake.State.FAILED:
+            raise CommandError(delivery.error)
+        console.print(
+            f"\n{delivery.source.name}: {delivery.taken} photos taken in, {delivery.copies} exact copies, "
+            f"{delivery.known} known before, {delivery.refused} refused."
+        )
+        if delivery.refused:
+            console.print(f"Why each was refused: {address}sources/{delivery.source_id}/")
+        if not delivery.source.rights_stated:
+            console.print("Its licence or legal basis is not stated: it can be worked on, but nothing of it exported.")
+    counts = reads.funnel()
+    console.print(
+        f"{counts['photos']} photos, {counts['faces']} faces, {counts['clusters']} groups, "
+        f"[bold]{counts['questions']} questions waiting[/]: {address}annotate/\nCtrl-C stops it."
+    )

@@ -1,0 +1,97 @@
+"""The processes of one machine: web, workers and beat, started together and stopped together."""
+
+import ctypes
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+PR_SET_PDEATHSIG = 1
+GRACE = 10.0  # seconds that a process has to finish what it holds
+
+
+class PortTaken(Exception):
+    def __init__(self, host: str, port: int) -> None:
+        super().__init__(
+            f"Something listens on {host}:{port} already. If it is DAGER, open it in the browser; "
+            f"otherwise choose another port: make run PORT={port + 1}."
+        )
+
+
+class ProcessDied(Exception):
+    def __init__(self, name: str, code: int, log: Path) -> None:
+        super().__init__(f"The {name} process ended by itself with exit code {code}. Its log is {log}.")
+
+
+def require_free(host: str, port: int) -> None:
+    """Raises PortTaken."""
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((host, port))
+        except OSError as error:
+            raise PortTaken(host, port) from error
+
+
+class Processes:
+    """Children that end with their parent, however it ends."""
+
+    def __init__(self, logs: Path) -> None:
+        self._logs = logs
+        self._logs.mkdir(parents=True, exist_ok=True)
+        self._running: dict[str, subprocess.Popen[bytes]] = {}
+
+    def start(self, name: str, arguments: Sequence[str]) -> None:
+        # One thread a process: threads of several processes fight for the cores.
+        single = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMBA_NUM_THREADS"), "1")
+        with (self._logs / f"{name}.log").open("ab") as log:
+            self._running[name] = subprocess.Popen(
+                [sys.executable, *arguments],
+                stdout=log,
+                stderr=log,
+                stdin=subprocess.DEVNULL,
+                env=os.environ | single,
+                preexec_fn=_end_with_parent,  # noqa: PLW1509  no thread runs yet when children are started
+            )
+
+    def check(self) -> None:
+        """Raises ProcessDied if one has ended."""
+        for name, process in self._running.items():
+            if (code := process.poll()) is not None:
+                raise ProcessDied(name, code, self._logs / f"{name}.log")
+
+    def wait_for_web(self, port: int, seconds: float = 60.0) -> None:
+        """Returns once the port answers. Raises ProcessDied, TimeoutError."""
+        end = time.monotonic() + seconds
+        while time.monotonic() < end:
+            self.check()
+            with socket.socket() as probe:
+                probe.settimeout(1)
+                if probe.connect_ex(("127.0.0.1", port)) == 0:
+                    return
+            time.sleep(0.2)
+        raise TimeoutError(f"The web server did not answer within {seconds:.0f} s. Its log is {self._logs / 'web.log'}.")
+
+    def stop(self) -> None:
+        """Ask all to finish, and end those that do not."""
+        for process in self._running.values():
+            process.terminate()
+        end = time.monotonic() + GRACE
+        for process in self._running.values():
+            try:
+                process.wait(max(0.1, end - time.monotonic()))
+            except subprocess.TimeoutExpired:
+                process.kill()
+                process.wait()
+        self._running.clear()
+
+
+def _end_with_parent() -> None:
+    """Linux: the kernel ends this child when its parent dies, also by kill -9. Its own group keeps Ctrl-C for the parent."""
+    os.setpgid(0, 0)
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGTERM)
