@@ -82,8 +82,8 @@ class Bundle:
         _require_known("order of channels", self.channels, CHANNELS)
         if not 1 <= self.dimensions <= 4096 or not 1 <= self.crop.size <= 4096:
             raise BadBundle(f"Dimensions {self.dimensions} and crop size {self.crop.size} must be from 1 to 4096.")
-        if len(self.mean) != 3 or len(self.deviation) != 3 or not min(self.deviation) > 0:
-            raise BadBundle("Mean and deviation need three numbers each, and every deviation must be above zero.")
+        if not min(self.deviation) > 0:
+            raise BadBundle(f"Every channel's deviation must be above zero, not {self.deviation}.")
         if not self.weights:
             raise BadBundle("A bundle needs at least one weight file.")
         for weight in self.weights:
@@ -190,7 +190,7 @@ class Opener(Protocol):
 def _open_dlib(bundle: Bundle, threads: int) -> Embedder:
     if bundle.crop != DlibEmbedder.crop or bundle.dimensions != DlibEmbedder.dimensions:
         raise BadBundle(f"dlib-resnet takes {DlibEmbedder.crop} and gives {DlibEmbedder.dimensions} dimensions.")
-    return DlibEmbedder(bundle.main_weights)
+    return DlibEmbedder(bundle.main_weights, threads=threads)
 
 
 def _open_onnx(bundle: Bundle, threads: int) -> Embedder:

@@ -1,14 +1,18 @@
 """From an aligned crop to a unit vector: dlib's ResNet, or any ONNX backbone."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
-import dlib  # type: ignore[import-not-found,import-untyped,unused-ignore]
 import numpy as np
 import numpy.typing as npt
-import onnxruntime  # type: ignore[import-untyped]
+import onnxruntime
+import torch
 
+from inference.core import dlib_resnet
 from inference.core.types import Crops, CropSpec, Vectors
+
+LARGEST_BATCH = 32  # beyond it memory grows and the time per face no longer falls
 
 
 class CropsDoNotFit(ValueError):
@@ -25,20 +29,38 @@ class UnusableBackbone(ValueError):
 class DlibEmbedder:
     """dlib's face recognition ResNet: 150 px, 128 dimensions; the weights are in the public domain.
 
-    One thread, about 77 ms a face; a batch is no faster than single faces (measured for 1 to 32).
+    One face takes 10 ms of one core, one of a batch of eight or more 6 ms; by dlib's own code it is 77 ms in
+    batches of any size. The vectors are the same to 1e-6.
     """
 
     crop = CropSpec("dlib-150", 150)
     dimensions = 128
 
-    def __init__(self, weights: Path) -> None:
-        self._network = dlib.face_recognition_model_v1(str(weights))
+    def __init__(self, weights: Path, *, threads: int = 1) -> None:
+        self._network = dlib_resnet.read(weights)
+        self._threads = threads
 
     def embed(self, crops: Crops) -> Vectors:
         """Vectors of unit length (n, 128) for crops (n, 150, 150, 3). Raises CropsDoNotFit."""
         _require(crops, self.crop.size)
-        vectors = [self._network.compute_face_descriptor(np.ascontiguousarray(crop), 0) for crop in crops]
-        return unit(np.array(vectors, np.float32).reshape(-1, self.dimensions))
+        parts = [self._run(crops[start : start + LARGEST_BATCH]) for start in range(0, len(crops), LARGEST_BATCH)]
+        return unit(np.concatenate(parts)) if parts else np.empty((0, self.dimensions), np.float32)
+
+    def _run(self, crops: Crops) -> npt.NDArray[np.float32]:
+        pixels = torch.from_numpy(np.ascontiguousarray(crops)).permute(0, 3, 1, 2).float()
+        with torch_threads(self._threads), torch.inference_mode():
+            return np.asarray(self._network(pixels).numpy(), np.float32)
+
+
+@contextmanager
+def torch_threads(count: int) -> Iterator[None]:
+    """Run torch with this many threads. It is a setting of the whole process, so it is put back after."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(count)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
 
 
 class OnnxEmbedder:
@@ -87,15 +109,12 @@ class OnnxEmbedder:
             raise UnusableBackbone(f"{model.name} gives vectors of shape {shape[1:]}, not ({self.dimensions},).")
 
 
-_LARGEST_BATCH = 32  # beyond it memory grows and the time per face no longer falls
-
-
 def _batch_of(model: Path, shape: Sequence[int | str | None], size: int) -> int:
     """How many crops one call may take: what the file fixes, or 32. Raises UnusableBackbone."""
     fixed = [side if isinstance(side, int) else None for side in shape]
     if len(fixed) != 4 or fixed[1] not in (3, None) or any(side not in (size, None) for side in fixed[2:]):
         raise UnusableBackbone(f"{model.name} takes an input of shape {list(shape)}, not [n, 3, {size}, {size}].")
-    return fixed[0] or _LARGEST_BATCH
+    return fixed[0] or LARGEST_BATCH
 
 
 def _require(crops: Crops, size: int) -> None:

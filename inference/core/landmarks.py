@@ -3,7 +3,7 @@
 from functools import cache
 from pathlib import Path
 
-import dlib  # type: ignore[import-not-found,import-untyped,unused-ignore]
+import dlib
 import numpy as np
 
 from inference.core.align import TEMPLATES, apply, invert, similarity, warp
