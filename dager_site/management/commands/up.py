@@ -15,7 +15,7 @@ from django.db import connection
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
 
-from annotation import belt, intake, reads
+from annotation import belt, intake, progress
 from annotation.core.drawn import draw_sample
 from annotation.errors import AnnotationError
 from annotation.models import Intake, Photo, Source, User
@@ -134,15 +134,15 @@ def _start(processes: Processes, host: str, port: int) -> None:
 def _watch(console: Console, processes: Processes, delivery: Intake | None) -> None:
     """A bar for each stage, until nothing is on its way."""
     columns = (TextColumn("{task.description:<12}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
-    with Progress(*columns, console=console) as progress:
+    with Progress(*columns, console=console) as display:
         bars: dict[str, TaskID] = {}
         while True:
             processes.check()
-            stages, done = reads.progress(delivery)
-            for stage in stages:
-                if stage.name not in bars:
-                    bars[stage.name] = progress.add_task(stage.name, total=None)
-                progress.update(bars[stage.name], completed=stage.done, total=stage.total)
+            steps, done = progress.steps(delivery)
+            for step in steps:
+                if step.name not in bars:
+                    bars[step.name] = display.add_task(step.name, total=None)
+                display.update(bars[step.name], completed=step.done, total=step.total)
             if done:
                 return
             time.sleep(0.5)
@@ -161,7 +161,7 @@ def _report(console: Console, delivery: Intake | None, address: str) -> None:
             console.print(f"Why each was refused: {address}sources/{delivery.source_id}/")
         if not delivery.source.rights_stated:
             console.print("Its licence or legal basis is not stated: it can be worked on, but nothing of it exported.")
-    counts = reads.funnel()
+    counts = progress.funnel()
     console.print(
         f"{counts['photos']} photos, {counts['faces']} faces, {counts['clusters']} groups, "
         f"[bold]{counts['questions']} questions waiting[/]: {address}annotate/\nCtrl-C stops it."

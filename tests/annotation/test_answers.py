@@ -1,0 +1,292 @@
+from datetime import timedelta
+from uuid import uuid4
+
+import pytest
+from django.utils import timezone
+
+from annotation import labels, people
+from annotation.answers import record_answer, undo_answer
+from annotation.errors import BadAct, BadAnswer, LedgerIsAppendOnly, NotUndoable, QuestionClosed, QuestionHeld
+from annotation.models import Answer, Cluster, Decision, Face, Identity, Label, Question
+from tests.factories import a_cluster, a_face, a_pair, a_question, a_user, an_annotator
+
+pytestmark = pytest.mark.django_db
+
+
+def answer(question: Question, who=None, client_id=None, **content) -> Answer:
+    return record_answer(
+        question_id=question.pk,
+        annotator=who or an_annotator(),
+        client_id=client_id or uuid4(),
+        content={"verdict": "one_person"} | content,
+    )
+
+
+def identities_of(question: Question) -> list[int | None]:
+    return [Label.objects.filter(face=face).values_list("identity_id", flat=True).first() for face in question.faces.all()]
+
+
+def test_confirming_a_cluster_makes_its_faces_one_person():
+    question = a_question(3)
+
+    said = answer(question, name="Ada")
+
+    question.refresh_from_db()
+    assert question.state == "settled"
+    person = Identity.objects.get()
+    assert person.name == "Ada"
+    assert identities_of(question) == [person.pk] * 3
+    assert said.actions == 2
+    assert question.cluster.__class__.objects.get(pk=question.cluster_id).identity == person
+
+
+def test_a_marked_face_is_left_out_and_may_not_join_that_person():
+    faces = [a_face() for _ in range(3)]
+    question = a_question(faces)
+
+    said = answer(question, marks={str(faces[1].pk): "other"})
+
+    assert [hasattr(Face.objects.get(pk=face.pk), "label") for face in faces] == [True, False, True]
+    line = Decision.objects.get(kind="cannot_link")
+    assert (line.face, line.identity) == (faces[1], Identity.objects.get())
+    assert said.actions == 2
+
+
+def test_marked_faces_can_be_one_other_person():
+    faces = [a_face() for _ in range(4)]
+    question = a_question(faces)
+
+    answer(question, marks={faces[0].pk: "other", faces[1].pk: "other"}, marked_are_one=True)
+
+    one, other = Label.objects.get(face=faces[0]).identity, Label.objects.get(face=faces[2]).identity
+    assert one != other
+    assert Label.objects.get(face=faces[1]).identity == one
+    assert Decision.objects.filter(kind="cannot_link", identity=one, other_identity=other).exists()
+
+
+def test_marks_say_that_it_is_no_face_or_that_nobody_can_tell():
+    faces = [a_face() for _ in range(3)]
+    answer(a_question(faces), marks={faces[0].pk: "not_a_face", faces[1].pk: "cannot_tell"})
+
+    assert [Label.objects.get(face=face).verdict for face in faces] == ["not_a_face", "cannot_tell", "identity"]
+
+
+def test_the_second_page_of_a_cluster_is_the_same_person():
+    faces = [a_face() for _ in range(4)]
+    cluster = a_cluster(faces)
+    answer(a_question(faces[:2], cluster=cluster))
+    answer(a_question(faces[2:], cluster=Cluster.objects.get(pk=cluster.pk)))
+
+    assert Identity.objects.count() == 1
+    assert Label.objects.filter(identity=Identity.objects.get()).count() == 4
+
+
+def test_a_duplicate_photos_face_has_the_label_of_the_one_that_stands_for_it():
+    face = a_face()
+    twin = a_face(duplicate_of=face)
+    question = a_question([face])
+
+    said = answer(question)
+
+    assert Label.objects.get(face=twin).identity == Label.objects.get(face=face).identity
+    undo_answer(answer_id=said.pk, by=said.annotator)
+    assert not Label.objects.exists()
+
+
+def test_the_same_client_id_twice_is_one_answer():
+    question, who, client_id = a_question(), an_annotator(), uuid4()
+    first = answer(question, who, client_id)
+    again = answer(question, who, client_id)
+
+    assert first == again
+    assert Decision.objects.filter(kind="label").count() == 3
+
+
+def test_a_settled_question_takes_no_second_answer():
+    question = a_question()
+    answer(question)
+    with pytest.raises(QuestionClosed, match="settled"):
+        answer(question)
+
+
+def test_a_question_in_somebody_elses_hands_is_not_answered():
+    question = a_question(leased_to=an_annotator(), leased_until=timezone.now() + timedelta(minutes=1))
+    with pytest.raises(QuestionHeld):
+        answer(question)
+
+
+@pytest.mark.parametrize(
+    ("content", "named"),
+    [
+        ({"verdict": "maybe"}, "verdict"),
+        ({"marks": {"99999": "other"}}, "99999"),
+        ({"marks": ["1"]}, "marks"),
+        ({"name": "x" * 301}, "name"),
+        ({"name": "a\x00b"}, "name"),
+        ({"marked_are_one": True}, "marked_are_one"),
+        ({"verdict": ["one_person"]}, "verdict"),
+    ],
+)
+def test_a_malformed_answer_is_refused_and_changes_nothing(content, named):
+    question = a_question()
+    with pytest.raises(BadAnswer, match=named):
+        answer(question, **content)
+    assert not Answer.objects.exists()
+    assert Question.objects.get().state == "open"
+
+
+def test_faces_settled_elsewhere_meanwhile_keep_that_word():
+    faces = [a_face() for _ in range(2)]
+    question = a_question(faces)
+    curator = a_user()
+    people.not_a_face(face_ids=[faces[0].pk], by=curator)
+
+    answer(question)
+
+    assert [Label.objects.get(face=face).verdict for face in faces] == ["not_a_face", "identity"]
+    assert Label.objects.get(face=faces[0]).decision.person == curator
+
+
+def test_settled_faces_leave_other_open_questions():
+    faces = [a_face() for _ in range(2)]
+    question = a_question(faces)
+    people.not_a_face(face_ids=[faces[0].pk], by=a_user())
+    assert list(question.faces.all()) == [faces[1]]
+    people.not_a_face(face_ids=[faces[1].pk], by=a_user())
+    question.refresh_from_db()
+    assert question.state == "withdrawn"
+
+
+def test_a_skip_settles_nothing():
+    question, who = a_question(), an_annotator()
+    answer(question, who, verdict="skip")
+    question.refresh_from_db()
+    assert question.state == "open"
+    assert not Decision.objects.exists()
+
+
+def test_cannot_tell_is_kept_for_each_face():
+    question = a_question(2)
+    answer(question, verdict="cannot_tell")
+    assert set(Label.objects.values_list("verdict", flat=True)) == {"cannot_tell"}
+
+
+def test_undoing_an_answer_takes_its_labels_back_and_asks_again():
+    question, who = a_question(), an_annotator()
+    said = answer(question, who, name="Ada")
+
+    undo_answer(answer_id=said.pk, by=who)
+
+    question.refresh_from_db()
+    assert question.state == "open"
+    assert not Label.objects.exists()
+    assert Identity.objects.get().name == ""
+    assert Decision.objects.filter(kind="undo").count() == 4  # three labels and a name; all eight lines stay
+    assert Decision.objects.count() == 8
+    answer(question, who)
+    assert Label.objects.count() == 3
+
+
+def test_an_answer_is_undone_once_and_by_its_author_or_a_curator():
+    said = answer(a_question())
+    with pytest.raises(NotUndoable, match="no answer"):
+        undo_answer(answer_id=said.pk, by=an_annotator())
+    undo_answer(answer_id=said.pk, by=a_user())
+    with pytest.raises(NotUndoable, match="before"):
+        undo_answer(answer_id=said.pk, by=a_user())
+
+
+def a_person(faces: int = 2) -> Identity:
+    question = a_question(faces)
+    answer(question)
+    return Label.objects.get(face=question.faces.first()).identity
+
+
+def test_the_same_person_twice_is_merged_into_the_older_one_and_can_be_parted_again():
+    one, other = a_person(), a_person()
+    said = answer(a_pair(one, other), verdict="same")
+
+    assert set(Label.objects.values_list("identity", flat=True)) == {one.pk}
+    other.refresh_from_db()
+    assert other.merged_into == one
+    undo_answer(answer_id=said.pk, by=said.annotator)
+    assert set(Label.objects.values_list("identity", flat=True)) == {one.pk, other.pk}
+
+
+def test_a_merge_can_be_undone_after_later_merges():
+    one, two, three = a_person(), a_person(), a_person()
+    curator = a_user()
+    first = people.merge(identity_ids=[two.pk], into_id=one.pk, by=curator)
+    people.merge(identity_ids=[one.pk], into_id=three.pk, by=curator)
+    assert set(Label.objects.values_list("identity", flat=True)) == {three.pk}
+
+    undo_answer(answer_id=first.pk, by=curator)
+
+    assert set(Label.objects.values_list("identity", flat=True)) == {two.pk, three.pk}
+
+
+def test_different_people_may_not_be_linked():
+    one, other = a_person(), a_person()
+    answer(a_pair(one, other), verdict="different")
+    assert Decision.objects.filter(kind="cannot_link", identity=one, other_identity=other).exists()
+
+
+def test_a_merged_person_keeps_the_name_that_is_known():
+    one, other = a_person(), a_person()
+    curator = a_user()
+    people.rename(identity_id=other.pk, name="Ada", by=curator)
+    people.merge(identity_ids=[other.pk], into_id=one.pk, by=curator)
+    one.refresh_from_db()
+    assert one.name == "Ada"
+
+
+def test_split_and_remove_move_only_their_faces():
+    person, curator = a_person(4), a_user()
+    faces = list(Label.objects.filter(identity=person).values_list("face_id", flat=True))
+
+    act = people.split(identity_id=person.pk, face_ids=faces[:1], by=curator)
+    people.remove(identity_id=person.pk, face_ids=faces[1:2], by=curator)
+
+    assert Label.objects.filter(identity=person).count() == 2
+    assert Label.objects.get(face=faces[0]).identity != person
+    assert not Label.objects.filter(face=faces[1]).exists()
+    undo_answer(answer_id=act.pk, by=curator)
+    assert Label.objects.get(face=faces[0]).identity == person
+
+
+@pytest.mark.parametrize("act", [people.split, people.remove])
+def test_faces_of_somebody_else_are_refused(act):
+    with pytest.raises(BadAct, match="of person"):
+        act(identity_id=a_person().pk, face_ids=[a_face().pk], by=a_user())
+
+
+def test_nobody_is_merged_with_themselves():
+    person = a_person()
+    with pytest.raises(BadAct, match="themselves"):
+        people.merge(identity_ids=[person.pk], into_id=person.pk, by=a_user())
+
+
+def test_the_ledger_refuses_edits():
+    answer(a_question())
+    line = Decision.objects.first()
+    with pytest.raises(LedgerIsAppendOnly):
+        line.save()
+    with pytest.raises(LedgerIsAppendOnly):
+        line.delete()
+    with pytest.raises(LedgerIsAppendOnly):
+        Decision.objects.update(kind="name")
+
+
+def test_labels_derived_anew_are_the_same():
+    one, other, curator = a_person(), a_person(), a_user()
+    people.merge(identity_ids=[other.pk], into_id=one.pk, by=curator)
+    people.rename(identity_id=one.pk, name="Ada", by=curator)
+    before = sorted(Label.objects.values_list("face", "identity", "verdict", "decision"))
+    names = sorted(Identity.objects.values_list("pk", "name", "merged_into"))
+    Label.objects.all().delete()
+    Identity.objects.update(name="", merged_into=None)
+
+    labels.rebuild()
+
+    assert sorted(Label.objects.values_list("face", "identity", "verdict", "decision")) == before
+    assert sorted(Identity.objects.values_list("pk", "name", "merged_into")) == names

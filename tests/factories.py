@@ -1,0 +1,113 @@
+"""The smallest valid row of each table. Everything else is the test's own business."""
+
+from collections.abc import Sequence
+from itertools import count
+
+import numpy as np
+from django.utils import timezone
+
+from annotation.models import (
+    Cluster,
+    ClusteringRun,
+    Embedding,
+    Face,
+    Identity,
+    Membership,
+    Photo,
+    Question,
+    QuestionFace,
+    Source,
+    User,
+)
+from inference.models import ModelVersion
+
+_number = count(1)
+
+
+def a_user(name: str = "", role: str = User.Role.CURATOR, password: str = "a long passphrase") -> User:
+    return User.objects.create_user(name or f"user{next(_number)}", password=password, role=role)
+
+
+def an_annotator(name: str = "") -> User:
+    return a_user(name, User.Role.ANNOTATOR)
+
+
+def a_source(name: str = "", **fields: object) -> Source:
+    stated = {"licence": "CC0-1.0", "legal_basis": "drawn"}
+    return Source.objects.create(name=name or f"source {next(_number)}", **(stated | fields))
+
+
+def a_photo(source: Source | None = None, **fields: object) -> Photo:
+    number = next(_number)
+    defaults = {
+        "sha256": f"{number:064x}",
+        "file": f"photo{number}.jpg",
+        "format": "jpg",
+        "size": 1000,
+        "width": 400,
+        "height": 300,
+        "faces_sought_at": timezone.now(),
+    }
+    return Photo.objects.create(source=source or a_source(), **(defaults | fields))
+
+
+def a_face(photo: Photo | None = None, **fields: object) -> Face:
+    defaults = {
+        "number": 0,
+        "x": 10.0,
+        "y": 20.0,
+        "width": 80.0,
+        "height": 80.0,
+        "score": 0.95,
+        "points": [[30.0, 40.0]] * 5,
+        "landmarks": [[30.0 + n, 40.0 + n] for n in range(68)],
+        "chosen": True,
+        "yaw": 0.0,
+        "pitch": 0.0,
+        "roll": 0.0,
+        "sharpness": 100.0,
+        "brightness": 0.5,
+        "gray": False,
+        "truncated": False,
+        "usable": True,
+        "transform": [[1.0, 0.0, 0.0], [0.0, 1.0, 0.0]],
+    }
+    return Face.objects.create(photo=photo or a_photo(), **(defaults | fields))
+
+
+def a_version(**fields: object) -> ModelVersion:
+    defaults = {"task": "embedding", "name": "test net", "checksum": f"{next(_number):064x}", "dimensions": 4}
+    return ModelVersion.objects.create(**(defaults | {"state": "live"} | fields))
+
+
+def an_embedding(face: Face, version: ModelVersion, vector: Sequence[float]) -> Embedding:
+    unit = np.asarray(vector, np.float32) / np.linalg.norm(vector)
+    return Embedding.objects.create(face=face, version=version, vector=unit.astype("<f2").tobytes())
+
+
+def a_run(version: ModelVersion | None = None, state: str = "applied") -> ClusteringRun:
+    live = version or ModelVersion.objects.filter(state="live").first() or a_version()
+    return ClusteringRun.objects.create(version=live, state=state)
+
+
+def a_cluster(faces: Sequence[Face], run: ClusteringRun | None = None, belief: float = 0.9) -> Cluster:
+    run = run or ClusteringRun.objects.filter(state="applied").first() or a_run()
+    cluster = Cluster.objects.create(run=run)
+    Membership.objects.bulk_create(Membership(run=run, cluster=cluster, face=face, belief=belief) for face in faces)
+    return cluster
+
+
+def a_question(faces: Sequence[Face] | int = 3, **fields: object) -> Question:
+    """A question about a cluster of these faces, or of so many new ones."""
+    faces = [a_face() for _ in range(faces)] if isinstance(faces, int) else faces
+    cluster = fields.pop("cluster", None) or a_cluster(faces)
+    question = Question.objects.create(kind="cluster", cluster=cluster, **({"worth": 1.0, "belief": 0.9} | fields))
+    QuestionFace.objects.bulk_create(
+        QuestionFace(question=question, face=face, place=place, belief=0.9) for place, face in enumerate(faces)
+    )
+    return question
+
+
+def a_pair(one: Identity | None = None, other: Identity | None = None) -> Question:
+    one, other = one or Identity.objects.create(), other or Identity.objects.create()
+    return Question.objects.create(kind="pair", identity=one, other_identity=other, belief=0.5, worth=0.5)
