@@ -147,8 +147,8 @@ def align(picture: Picture, points: FloatPoints, crop: CropSpec) -> tuple[Pictur
     return warp(picture, transform, crop.size), transform
 
 
-def warp(picture: Picture, transform: Transform, side: int) -> Picture:
-    """The square of `side` pixels that `transform` maps the picture to, bilinear, black beyond the picture.
+def warp(picture: Picture, transform: Transform, side: int, *, border: int = cv2.BORDER_CONSTANT) -> Picture:
+    """The square of `side` pixels that `transform` maps the picture to, bilinear; black beyond it, or as `border` says.
 
     Shrinking by more than two first averages whole blocks of pixels, as plain bilinear sampling
     would skip most of them and alias.
@@ -158,7 +158,7 @@ def warp(picture: Picture, transform: Transform, side: int) -> Picture:
         picture, to_picture = _reduced(picture, transform, side, shrink)
         transform = compose(transform, to_picture)
     return np.asarray(
-        cv2.warpAffine(picture, transform, (side, side), flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_CONSTANT),
+        cv2.warpAffine(picture, transform, (side, side), flags=cv2.INTER_LINEAR, borderMode=border),
         dtype=np.uint8,
     )
 

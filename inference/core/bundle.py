@@ -68,6 +68,7 @@ class Bundle:
     mean: tuple[float, float, float] = (0.0, 0.0, 0.0)  # a channel's, as a share of 255, in the order of `channels`
     deviation: tuple[float, float, float] = (1.0, 1.0, 1.0)
     channels: str = "rgb"
+    flip: bool = False  # add up the vectors of the crop and of its mirror image: better, at twice the time
     calibration: Calibration | None = None  # none was measured: such a bundle can embed, but not say how sure it is
     licence: str = "not stated"
     card: str = ""
@@ -121,6 +122,7 @@ def write_bundle(
     mean: tuple[float, float, float] = (0.0, 0.0, 0.0),
     deviation: tuple[float, float, float] = (1.0, 1.0, 1.0),
     channels: str = "rgb",
+    flip: bool = False,
     calibration: Calibration | None = None,
     licence: str = "not stated",
     card: str = "",
@@ -146,6 +148,7 @@ def write_bundle(
             mean=mean,
             deviation=deviation,
             channels=channels,
+            flip=flip,
             calibration=calibration,
             licence=licence,
             card=card,
@@ -167,6 +170,7 @@ def cold_start() -> Bundle:
         crop=DlibEmbedder.crop,
         dimensions=DlibEmbedder.dimensions,
         weights=(WeightFile(weights.name, "55533b28a95800a551ba546ba62fe69625c7e95a7061c338adffead08719da30"),),
+        flip=True,
         licence="CC0-1.0",
         card=(
             "dlib_face_recognition_resnet_model_v1 by Davis King (2017): a ResNet of 29 convolutions, trained on about "
@@ -190,7 +194,7 @@ class Opener(Protocol):
 def _open_dlib(bundle: Bundle, threads: int) -> Embedder:
     if bundle.crop != DlibEmbedder.crop or bundle.dimensions != DlibEmbedder.dimensions:
         raise BadBundle(f"dlib-resnet takes {DlibEmbedder.crop} and gives {DlibEmbedder.dimensions} dimensions.")
-    return DlibEmbedder(bundle.main_weights, threads=threads)
+    return DlibEmbedder(bundle.main_weights, flip=bundle.flip, threads=threads)
 
 
 def _open_onnx(bundle: Bundle, threads: int) -> Embedder:
@@ -201,6 +205,7 @@ def _open_onnx(bundle: Bundle, threads: int) -> Embedder:
         mean=bundle.mean,
         deviation=bundle.deviation,
         channels=bundle.channels,
+        flip=bundle.flip,
         threads=threads,
     )
 
@@ -234,6 +239,7 @@ def _parsed(folder: Path, content: object) -> Bundle:
         mean=_three(given.get("mean", [0, 0, 0]), "mean"),
         deviation=_three(given.get("deviation", [1, 1, 1]), "deviation"),
         channels=_text(given.get("channels", "rgb"), "channels"),
+        flip=_truth(given.get("flip", False), "flip"),
         calibration=calibration,
         licence=_text(given.get("licence", "not stated"), "licence"),
         card=_text(given.get("card", ""), "card"),
@@ -264,6 +270,12 @@ def _list(value: object, where: str) -> list[object]:
 def _text(value: object, where: str) -> str:
     if not isinstance(value, str):
         raise BadBundle(f"In {DESCRIPTION}, {where} must be text, not {value!r}.")
+    return value
+
+
+def _truth(value: object, where: str) -> bool:
+    if not isinstance(value, bool):
+        raise BadBundle(f"In {DESCRIPTION}, {where} must be true or false, not {value!r}.")
     return value
 
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
-from inference.core.align import FloatPoints, align
+from inference.core.align import FloatPoints, transform_for, warp
 from inference.core.types import Box, CropSpec, Detection, Picture, Pose, Quality
 
 _CROP = CropSpec("arcface-112", 112)  # sharpness and light are read off one crop of one scale, so they compare
@@ -38,7 +38,8 @@ def measure(
     limits: Limits,
 ) -> Quality:
     """The quality of one face of a picture, and by `limits` whether it is usable, with the first reason why not."""
-    crop, _ = align(picture, landmarks, _CROP)
+    # Beyond the frame the outermost pixels are repeated: black there would read as darkness, its edge as sharpness.
+    crop = warp(picture, transform_for(landmarks, _CROP), _CROP.size, border=cv2.BORDER_REPLICATE)
     luma = cv2.cvtColor(crop, cv2.COLOR_RGB2GRAY)
     outside = outside_share(detection.box, width=picture.shape[1], height=picture.shape[0])
     size = min(detection.box.width, detection.box.height)

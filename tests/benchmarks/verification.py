@@ -56,7 +56,8 @@ def chosen_landmarks(paths: Iterable[Path]) -> dict[Path, Points]:
     found = {}
     for path in paths:
         faces = find_faces(picture(path), detector, landmarker)
-        found.update({path: face.landmarks for face in faces if face.chosen})
+        if chosen := next((face for face in faces if face.chosen), None):
+            found[path] = chosen.landmarks
     return found
 
 
@@ -94,6 +95,7 @@ def mobilefacenet(folder: Path) -> bundle.Bundle:
         dimensions=128,
         mean=(0.485, 0.456, 0.406),
         deviation=(0.229, 0.224, 0.225),
+        flip=True,
         licence="Apache-2.0",
     )
 
