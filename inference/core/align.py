@@ -51,6 +51,7 @@ class Template:
     five: npt.NDArray[np.float64]  # (5, 2), used when only the detector's five points are known
     marks: tuple[int, ...] = ()  # which of the 68 landmarks it uses; none: the five points derived from them
     marked: npt.NDArray[np.float64] | None = None  # (len(marks), 2), where those should lie
+    inward: bool = False  # fitted from the crop to the picture, not the other way: turned heads come out larger
 
     def pair(self, points: FloatPoints) -> tuple[FloatPoints, npt.NDArray[np.float64]]:
         """The points to be moved and where they should go, from (68, 2) or (5, 2) points."""
@@ -70,7 +71,8 @@ _ARCFACE_112 = np.array(
 
 # dlib's mean face, landmarks 17–67, and what its get_face_chip_details leaves out because it moves with expression:
 # the brows and the lower lip (dlib/image_transforms/interpolation.h). Its ResNet was trained on chips with this
-# template at 150 px with a quarter of the face's width as padding, so that is what the network must see.
+# template at 150 px with a quarter of the face's width as padding, so that is what the network must see. dlib fits the
+# chip to the picture and not the picture to the chip, which makes a face in half profile some 5 % larger.
 _DLIB_X = (
     "0.000213256 0.0752622 0.18113 0.29077 0.393397 0.586856 0.689483 0.799124 0.904991 0.98004 0.490127 0.490127 "
     "0.490127 0.490127 0.36688 0.426036 0.490127 0.554217 0.613373 0.121737 0.187122 0.265825 0.334606 0.260918 "
@@ -93,7 +95,7 @@ def _dlib_chip() -> Template:
     face = np.array([_DLIB_X.split(), _DLIB_Y.split()], dtype=np.float64).T
     mean = np.full((68, 2), np.nan)  # the jaw has no place in it, and is never asked for
     mean[17:] = (face + _DLIB_PADDING) / (2 * _DLIB_PADDING + 1)
-    return Template(five=five_points(mean), marks=_DLIB_MARKS, marked=mean[list(_DLIB_MARKS)])
+    return Template(five=five_points(mean), marks=_DLIB_MARKS, marked=mean[list(_DLIB_MARKS)], inward=True)
 
 
 TEMPLATES: dict[str, Template] = {
@@ -118,7 +120,7 @@ def similarity(source: FloatPoints, target: FloatPoints) -> Transform:
     from_centre, to_centre = source.mean(axis=0), target.mean(axis=0)
     spread = source - from_centre
     variance = (spread**2).sum() / len(source)
-    if variance < 1e-12:
+    if variance < 1e-12 or np.ptp(target, axis=0).max() < 1e-6:
         raise PointsDoNotAlign("All points lie in one place, so neither scale nor angle can be told.")
     u, d, vt = np.linalg.svd((target - to_centre).T @ spread / len(source))
     mirror = np.array([1.0, np.sign(np.linalg.det(u) * np.linalg.det(vt))])  # keeps a turn from becoming a mirror
@@ -134,8 +136,10 @@ def transform_for(points: FloatPoints, crop: CropSpec) -> Transform:
     """
     if crop.template not in TEMPLATES:
         raise UnknownTemplate(crop.template)
-    source, shares = TEMPLATES[crop.template].pair(np.asarray(points))
-    return similarity(source, shares * crop.size - 0.5)  # pixel centres are whole numbers
+    template = TEMPLATES[crop.template]
+    source, shares = template.pair(np.asarray(points))
+    target = shares * crop.size - 0.5  # pixel centres are whole numbers
+    return invert(similarity(target, source)) if template.inward else similarity(source, target)
 
 
 def align(picture: Picture, points: FloatPoints, crop: CropSpec) -> tuple[Picture, Transform]:

@@ -104,7 +104,7 @@ def load(folder: Path) -> Bundle:
     """The bundle in this folder, its weights checked against their checksums. Raises BadBundle."""
     try:
         content = json.loads((folder / DESCRIPTION).read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, RecursionError) as error:  # the last one: brackets nested without end
         raise BadBundle(f"{folder} is no bundle: its {DESCRIPTION} cannot be read ({error}).") from error
     bundle = _parsed(folder, content)
     _verify(bundle)
@@ -154,9 +154,10 @@ def write_bundle(
             card=card,
         )
         (beside / DESCRIPTION).write_text(_as_json(bundle), encoding="utf-8")
-        open_embedder(load(beside))
+        written = load(beside)
+        open_embedder(written)
         beside.rename(folder)
-    return replace(bundle, folder=folder)
+    return replace(written, folder=folder)
 
 
 @cache
