@@ -65,7 +65,7 @@ def _die_with_parent() -> None:
 
 @contextlib.contextmanager
 def _running(command: list[str], *, log: Path, user: str | None, ready: Callable[[], bool]) -> Iterator[None]:
-    """The command runs inside the block. Ctrl-C in the terminal does not reach it: it ends after the tests, not before."""
+    """The command runs inside the block. Ctrl-C in the terminal does not reach it, so it outlives the tests."""
     with log.open("wb") as output:
         server = subprocess.Popen(
             command,
@@ -96,7 +96,7 @@ def _running(command: list[str], *, log: Path, user: str | None, ready: Callable
 
 @contextlib.contextmanager
 def postgresql(folder: Path) -> Iterator[str]:
-    """A new cluster inside `folder`; yields its URL. Run by root it becomes the user postgres, as PostgreSQL demands."""
+    """A new cluster inside `folder`; yields its URL. PostgreSQL refuses to be root, and then runs as postgres."""
     user = "postgres" if os.geteuid() == 0 else None
     home = folder / "postgresql"
     home.mkdir()
