@@ -1,0 +1,218 @@
+"""Files that nobody vouches for in, pictures out. Decoding happens in a child process with little to lose."""
+
+import json
+import os
+import select
+import subprocess
+import sys
+import time
+from dataclasses import dataclass
+from datetime import date
+from types import TracebackType
+from typing import Any, Self
+
+import numpy as np
+
+from inference.core.types import Picture
+
+
+@dataclass(frozen=True)
+class Limits:
+    megapixels: int = 50  # by the header, before anything is decoded
+    megabytes: int = 30  # of the file
+    seconds: float = 20.0  # to decode one picture
+    memory_mb: int = 1536  # of the decoding process: 50 megapixels in several copies
+
+
+@dataclass(frozen=True)
+class Decoded:
+    picture: Picture  # (height, width, 3), upright, perhaps reduced
+    width: int  # of the whole picture, upright, in pixels
+    height: int
+    format: str  # jpg, png or webp, by content
+    taken_at: date | None  # by the camera
+
+    @property
+    def scale(self) -> float:
+        """Pixels of the whole picture for one of this."""
+        return self.width / self.picture.shape[1]
+
+
+class PictureRefused(Exception):
+    """A file that is not taken. `code` is stable; the message has the value, the cause and the way out."""
+
+    code = "refused"
+
+
+class Empty(PictureRefused):
+    code = "empty"
+
+    def __init__(self) -> None:
+        super().__init__("The file has 0 bytes. Fetch it again.")
+
+
+class TooLarge(PictureRefused):
+    code = "too_large"
+
+    def __init__(self, size: int, limit: int) -> None:
+        super().__init__(f"The file has {size / 1e6:.1f} MB; at most {limit} MB are taken. Reduce it, or raise DAGER_FILE_MB.")
+
+
+class NotAPicture(PictureRefused):
+    code = "not_a_picture"
+
+    def __init__(self, kind: str) -> None:
+        seems = f" but looks like {kind}" if kind else ""
+        super().__init__(f"The content is no JPEG, PNG or WebP picture{seems}, whatever its name says. Convert it, or leave it out.")
+
+
+class TooManyPixels(PictureRefused):
+    code = "too_many_pixels"
+
+    def __init__(self, size: str, limit: int) -> None:
+        super().__init__(f"Its header says {size} pixels; at most {limit} megapixels are decoded. Reduce it, or raise DAGER_MEGAPIXELS.")
+
+
+class Damaged(PictureRefused):
+    code = "damaged"
+
+    def __init__(self, detail: str) -> None:
+        super().__init__(f"The file is truncated or damaged ({detail}). Fetch it again.")
+
+
+class DecodeTimeout(PictureRefused):
+    code = "decode_timeout"
+
+    def __init__(self, seconds: float) -> None:
+        super().__init__(f"It was not decoded within {seconds:g} s. Save it anew with another program, or raise DAGER_DECODE_SECONDS.")
+
+
+class DecodeMemory(PictureRefused):
+    code = "decode_memory"
+
+    def __init__(self, memory_mb: int) -> None:
+        super().__init__(f"Decoding it needs more than {memory_mb} MB of memory. Reduce the picture.")
+
+
+class DecoderDied(PictureRefused):
+    code = "decoder_died"
+
+    def __init__(self) -> None:
+        super().__init__("The decoder crashed on this file. Save it anew with another program.")
+
+
+class Decoder:
+    """Decodes one file after another in one child process, which is started anew after a crash or a hang.
+
+    Not for several threads at once. A forked copy starts a child of its own.
+    """
+
+    def __init__(self, limits: Limits = Limits()) -> None:  # noqa: B008 - frozen
+        self.limits = limits
+        self._child: subprocess.Popen[bytes] | None = None
+        self._owner = os.getpid()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """End the child."""
+        child, self._child = self._child, None
+        if child is None or self._owner != os.getpid():
+            return
+        child.kill()
+        child.wait()
+        for pipe in (child.stdin, child.stdout):
+            if pipe:
+                pipe.close()
+
+    def decode(self, data: bytes, *, max_side: int | None = None) -> Decoded:
+        """The upright picture, reduced so that its longer side is at most `max_side` pixels. Raises PictureRefused."""
+        if not data:
+            raise Empty
+        if len(data) > self.limits.megabytes * 1_000_000:
+            raise TooLarge(len(data), self.limits.megabytes)
+        deadline = time.monotonic() + self.limits.seconds
+        try:
+            return self._ask(self._running(), data, max_side, deadline)
+        except (DecodeTimeout, DecodeMemory):
+            self.close()  # it hangs, or its memory is in pieces
+            raise
+        except (BrokenPipeError, EOFError) as error:
+            self.close()
+            raise DecoderDied from error
+
+    def _running(self) -> subprocess.Popen[bytes]:
+        if self._owner != os.getpid():
+            self._child, self._owner = None, os.getpid()
+        if self._child is None or self._child.poll() is not None:
+            # -E and -I keep out the environment's own ideas; the parent's end closes stdin, which ends the child.
+            self._child = subprocess.Popen(
+                [sys.executable, "-m", "inference.core.decode_worker", str(self.limits.memory_mb * 2**20)],
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.DEVNULL,
+                cwd=os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__)))),
+                env={"OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1", "PATH": os.environ.get("PATH", "")},
+            )
+        return self._child
+
+    def _ask(self, child: subprocess.Popen[bytes], data: bytes, max_side: int | None, deadline: float) -> Decoded:
+        request = {"bytes": len(data), "pixels": self.limits.megapixels * 1_000_000, "max_side": max_side}
+        self._send(child, json.dumps(request).encode() + b"\n" + data, deadline)
+        reply = bytearray()
+        while b"\n" not in reply:
+            reply += self._receive(child, deadline)
+        line, _, pixels = reply.partition(b"\n")
+        facts: dict[str, Any] = json.loads(line)
+        if "refused" in facts:
+            raise self._refusal(facts["refused"], facts["detail"])
+        height, width, _ = facts["shape"]
+        while len(pixels) < height * width * 3:
+            pixels += self._receive(child, deadline)
+        return Decoded(
+            picture=np.frombuffer(pixels, np.uint8).reshape(height, width, 3),
+            width=facts["width"],
+            height=facts["height"],
+            format=facts["format"],
+            taken_at=_date(facts["taken_at"]),
+        )
+
+    def _refusal(self, code: str, detail: str) -> PictureRefused:
+        if code == "too_many_pixels":
+            return TooManyPixels(detail, self.limits.megapixels)
+        if code == "not_a_picture":
+            return NotAPicture(detail)
+        if code == "out_of_memory":
+            return DecodeMemory(self.limits.memory_mb)
+        return Damaged(detail)
+
+    def _send(self, child: subprocess.Popen[bytes], message: bytes, deadline: float) -> None:
+        assert child.stdin is not None
+        descriptor, rest = child.stdin.fileno(), memoryview(message)
+        os.set_blocking(descriptor, False)
+        while rest:
+            _, ready, _ = select.select([], [descriptor], [], max(0.0, deadline - time.monotonic()))
+            if not ready:
+                raise DecodeTimeout(self.limits.seconds)
+            rest = rest[os.write(descriptor, rest) :]
+
+    def _receive(self, child: subprocess.Popen[bytes], deadline: float) -> bytes:
+        assert child.stdout is not None
+        ready, _, _ = select.select([child.stdout], [], [], max(0.0, deadline - time.monotonic()))
+        if not ready:
+            raise DecodeTimeout(self.limits.seconds)
+        received = os.read(child.stdout.fileno(), 1 << 20)
+        if not received:
+            raise EOFError
+        return received
+
+
+def _date(text: str) -> date | None:
+    try:
+        return date.fromisoformat(text)
+    except ValueError:
+        return None
