@@ -291,6 +291,7 @@ class ClusteringRun(models.Model):
     state = models.CharField(max_length=10, choices=State, default=State.RUNNING)
     settings = models.JSONField(default=dict)
     changes = models.JSONField(default=dict)  # what applying it changes, as counts
+    decisions_seen = models.BigIntegerField(default=0)  # the ledger's line up to which merges were suggested
     error = models.TextField(blank=True)
     claimed_until = models.DateTimeField(null=True)
     created_at = models.DateTimeField(auto_now_add=True)
