@@ -6,7 +6,7 @@ import cv2
 import numpy as np
 
 from inference.core.align import FloatPoints, transform_for, warp
-from inference.core.types import CropSpec, Detection, Picture, Pose, Quality
+from inference.core.types import Box, CropSpec, Detection, Picture, Pose, Quality
 
 _CROP = CropSpec("arcface-112", 112)  # sharpness and light are read off one crop of one scale, so they compare
 
@@ -42,7 +42,8 @@ def measure(
     # Beyond the frame the outermost pixels are repeated: black there would read as darkness, its edge as sharpness.
     crop = warp(picture, transform_for(landmarks, _CROP), _CROP.size, border=cv2.BORDER_REPLICATE)
     luma = cv2.cvtColor(crop, cv2.COLOR_RGB2GRAY)
-    outside = outside_share(landmarks, width=picture.shape[1], height=picture.shape[0])
+    height, width = picture.shape[:2]
+    outside = outside_share(landmarks, width=width, height=height)
     size = min(detection.box.width, detection.box.height)
     sharpness = float(cv2.Laplacian(luma, cv2.CV_64F).var())
     brightness = float(luma.mean()) / 255
@@ -52,7 +53,7 @@ def measure(
         sharpness=sharpness,
         brightness=brightness,
         gray=bool(np.ptp(crop.astype(np.int16), axis=2).mean() < _GRAY),
-        truncated=outside > _TRUNCATED,
+        truncated=outside > _TRUNCATED or reaches_frame(detection.box, width=width, height=height),
         usable=not reason,
         reason=reason,
     )
@@ -74,11 +75,15 @@ def _reason(limits: Limits, size: float, sharpness: float, brightness: float, ou
 def outside_share(landmarks: FloatPoints, *, width: int, height: int) -> float:
     """Which share of the landmarks (n, 2) lies beyond a picture of this size, 0–1.
 
-    Detectors learn from boxes that end at the frame, so a box says little about what is cut off; the landmarks
-    go on to where the jaw would be.
+    The detector's box ends about where the frame does, so it cannot tell how much is missing; landmarks go on a little.
     """
     beyond = (landmarks < -0.5) | (landmarks > np.array([width, height]) - 0.5)
     return float(beyond.any(axis=1).mean())
+
+
+def reaches_frame(box: Box, *, width: int, height: int) -> bool:
+    """Whether the box ends at or beyond the frame of a picture of this size, to a pixel."""
+    return box.x < 1 or box.y < 1 or box.x + box.width > width - 1 or box.y + box.height > height - 1
 
 
 # A generic face for the pose: the landmarks that keep their place when mouth and brows move. x to the picture's right,

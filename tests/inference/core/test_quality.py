@@ -11,8 +11,8 @@ from PIL import Image
 from inference.core.align import apply
 from inference.core.detect import cold_detector
 from inference.core.landmarks import cold_landmarker
-from inference.core.quality import _FACE_3D, _RIGID, LIMITS, Limits, measure, outside_share, pose_of
-from inference.core.types import Picture, Points, Pose, Quality
+from inference.core.quality import _FACE_3D, _RIGID, LIMITS, Limits, measure, outside_share, pose_of, reaches_frame
+from inference.core.types import Box, Picture, Points, Pose, Quality
 from tests.inference.core.drawn_face import drawn_face
 
 
@@ -100,7 +100,7 @@ def test_brightness_is_the_share_of_full_white() -> None:
 
 def test_what_lies_beyond_the_frame_neither_darkens_nor_sharpens() -> None:
     whole = drawn_face()
-    cut = quality(np.ascontiguousarray(whole[:, 120:]))
+    cut = quality(np.ascontiguousarray(whole[:, 130:]))
 
     assert cut.truncated
     assert cut.brightness == pytest.approx(quality(whole).brightness, abs=0.1)
@@ -129,6 +129,12 @@ def test_the_share_outside_of_the_frame_counts_landmarks() -> None:
     points = np.array([[0, 0], [99, 99], [-1, 50], [50, 100]], np.float32)
 
     assert outside_share(points, width=100, height=100) == 0.5
+
+
+def test_a_box_reaches_the_frame_or_not() -> None:
+    assert not reaches_frame(Box(1, 1, 98, 98), width=100, height=100)
+    assert reaches_frame(Box(-3, 10, 50, 50), width=100, height=100)
+    assert reaches_frame(Box(10, 60, 30, 40), width=100, height=100)
 
 
 @pytest.mark.realdata
