@@ -15,7 +15,7 @@ _CROP = CropSpec("arcface-112", 112)  # sharpness and light are read off one cro
 class Limits:
     """Beyond which of these a face is not worth a person's time. Generous: ordinary faces must not be lost."""
 
-    # px; LFW shrunk to this size: right pairs 0.96 at 20 px, 0.92 at 16, 0.88 at 12 (0.99 in full)
+    # px; LFW shrunk to this size: right pairs 0.964 at 20 px, 0.924 at 16, 0.868 at 12 (0.990 in full)
     smallest: float = 20.0
     blurred: float = 6.0  # variance of the Laplacian; a face that is only a smear of skin
     dark: float = 0.05  # mean luma; at 0.06 faces of IMFDB can still be told apart
