@@ -134,7 +134,7 @@ def _forbidden(row: dict[int, int]) -> list[tuple[int, int]]:
 
 
 def _settings(version: ModelVersion) -> Settings:
-    calibration = registry.bundle_of(version).description.calibration
+    calibration = registry.bundle_of(version).calibration
     return Settings(calibration=calibration) if calibration else Settings()
 
 

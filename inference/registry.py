@@ -34,9 +34,9 @@ def register(bundle: Bundle, *, folder: str, state: ModelVersion.State = ModelVe
         task=EMBEDDING,
         checksum=bundle.checksum,
         defaults={
-            "name": bundle.description.name,
+            "name": bundle.name,
             "folder": folder,
-            "dimensions": bundle.description.dimensions,
+            "dimensions": bundle.dimensions,
             "state": state,
         },
     )
