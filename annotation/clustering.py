@@ -15,13 +15,11 @@ from django.utils import timezone
 
 from annotation import belt, duplicates, questions
 from annotation.core.batches import batched
-from annotation.embeddings import matrix, packed
+from annotation.embeddings import matrix
 from annotation.errors import ClusteringUnderWay, RunNotProposed, RunOutdated
 from annotation.models import Cluster, ClusteringRun, Decision, Embedding, Face, Identity, Label, Membership, Question, User
 from inference import registry
-from inference.core.bundle import Calibration
 from inference.core.cluster import Clustering, Evidence, Settings, cluster, extend, merge_candidates
-from inference.core.search import knn_graph
 from inference.core.types import Vectors
 from inference.models import ModelVersion
 
@@ -340,9 +338,10 @@ def _claim(run: ClusteringRun) -> bool:
 
 def join(run: ClusteringRun) -> int:
     """Give new faces a place in the grouping that holds; no other face moves. Returns how many joined."""
-    if not belt.ungrouped(run.version, run).exists():
+    waiting = set(belt.ungrouped(run.version, run).values_list("face_id", flat=True))
+    if not waiting:
         return 0
-    duplicates.find(run.version)
+    duplicates.find(run.version, waiting)
     corpus, place = load(run.version), clusters_of(run)
     previous = np.array([place.get(int(face), -1) for face in corpus.faces], np.int64)
     found = extend(corpus.vectors, corpus.evidence, previous, _settings(run.version))
@@ -369,12 +368,6 @@ def join(run: ClusteringRun) -> int:
         touched = {cluster_id[int(found.labels[index])] for index in fresh}
         questions.ask_about_clusters(run, touched)
     return len(fresh)
-
-
-@transaction.atomic
-def move_out(face_ids: Sequence[int]) -> None:
-    """Faces that are not whom their cluster says go back to the machine, which finds them another place."""
-    Membership.objects.filter(run__state=ClusteringRun.State.APPLIED, face__in=face_ids).delete()
 
 
 def suggest_merges(run: ClusteringRun) -> int:

@@ -14,7 +14,7 @@ from annotation import pictures
 from annotation.models import Face, Photo
 from inference.core.align import Transform, align
 from inference.core.detect import cold_detector
-from inference.core.duplicates import perceptual_hash
+from inference.core.duplicates import crop_hash, perceptual_hash
 from inference.core.faces import find_faces
 from inference.core.images import PictureRefused
 from inference.core.landmarks import cold_landmarker
@@ -57,7 +57,7 @@ def seek(photos: Sequence[Photo], *, now: datetime | None = None) -> int:
     return done
 
 
-def _look(photo: Photo) -> tuple[list[Face], list[Picture], int]:
+def _look(photo: Photo) -> tuple[list[Face], list[Picture], int | None]:
     with default_storage.open(photo.key) as file:
         data = file.read()
     decoded = pictures.decode(data, max_side=REDUCED_SIDE)
@@ -70,11 +70,14 @@ def _look(photo: Photo) -> tuple[list[Face], list[Picture], int]:
     hashed = signed(perceptual_hash(picture))
     aligned = [align(picture, face.landmarks, pictures.CROP) for face in found]
     scale = decoded.width / picture.shape[1]
-    rows = [_row(photo, number, face, transform, scale) for number, (face, (_, transform)) in enumerate(zip(found, aligned, strict=True))]
+    rows = [
+        _row(photo, number, face, crop, transform, scale)
+        for number, (face, (crop, transform)) in enumerate(zip(found, aligned, strict=True))
+    ]
     return rows, [crop for crop, _ in aligned], hashed
 
 
-def _row(photo: Photo, number: int, found: FaceFound, transform: Transform, scale: float) -> Face:
+def _row(photo: Photo, number: int, found: FaceFound, crop: Picture, transform: Transform, scale: float) -> Face:
     """The row of a face that was found in the photo reduced by `scale`."""
     box, quality, pose = found.detection.box, found.quality, found.pose
     full = transform.copy()
@@ -99,6 +102,7 @@ def _row(photo: Photo, number: int, found: FaceFound, transform: Transform, scal
         truncated=quality.truncated,
         usable=quality.usable,
         unusable_because=quality.reason,
+        perceptual_hash=signed(crop_hash(crop)),
         transform=[[round(float(value), 6) for value in row] for row in full],
     )
 
@@ -107,6 +111,6 @@ def _listed(points: npt.NDArray[np.float32]) -> list[list[float]]:
     return [[round(float(x), 2), round(float(y), 2)] for x, y in points]
 
 
-def signed(hashed: int) -> int:
+def signed(hashed: int | None) -> int | None:
     """64 bits as the signed number that a database column holds."""
-    return hashed - 2**64 if hashed >= 2**63 else hashed
+    return hashed - 2**64 if hashed is not None and hashed >= 2**63 else hashed

@@ -3,7 +3,7 @@
 from collections.abc import Collection, Iterable, Iterator
 
 from django.db import transaction
-from django.db.models import Count, Q
+from django.db.models import Count, F, Q
 
 from annotation.core.batches import batched
 from annotation.core.lineage import Belief, Line, belief, roots
@@ -30,6 +30,7 @@ def derive(*, faces: Collection[int] = (), identities: Collection[int] = ()) -> 
     for chunk in batched(sorted(affected), CHUNK):
         _derive_faces(chunk)
         _derive_clusters(chunk)
+        _leave_wrong_clusters(chunk)
 
 
 def rebuild() -> None:
@@ -113,3 +114,18 @@ def _derive_clusters(faces: Iterable[int]) -> None:
         identity = max(sorted(of), key=of.__getitem__) if of else None
         if cluster.identity_id != identity:
             Cluster.objects.filter(pk=cluster.pk).update(identity=identity)
+
+
+def _leave_wrong_clusters(faces: Iterable[int]) -> None:
+    """A face that is not whom its cluster is goes back to the machine, which finds it another place."""
+    touched = Face.objects.filter(Q(pk__in=list(faces)) | Q(duplicate_of__in=list(faces)))
+    members = Membership.objects.filter(run__state=ClusteringRun.State.APPLIED, face__in=touched)
+    members.filter(face__label__verdict=Label.Verdict.NOT_A_FACE).delete()
+    members.filter(face__label__identity__isnull=False).exclude(face__label__identity=F("cluster__identity")).delete()
+    lines = Decision.objects.standing().filter(kind=Decision.Kind.CANNOT_LINK, face__in=touched)
+    top = dict(Identity.objects.filter(decisions__in=lines, merged_into__isnull=False).values_list("pk", "merged_into_id"))
+    refused = {(face, top.get(identity, identity)) for face, identity in lines.values_list("face_id", "identity_id")}  # type: ignore[arg-type]
+    left = members.filter(face__label=None, face__in={face for face, _ in refused}).values_list(
+        "pk", "face_id", "cluster__identity_id"
+    )
+    Membership.objects.filter(pk__in=[pk for pk, face, identity in left if (face, identity) in refused]).delete()

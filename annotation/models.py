@@ -231,6 +231,7 @@ class Face(models.Model):
     transform = models.JSONField()  # 2 × 3: pixels of the photo to pixels of the shown crop
     # The same face in the photo that stands for this one; it is asked about there, and labelled here, too.
     duplicate_of = models.ForeignKey("self", null=True, on_delete=models.SET_NULL, related_name="duplicates")
+    perceptual_hash = models.BigIntegerField(null=True)  # of the crop: 64 bits, as a signed number
     claimed_until = models.DateTimeField(null=True)
     failure = models.TextField(blank=True)  # why it could not be embedded
 

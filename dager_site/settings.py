@@ -155,5 +155,6 @@ LOGGING = {
     "disable_existing_loggers": False,
     "formatters": {"line": {"format": "{asctime} {levelname} {name} {message}", "style": "{"}},
     "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "line"}},
+    "loggers": {"faiss.loader": {"level": "WARNING"}},  # it reports each build that it tries
     "root": {"handlers": ["stderr"], "level": env.text("DAGER_LOG_LEVEL", "INFO").upper()},
 }

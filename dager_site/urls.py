@@ -1,1 +1,28 @@
-urlpatterns = []
+"""The whole site. Sign-in is asked of every page that does not say otherwise."""
+
+from django.contrib import admin
+from django.contrib.auth import views as auth
+from django.contrib.auth.decorators import login_required
+from django.urls import include, path
+from drf_spectacular.views import SpectacularAPIView, SpectacularSwaggerView
+from rest_framework.permissions import IsAuthenticated
+
+from dager_site.health import healthz
+
+signed_in = {"permission_classes": [IsAuthenticated]}
+
+urlpatterns = [
+    path("healthz", healthz, name="healthz"),
+    path("sign-in", auth.LoginView.as_view(redirect_authenticated_user=True), name="login"),
+    path("sign-out", auth.LogoutView.as_view(), name="logout"),
+    path("password", auth.PasswordChangeView.as_view(success_url="/"), name="password_change"),
+    path("api/schema", SpectacularAPIView.as_view(**signed_in), name="schema"),
+    path("api/docs/", login_required(SpectacularSwaggerView.as_view(**signed_in, url_name="schema")), name="api-docs"),
+    path("admin/", admin.site.urls),
+    path("", include("annotation.urls")),
+]
+
+handler400 = "dager_site.api_errors.bad_request"
+handler403 = "dager_site.api_errors.permission_denied"
+handler404 = "dager_site.api_errors.not_found"
+handler500 = "dager_site.api_errors.server_error"

@@ -1,0 +1,53 @@
+"""Who may do what: each page and each call of the API names one of these."""
+
+from django.core.signing import BadSignature, Signer
+from django.urls import reverse
+
+from annotation.models import User
+
+Role = User.Role
+Roles = frozenset[User.Role]
+
+ANNOTATE: Roles = frozenset({Role.ANNOTATOR, Role.CURATOR, Role.ADMIN})
+BROWSE: Roles = frozenset({Role.CURATOR, Role.ENGINEER, Role.ADMIN})
+CURATE: Roles = frozenset({Role.CURATOR, Role.ADMIN})
+GROUP_AND_EXPORT: Roles = frozenset({Role.CURATOR, Role.ENGINEER, Role.ADMIN})
+
+
+def may(user: User, roles: Roles) -> bool:
+    return user.is_active and user.role in roles
+
+
+# An annotator sees the pictures of the questions that they were asked, and no others: each address that a question
+# hands out carries a pass, which is the reader's own and opens that one picture. Whoever may browse needs none.
+
+
+def crop_address(face_id: int, user: User) -> str:
+    return _address("face-crop", face_id, user)
+
+
+def photo_address(photo_id: int, user: User) -> str:
+    return _address("photo-file", photo_id, user)
+
+
+def may_see(user: User, name: str, pk: int, token: str) -> bool:
+    """Whether this person may look at the picture that the URL `name` has under this id."""
+    if may(user, BROWSE):
+        return True
+    try:
+        return _signer().unsign(f"{_subject(name, pk, user)}:{token}") == _subject(name, pk, user)
+    except BadSignature:
+        return False
+
+
+def _address(name: str, pk: int, user: User) -> str:
+    path = reverse(name, args=[pk])
+    return path if may(user, BROWSE) else f"{path}?pass={_signer().signature(_subject(name, pk, user))}"
+
+
+def _signer() -> Signer:
+    return Signer(salt="annotation.access")
+
+
+def _subject(name: str, pk: int, user: User) -> str:
+    return f"{name}/{pk}/{user.pk}"

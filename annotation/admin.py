@@ -1,0 +1,70 @@
+"""Django's admin: people with their roles, sources, and the ledger to read."""
+
+from django.contrib import admin
+from django.contrib.auth.admin import UserAdmin
+from django.contrib.auth.models import Group
+from django.db.models import QuerySet
+from django.forms import ModelForm
+from django.http import HttpRequest
+
+from annotation.models import Decision, Source, User
+
+admin.site.site_header = admin.site.site_title = "DAGER"
+admin.site.index_title = "People with an account, sources, ledger"
+admin.site.unregister(Group)  # roles do what groups would
+
+
+@admin.register(User)
+class People(UserAdmin):
+    list_display = ["username", "role", "email", "is_active", "last_login"]
+    list_filter = ["role", "is_active"]
+    fieldsets = [
+        (None, {"fields": ["username", "password", "role", "is_active"]}),
+        ("About", {"fields": ["first_name", "last_name", "email", "last_login", "date_joined"]}),
+    ]
+    add_fieldsets = [(None, {"classes": ["wide"], "fields": ["username", "role", "usable_password", "password1", "password2"]})]
+    readonly_fields = ["last_login", "date_joined"]
+
+    def save_model(self, request: HttpRequest, obj: User, form: ModelForm, change: bool) -> None:
+        # The role is the one thing that says what somebody may do; Django's own flags follow it.
+        obj.is_staff = obj.is_superuser = obj.role == User.Role.ADMIN
+        super().save_model(request, obj, form, change)
+
+    def has_delete_permission(self, request: HttpRequest, obj: User | None = None) -> bool:
+        return False  # the ledger keeps who said what; somebody who left is made inactive
+
+
+@admin.register(Source)
+class Sources(admin.ModelAdmin):
+    list_display = ["name", "licence", "legal_basis", "rights_stated", "retention_until", "created_at"]
+    search_fields = ["name"]
+    readonly_fields = ["created_at", "created_by"]
+
+    @admin.display(boolean=True)
+    def rights_stated(self, source: Source) -> bool:
+        return source.rights_stated
+
+    def has_delete_permission(self, request: HttpRequest, obj: Source | None = None) -> bool:
+        return False  # its photos, faces and labels would lose where they came from
+
+
+@admin.register(Decision)
+class Ledger(admin.ModelAdmin):
+    """To read only: the ledger grows by answers, and is never edited."""
+
+    list_display = ["id", "at", "kind", "person", "by", "face_id", "identity_id", "other_identity_id", "value"]
+    list_filter = ["kind", "by"]
+    show_full_result_count = False
+    ordering = ["-id"]
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[Decision]:
+        return super().get_queryset(request).select_related("person")
+
+    def has_add_permission(self, request: HttpRequest) -> bool:
+        return False
+
+    def has_change_permission(self, request: HttpRequest, obj: Decision | None = None) -> bool:
+        return False
+
+    def has_delete_permission(self, request: HttpRequest, obj: Decision | None = None) -> bool:
+        return False

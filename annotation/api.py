@@ -1,0 +1,546 @@
+"""The REST interface of annotation, under /api/v1/: questions and answers, and the data behind them."""
+
+from typing import Any
+
+from django import forms
+from django.conf import settings
+from django.core.files.uploadedfile import UploadedFile
+from django.db import transaction
+from django.db.models import QuerySet
+from django.shortcuts import get_object_or_404
+from drf_spectacular.utils import OpenApiParameter, extend_schema, extend_schema_field, extend_schema_view
+from rest_framework import generics, mixins, serializers, status, viewsets
+from rest_framework.exceptions import ValidationError
+from rest_framework.pagination import CursorPagination
+from rest_framework.parsers import MultiPartParser
+from rest_framework.permissions import BasePermission
+from rest_framework.request import Request
+from rest_framework.response import Response
+from rest_framework.views import APIView
+
+from annotation import answers, intake, queue, reads, tasks
+from annotation import forms as filters
+from annotation.access import ANNOTATE, BROWSE, CURATE, GROUP_AND_EXPORT, Roles, crop_address, may, photo_address
+from annotation.models import Answer, Face, Identity, Intake, Label, Photo, Question, Source, User
+
+AHEAD = 10  # questions that one person may hold at once
+
+
+class _OfRoles(BasePermission):
+    roles: Roles
+
+    def has_permission(self, request: Request, view: APIView) -> bool:
+        return isinstance(request.user, User) and may(request.user, self.roles)
+
+
+class Annotates(_OfRoles):
+    roles = ANNOTATE
+
+
+class Browses(_OfRoles):
+    roles = BROWSE
+
+
+class Curates(_OfRoles):
+    roles = CURATE
+
+
+class Exports(_OfRoles):
+    roles = GROUP_AND_EXPORT
+
+
+class AnnotatesOrBrowses(_OfRoles):
+    roles = ANNOTATE | BROWSE
+
+
+class ById(CursorPagination):
+    """By keyset; `limit` sets the size of a page, up to 1,000."""
+
+    ordering = "-id"
+    page_size = 100
+    page_size_query_param = "limit"
+    max_page_size = 1_000
+
+
+def _user(request: Request) -> User:
+    assert isinstance(request.user, User)  # every permission class here says so
+    return request.user
+
+
+# ---- questions
+
+
+@extend_schema_field(
+    {
+        "type": "object",
+        "properties": {
+            "id": {"type": "integer"},
+            "crop": {"type": "string", "description": "address of its picture"},
+            "photo": {"type": "string", "description": "address of the whole photo"},
+            "photo_size": {"type": "array", "items": {"type": "integer"}, "description": "width and height in pixels"},
+            "box": {"type": "array", "items": {"type": "number"}, "description": "x, y, width, height in pixels"},
+            "query": {"type": "string"},
+            "source": {"type": "string"},
+            "taken_at": {"type": "string", "nullable": True},
+        },
+    }
+)
+class FaceField(serializers.Field):
+    """A face in a question: where its pictures are, and where it is in its photo."""
+
+    def to_representation(self, face: Face) -> dict[str, Any]:
+        user: User = self.context["user"]
+        return {
+            "id": face.pk,
+            "crop": crop_address(face.pk, user),
+            "photo": photo_address(face.photo_id, user),
+            "photo_size": [face.photo.width, face.photo.height],
+            "box": [face.x, face.y, face.width, face.height],
+            "query": face.photo.query,
+            "source": face.photo.source.name,
+            "taken_at": face.photo.taken_at,
+        }
+
+
+class PersonSerializer(serializers.Serializer):
+    """Somebody, with a few of their faces."""
+
+    id = serializers.IntegerField(source="identity.pk")
+    name = serializers.CharField(source="identity.name")
+    face_count = serializers.IntegerField()
+    faces = serializers.ListField(child=FaceField())
+
+
+class QuestionSerializer(serializers.Serializer):
+    """A question as it is shown: nothing in it could sway the answer."""
+
+    id = serializers.IntegerField(source="question.pk")
+    kind = serializers.ChoiceField(Question.Kind.choices, source="question.kind")
+    faces = serializers.ListField(child=FaceField(), help_text="of a cluster, the most doubtful first")
+    people = PersonSerializer(many=True, help_text="whom a cluster would extend, or the two people of a pair")
+    queries = serializers.ListField(child=serializers.ListField(), help_text="search terms with their counts")
+    sources = serializers.ListField(child=serializers.ListField(), help_text="sources with their counts")
+
+
+class TallySerializer(serializers.Serializer):
+    answered_today = serializers.IntegerField()
+    open = serializers.IntegerField()
+    skipped = serializers.IntegerField()
+
+
+class NextQuestionsSerializer(serializers.Serializer):
+    questions = QuestionSerializer(many=True)
+    tally = TallySerializer()
+
+
+class NextQuery(serializers.Serializer):
+    ahead = serializers.IntegerField(min_value=1, max_value=AHEAD, default=3, help_text="how many to lease")
+    kind = serializers.ChoiceField(Question.Kind.choices, required=False)
+
+
+class AnswerInput(serializers.Serializer):
+    client_id = serializers.UUIDField(help_text="made by the client; the same one twice is one answer")
+    content = serializers.DictField(
+        help_text='of a cluster: {"verdict": "one_person" | "cannot_tell", "marks": {"<face>": "other" | "not_a_face" '
+        '| "cannot_tell"}, "marked_are_one": false, "name": ""}; of a pair: {"verdict": "same" | "different" | "cannot_tell"}'
+    )
+    elapsed_ms = serializers.IntegerField(min_value=0, max_value=2**31 - 1, required=False, allow_null=True)
+
+
+class SkipInput(serializers.Serializer):
+    client_id = serializers.UUIDField()
+    elapsed_ms = serializers.IntegerField(min_value=0, max_value=2**31 - 1, required=False, allow_null=True)
+
+
+class AnswerSerializer(serializers.ModelSerializer):
+    class Meta:
+        model = Answer
+        fields = ["id", "question", "client_id", "content", "actions", "elapsed_ms", "at", "undone_at"]
+        read_only_fields = fields
+
+
+class NextQuestions(APIView):
+    permission_classes = [Annotates]
+
+    @extend_schema(parameters=[NextQuery], responses=NextQuestionsSerializer)
+    def get(self, request: Request) -> Response:
+        """Lease the most worthwhile questions; asking again renews the leases that are held."""
+        query = NextQuery(data=request.query_params)
+        query.is_valid(raise_exception=True)
+        kind = query.validated_data.get("kind")
+        leased = queue.take_next(_user(request), kind=kind, ahead=query.validated_data["ahead"])
+        body = {"questions": reads.asked(leased), "tally": reads.tally(_user(request), kind)}
+        return Response(NextQuestionsSerializer(body, context={"user": _user(request)}).data)
+
+
+class GiveBack(APIView):
+    permission_classes = [Annotates]
+
+    @extend_schema(request=None, responses={204: None})
+    def post(self, request: Request) -> Response:
+        """Free all questions that are leased to the caller."""
+        queue.give_back(_user(request))
+        return Response(status=status.HTTP_204_NO_CONTENT)
+
+
+class BringBackSkipped(APIView):
+    permission_classes = [Annotates]
+
+    @extend_schema(request=None, responses={200: {"type": "object", "properties": {"questions": {"type": "integer"}}}})
+    def post(self, request: Request) -> Response:
+        """Ask once more what the caller skipped."""
+        return Response({"questions": queue.bring_back_skipped(_user(request))})
+
+
+class GiveAnswer(APIView):
+    permission_classes = [Annotates]
+
+    @extend_schema(request=AnswerInput, responses={201: AnswerSerializer})
+    def post(self, request: Request, pk: int) -> Response:
+        """Answer a question."""
+        given = AnswerInput(data=request.data)
+        given.is_valid(raise_exception=True)
+        answer = answers.record_answer(question_id=pk, annotator=_user(request), **given.validated_data)
+        return Response(AnswerSerializer(answer).data, status=status.HTTP_201_CREATED)
+
+
+class Skip(APIView):
+    permission_classes = [Annotates]
+
+    @extend_schema(request=SkipInput, responses={201: AnswerSerializer})
+    def post(self, request: Request, pk: int) -> Response:
+        """Leave a question to somebody else."""
+        given = SkipInput(data=request.data)
+        given.is_valid(raise_exception=True)
+        answer = answers.record_answer(
+            question_id=pk, annotator=_user(request), content={"verdict": "skip"}, **given.validated_data
+        )
+        return Response(AnswerSerializer(answer).data, status=status.HTTP_201_CREATED)
+
+
+class OwnAnswers(generics.ListAPIView):
+    """What the caller answered, the latest first."""
+
+    permission_classes = [Annotates]
+    serializer_class = AnswerSerializer
+    pagination_class = ById
+
+    def get_queryset(self) -> QuerySet[Answer]:
+        return Answer.objects.filter(annotator=_user(self.request))
+
+
+class UndoneSerializer(serializers.Serializer):
+    question = QuestionSerializer(allow_null=True, help_text="the question, if it is open again")
+
+
+class Undo(APIView):
+    permission_classes = [AnnotatesOrBrowses]
+
+    @extend_schema(request=None, responses=UndoneSerializer)
+    def post(self, request: Request, pk: int) -> Response:
+        """Take back an answer or an act. Its question is asked again."""
+        answers.undo_answer(answer_id=pk, by=_user(request))
+        reopened = Question.objects.filter(answers=pk, state=Question.State.OPEN).first()
+        shown = reads.asked([reopened])[0] if reopened and reopened.pk else None
+        return Response(UndoneSerializer({"question": shown}, context={"user": _user(request)}).data)
+
+
+# ---- lists of data
+
+
+class Filtered(viewsets.ReadOnlyModelViewSet):
+    """Rows to read, with the filters of the page of the same name. An unknown or impossible filter is refused."""
+
+    filter_form: type[forms.Form]
+    permission_classes = [Browses]
+    pagination_class = ById
+
+    def filter_queryset(self, queryset: QuerySet[Any]) -> QuerySet[Any]:
+        if self.action != "list":
+            return queryset
+        form = self.filter_form(self.request.query_params)
+        unknown = set(self.request.query_params) - set(form.fields) - {"cursor", "limit"}
+        if unknown:
+            name = sorted(unknown)[0]
+            raise ValidationError({name: f"There is no filter {name!r}. Known: {', '.join(form.fields)}."})
+        if not form.is_valid():
+            raise ValidationError(form.errors)
+        return form.of(queryset)  # type: ignore[attr-defined]
+
+
+def _parameters(form: type[forms.Form]) -> list[OpenApiParameter]:
+    """The filters as OpenAPI describes them."""
+    described = []
+    for name, field in form.base_fields.items():
+        choices = None
+        if isinstance(field, forms.ChoiceField) and not isinstance(field, forms.ModelChoiceField):
+            choices = [value for value, _ in field.choices if value]  # type: ignore[union-attr,misc]
+        whole = isinstance(field, forms.IntegerField | forms.ModelChoiceField)
+        described.append(OpenApiParameter(name, int if whole else str, enum=choices, description=str(field.label or "")))
+    return described
+
+
+class SourceSerializer(serializers.ModelSerializer):
+    rights_stated = serializers.BooleanField(read_only=True)
+
+    class Meta:
+        model = Source
+        fields = ["id", "name", "licence", "legal_basis", "retention_until", "rights_stated", "created_at"]
+        read_only_fields = ["id", "rights_stated", "created_at"]
+        # That the name is free is create_source()'s business, which says so in words.
+        extra_kwargs = {"name": {"validators": []}}
+
+
+class PhotoSerializer(serializers.ModelSerializer):
+    class Meta:
+        model = Photo
+        fields = [
+            "id", "sha256", "source", "file", "format", "size", "width", "height", "query", "source_url", "licence",
+            "name", "caption", "taken_at", "taken_at_precision", "birth_date", "birth_date_precision", "metadata",
+            "received_at", "faces_sought_at", "failure", "duplicate_of",
+        ]  # fmt: skip
+        read_only_fields = fields
+
+
+class FaceSerializer(serializers.ModelSerializer):
+    identity = serializers.SerializerMethodField()
+    verdict = serializers.SerializerMethodField()
+
+    class Meta:
+        model = Face
+        fields = [
+            "id", "photo", "number", "x", "y", "width", "height", "score", "points", "landmarks", "chosen", "yaw", "pitch",
+            "roll", "sharpness", "brightness", "gray", "truncated", "usable", "unusable_because", "duplicate_of",
+            "verdict", "identity",
+        ]  # fmt: skip
+        read_only_fields = fields
+
+    def get_identity(self, face: Face) -> int | None:
+        label = getattr(face, "label", None)
+        return label.identity_id if label else None
+
+    def get_verdict(self, face: Face) -> str | None:
+        label = getattr(face, "label", None)
+        return label.verdict if label else None
+
+
+class IdentitySerializer(serializers.ModelSerializer):
+    face_count = serializers.IntegerField()
+
+    class Meta:
+        model = Identity
+        fields = ["id", "name", "face_count", "created_at"]
+        read_only_fields = fields
+
+
+class LabelSerializer(serializers.Serializer):
+    """A row of the export, under the names of its columns."""
+
+    face_id = serializers.IntegerField()
+    identity_id = serializers.IntegerField()
+    identity_name = serializers.CharField(source="identity.name")
+    file = serializers.CharField(source="face.photo.file")
+    sha256 = serializers.CharField(source="face.photo.sha256")
+    source = serializers.CharField(source="face.photo.source.name")
+    source_url = serializers.CharField(source="face.photo.source_url")
+    licence = serializers.SerializerMethodField()
+    legal_basis = serializers.CharField(source="face.photo.source.legal_basis")
+    x = serializers.FloatField(source="face.x")
+    y = serializers.FloatField(source="face.y")
+    width = serializers.FloatField(source="face.width")
+    height = serializers.FloatField(source="face.height")
+    duplicate_of = serializers.IntegerField(source="face.duplicate_of_id", allow_null=True)
+    decided_by = serializers.SerializerMethodField()
+    decided_at = serializers.DateTimeField(source="decision.at")
+    decision_id = serializers.IntegerField()
+    evidence = serializers.DictField(source="decision.evidence")
+
+    def get_licence(self, label: Label) -> str:
+        return label.face.photo.licence or label.face.photo.source.licence
+
+    def get_decided_by(self, label: Label) -> str:
+        return label.decision.person.username if label.decision.person else label.decision.by
+
+
+class SourceFilter(forms.Form):
+    """Sources are few: there is nothing to filter by."""
+
+    def of(self, sources: QuerySet[Source]) -> QuerySet[Source]:
+        return sources
+
+
+class Sources(mixins.CreateModelMixin, Filtered):
+    """Where photos come from, and under which rights."""
+
+    filter_form = SourceFilter
+    serializer_class = SourceSerializer
+    queryset = Source.objects.all()
+
+    def get_permissions(self) -> list[BasePermission]:
+        return [Browses() if self.action in ("list", "retrieve") else Curates()]
+
+    def perform_create(self, serializer: serializers.BaseSerializer[Source]) -> None:
+        serializer.instance = intake.create_source(**serializer.validated_data, by=_user(self.request))
+
+
+@extend_schema_view(list=extend_schema(parameters=_parameters(filters.PhotoFilter)))
+class Photos(Filtered):
+    """Photos, the latest first."""
+
+    filter_form = filters.PhotoFilter
+    serializer_class = PhotoSerializer
+    queryset = Photo.objects.all()
+
+
+@extend_schema_view(list=extend_schema(parameters=_parameters(filters.FaceFilter)))
+class Faces(Filtered):
+    """Faces, the latest first."""
+
+    filter_form = filters.FaceFilter
+    serializer_class = FaceSerializer
+    queryset = Face.objects.select_related("label")
+
+
+class IdentityFilter(forms.Form):
+    search = forms.CharField(required=False, max_length=300, label="part of the name, or the number")
+
+    def of(self, people: QuerySet[Identity]) -> QuerySet[Identity]:
+        return filters.named(people, self.cleaned_data["search"])
+
+
+@extend_schema_view(list=extend_schema(parameters=_parameters(IdentityFilter)))
+class Identities(Filtered):
+    """People who have a face, the latest first."""
+
+    filter_form = IdentityFilter
+    serializer_class = IdentitySerializer
+    queryset = Identity.objects.none()
+
+    def get_queryset(self) -> QuerySet[Identity]:
+        return reads.people()
+
+
+class LabelFilter(forms.Form):
+    source = forms.ModelChoiceField(Source.objects.all(), required=False, label="id of a source")
+
+    def of(self, labels: QuerySet[Label]) -> QuerySet[Label]:
+        source = self.cleaned_data["source"]
+        return labels.filter(face__photo__source=source) if source else labels
+
+
+@extend_schema_view(list=extend_schema(parameters=_parameters(LabelFilter)))
+class Labels(mixins.ListModelMixin, viewsets.GenericViewSet):
+    """Identity labels as they are exported: those whose rights are not stated are left out."""
+
+    permission_classes = [Exports]
+    pagination_class = ById
+    serializer_class = LabelSerializer
+    filter_form = LabelFilter
+    filter_queryset = Filtered.filter_queryset
+    queryset = Label.objects.filter(
+        verdict=Label.Verdict.IDENTITY, face__photo__in=Photo.objects.exportable()
+    ).select_related("face__photo__source", "identity", "decision__person")
+
+
+# ---- photos in
+
+
+class UploadSerializer(serializers.Serializer):
+    outcome = serializers.ChoiceField(["taken", "copy", "known", "refused", "delivery"])
+    photo = serializers.IntegerField(allow_null=True)
+    reason = serializers.CharField(allow_blank=True, help_text="why it was refused")
+    intake = serializers.IntegerField(allow_null=True, help_text="of an archive or a manifest, which is taken in afterwards")
+
+
+class Upload(APIView):
+    """One file a request, so that a bad one spoils only itself."""
+
+    permission_classes = [Curates]
+    parser_classes = [MultiPartParser]
+
+    @extend_schema(
+        request={"multipart/form-data": {"type": "object", "properties": {"file": {"type": "string", "format": "binary"}}}},
+        responses={200: UploadSerializer},
+    )
+    def post(self, request: Request, pk: int) -> Response:
+        """Take in a photo, an archive (zip, tar) or a manifest (CSV, JSONL, Parquet)."""
+        source = get_object_or_404(Source, pk=pk)
+        file = request.FILES.get("file")
+        if file is None:
+            raise ValidationError({"file": "Send one file in the field `file`, as multipart/form-data."})
+        name = file.name or "unnamed"
+        if name.lower().endswith(intake.DELIVERIES):
+            return Response(self._deliver(source, name, file, _user(request)))
+        # One byte more than is taken is enough to refuse it by its size.
+        data = file.read(settings.INTAKE_FILE_MB * 1_000_000 + 1)
+        taken = intake.take_upload(source=source, name=name, data=data, by=_user(request))
+        if taken.outcome == "taken":
+            transaction.on_commit(tasks.feed_belt, robust=True)  # without it, the sweep finds the photo
+        body = {
+            "outcome": taken.outcome,
+            "photo": taken.photo.pk if taken.photo else None,
+            "reason": taken.refusal.reason if taken.refusal else "",
+            "intake": None,
+        }
+        return Response(UploadSerializer(body).data)
+
+    def _deliver(self, source: Source, name: str, file: UploadedFile, user: User) -> dict[str, Any]:
+        path = intake.keep_upload(name, iter(file.chunks()))
+        kind = Intake.Kind.ARCHIVE if _is_archive(name) else Intake.Kind.MANIFEST
+        delivery = intake.start_intake(source=source, kind=kind, path=str(path), by=user)
+        transaction.on_commit(lambda: tasks.take_in.delay(delivery.pk), robust=True)
+        return UploadSerializer({"outcome": "delivery", "photo": None, "reason": "", "intake": delivery.pk}).data
+
+
+def _is_archive(name: str) -> bool:
+    return not name.lower().endswith((".csv", ".tsv", ".jsonl", ".parquet"))
+
+
+# ---- where things stand
+
+
+class IntakeSerializer(serializers.ModelSerializer):
+    source_name = serializers.CharField(source="source.name")
+    seen = serializers.IntegerField(read_only=True)
+
+    class Meta:
+        model = Intake
+        fields = [
+            "id", "source", "source_name", "kind", "state", "error", "seen", "total", "taken", "copies", "known", "refused",
+            "skipped", "started_at", "finished_at",
+        ]  # fmt: skip
+        read_only_fields = fields
+
+
+class StepSerializer(serializers.Serializer):
+    name = serializers.CharField()
+    done = serializers.IntegerField()
+    total = serializers.IntegerField(allow_null=True)
+
+
+class StandingSerializer(serializers.Serializer):
+    counts = serializers.DictField(child=serializers.IntegerField())
+    steps = StepSerializer(many=True)
+    intakes = IntakeSerializer(many=True)
+    done = serializers.BooleanField(help_text="nothing is on its way")
+
+
+class Standing(APIView):
+    permission_classes = [Browses]
+
+    @extend_schema(responses=StandingSerializer)
+    def get(self, request: Request) -> Response:
+        """Where things stand: counts from photos to labels, and what is under way."""
+        return Response(StandingSerializer(reads.standing()).data)
+
+
+class Intakes(generics.ListAPIView):
+    """The deliveries of a source, the latest first."""
+
+    permission_classes = [Browses]
+    serializer_class = IntakeSerializer
+    pagination_class = ById
+    queryset = Intake.objects.none()
+
+    def get_queryset(self) -> QuerySet[Intake]:
+        return Intake.objects.filter(source=self.kwargs["pk"]).select_related("source")

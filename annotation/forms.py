@@ -1,0 +1,240 @@
+"""What comes in through the doors, checked: filters of lists, sources, and whom an act is about."""
+
+import re
+from pathlib import Path
+from typing import Any
+
+from django import forms
+from django.conf import settings
+from django.db.models import Exists, OuterRef, Q, QuerySet
+
+from annotation.models import Face, Identity, Intake, Label, Photo, Source
+
+YES_NO = [("", "Any"), ("yes", "Yes"), ("no", "No")]
+
+
+class DateInput(forms.DateInput):
+    input_type = "date"
+
+
+# ---- filters: what is not listed here cannot be asked for
+
+
+class Filter(forms.Form):
+    """The filters of a list. Every field is optional; an unknown one is no field."""
+
+    source = forms.ModelChoiceField(Source.objects.order_by("name"), required=False, empty_label="Any")
+    query = forms.CharField(required=False, max_length=300, label="Search term begins with", strip=True)
+
+    def chosen(self) -> dict[str, Any]:
+        """The filters that are set, checked."""
+        return {name: value for name, value in self.cleaned_data.items() if value not in (None, "")}
+
+
+class PhotoFilter(Filter):
+    faces = forms.ChoiceField(
+        required=False,
+        label="Faces",
+        choices=[("", "Any"), ("some", "With a face"), ("none", "Without a face"), ("unsought", "Not sought yet")],
+    )
+    duplicates = forms.ChoiceField(
+        required=False,
+        label="Duplicates",
+        choices=[("", "All photos"), ("only", "Only duplicates"), ("without", "One of each group")],
+    )
+    taken_from = forms.DateField(required=False, label="Taken from", widget=DateInput)
+    taken_to = forms.DateField(required=False, label="Taken to", widget=DateInput)
+
+    def of(self, photos: QuerySet[Photo]) -> QuerySet[Photo]:
+        has_face = Exists(Face.objects.filter(photo=OuterRef("pk")))
+        found = photos
+        for name, value in self.chosen().items():
+            match name, value:
+                case "source", _:
+                    found = found.filter(source=value)
+                case "query", _:
+                    found = found.filter(query__istartswith=value)
+                case "faces", "some":
+                    found = found.filter(has_face)
+                case "faces", "none":
+                    found = found.filter(~has_face, faces_sought_at__isnull=False)
+                case "faces", "unsought":
+                    found = found.without_faces_sought()  # type: ignore[attr-defined]
+                case "duplicates", "only":
+                    found = found.exclude(duplicate_of=None)
+                case "duplicates", "without":
+                    found = found.filter(duplicate_of=None)
+                case "taken_from", _:
+                    found = found.filter(taken_at__gte=value)
+                case "taken_to", _:
+                    found = found.filter(taken_at__lte=value)
+        return found
+
+
+class FaceFilter(Filter):
+    label = forms.ChoiceField(
+        required=False, label="Label", choices=[("", "Any"), ("none", "None yet"), *Label.Verdict.choices]
+    )
+    usable = forms.ChoiceField(required=False, label="Usable", choices=YES_NO)
+    chosen_face = forms.ChoiceField(required=False, label="Chosen", choices=YES_NO)
+    gray = forms.ChoiceField(required=False, label="Gray", choices=YES_NO)
+    min_size = forms.IntegerField(required=False, label="At least (pixels)", min_value=1, max_value=100_000)
+
+    def of(self, faces: QuerySet[Face]) -> QuerySet[Face]:
+        found = faces
+        for name, value in self.chosen().items():
+            match name, value:
+                case "source", _:
+                    found = found.filter(photo__source=value)
+                case "query", _:
+                    found = found.filter(photo__query__istartswith=value)
+                case "label", "none":
+                    found = found.filter(label=None)
+                case "label", _:
+                    found = found.filter(label__verdict=value)
+                case "usable", _:
+                    found = found.filter(usable=value == "yes")
+                case "chosen_face", _:
+                    found = found.filter(chosen=value == "yes")
+                case "gray", _:
+                    found = found.filter(gray=value == "yes")
+                case "min_size", _:
+                    found = found.filter(width__gte=value, height__gte=value)
+        return found
+
+
+class PeopleFilter(forms.Form):
+    """Who is looked for, and in which order."""
+
+    ORDERS = {"faces": ("-face_count", "pk"), "newest": ("-pk",), "name": ("name", "pk")}
+
+    search = forms.CharField(required=False, max_length=300, label="Name", strip=True)
+    sort = forms.ChoiceField(
+        required=False, choices=[("faces", "Most faces"), ("newest", "Newest"), ("name", "Name")], label="Sort by"
+    )
+
+    def order(self) -> tuple[str, ...]:
+        return self.ORDERS[self.cleaned_data["sort"] or "faces"]
+
+    def of(self, people: QuerySet[Identity]) -> QuerySet[Identity]:
+        return named(people, self.cleaned_data["search"])
+
+
+def named(people: QuerySet[Identity], search: str) -> QuerySet[Identity]:
+    """Those whose name holds these words, or who have this number."""
+    if not search:
+        return people
+    number = re.fullmatch(r"(?:person\s*)?#?\s*(\d{1,15})", search, re.IGNORECASE)
+    return people.filter(Q(name__icontains=search) | (Q(pk=int(number[1])) if number else Q()))
+
+
+# ---- sources
+
+
+class RightsForm(forms.Form):
+    licence = forms.CharField(
+        required=False, max_length=200, help_text="Such as CC BY 4.0. A photo's own licence, from a manifest, goes before it."
+    )
+    legal_basis = forms.CharField(
+        required=False, max_length=200, help_text="Why you may work on these faces, such as consent, or research under Art. 89 GDPR."
+    )
+    retention_until = forms.DateField(required=False, widget=DateInput, label="Keep until", help_text="Optional.")
+
+
+class SourceForm(RightsForm):
+    name = forms.CharField(max_length=100, help_text="Where the photos come from.")
+    field_order = ["name"]
+
+
+class IntakeForm(forms.Form):
+    """Photos that are on the server already. Only the folders that DAGER_INTAKE_FOLDERS names are open to the pages."""
+
+    kind = forms.ChoiceField(
+        choices=[
+            (Intake.Kind.FOLDER, "Folder of photos"),
+            (Intake.Kind.ARCHIVE, "Zip or tar"),
+            (Intake.Kind.MANIFEST, "Manifest (CSV, JSONL, Parquet)"),
+        ]
+    )
+    path = forms.CharField(max_length=4000, label="Path on the server")
+    root = forms.CharField(
+        max_length=4000, required=False, label="Folder of the manifest’s photos", help_text="Empty: the manifest’s own."
+    )
+
+    def clean_path(self) -> str:
+        return _allowed(self.cleaned_data["path"])
+
+    def clean_root(self) -> str:
+        return _allowed(self.cleaned_data["root"]) if self.cleaned_data["root"] else ""
+
+
+def _allowed(path: str) -> str:
+    """The path without links or `..`, if it is below a folder that pages may take in from."""
+    if "\0" in path:
+        raise forms.ValidationError("A path has no null character.")
+    try:
+        place = Path(path).expanduser().resolve()
+    except (OSError, RuntimeError) as error:
+        raise forms.ValidationError(f"{path} cannot be followed: {error}. Give another path.") from error
+    if any(place.is_relative_to(folder.resolve()) for folder in settings.INTAKE_FOLDERS):
+        return str(place)
+    open_to_pages = ", ".join(str(folder) for folder in settings.INTAKE_FOLDERS) or "none"
+    raise forms.ValidationError(
+        f"{path} is not below a folder that may be taken in from here ({open_to_pages}). "
+        "Add its folder to DAGER_INTAKE_FOLDERS, or take it in with `make run PHOTOS=…`."
+    )
+
+
+# ---- people
+
+
+class PersonField(forms.CharField):
+    """Somebody, by number (`12`, `#12`, `Ada (#12)`) or by their whole name."""
+
+    def clean(self, value: Any) -> Identity | None:
+        text = super().clean(value)
+        if not text:
+            return None
+        number = re.search(r"(?:^|\()\s*(?:person\s*)?#?\s*(\d{1,15})\)?$", text, re.IGNORECASE)
+        alive = Identity.objects.filter(merged_into=None)
+        if number:
+            found = list(alive.filter(Q(pk=int(number[1])) | Q(absorbed=int(number[1]))).distinct()[:1])
+            found = found or list(alive.filter(name=text)[:2])
+        else:
+            found = list(alive.filter(name__iexact=text)[:2])
+        if not found:
+            raise forms.ValidationError(f"There is nobody named {text!r}. Choose from the list, or give a number such as #12.")
+        if len(found) > 1:
+            raise forms.ValidationError(f"Several people are named {text!r}. Give a number such as #{found[0].pk}.")
+        return found[0]
+
+
+class NameForm(forms.Form):
+    name = forms.CharField(required=False, max_length=300)
+
+
+class MergeForm(forms.Form):
+    other = PersonField(max_length=330, label="Merge with")
+
+
+class FacesForm(forms.Form):
+    """What to do with some faces of a person, a cluster or a photo."""
+
+    ACTS = [("remove", "Not this person"), ("split", "Another person"), ("not_a_face", "Not a face"), ("move", "Move to"), ("new", "One person")]
+
+    act = forms.ChoiceField(choices=ACTS)
+    faces = forms.TypedMultipleChoiceField(
+        coerce=int, error_messages={"required": "No face is selected. Select at least one."}
+    )
+    to = PersonField(required=False, max_length=330)
+
+    def __init__(self, *args: Any, **options: Any) -> None:
+        super().__init__(*args, **options)
+        # Which faces there are is the stage's business; here they only have to be numbers.
+        self.fields["faces"].valid_value = lambda value: str(value).isdecimal() and len(str(value)) < 16  # type: ignore[attr-defined]
+
+    def clean(self) -> dict[str, Any]:
+        cleaned: dict[str, Any] = super().clean() or {}
+        if cleaned.get("act") == "move" and not self.errors and cleaned.get("to") is None:
+            self.add_error("to", "Say whom these faces belong to: a name or a number such as #12.")
+        return cleaned

@@ -1,0 +1,411 @@
+"""What pages and the API show: named reads over several tables, each in a fixed number of queries."""
+
+from collections import Counter, defaultdict
+from collections.abc import Collection, Iterable, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any, Generic, TypeVar
+
+from django.core import signing
+from django.db.models import Count, F, Model, Q, QuerySet, Window
+from django.db.models.functions import RowNumber
+from django.utils import timezone
+
+from annotation import export, progress
+from annotation.models import (
+    Answer,
+    Cluster,
+    ClusteringRun,
+    Decision,
+    Face,
+    Identity,
+    Intake,
+    Label,
+    Membership,
+    Photo,
+    Question,
+    QuestionFace,
+    Source,
+    User,
+)
+
+Row = TypeVar("Row", bound=Model)
+
+EXEMPLARS = 6  # enough to know a person by, few enough to take in at a glance
+MANY = 10_000  # beyond this a list says "more than": nobody needs the exact number, and counting it takes seconds
+
+
+# ---- pages by cursor
+
+
+@dataclass(frozen=True)
+class Page(Generic[Row]):
+    """A stretch of a long list. The cursors are signed, so that nobody can ask the database for anything else."""
+
+    rows: list[Row]
+    previous: str  # cursor of the page before; empty on the first
+    next: str  # and of the one after
+
+
+def page(rows: QuerySet[Row], *, order: Sequence[str], cursor: str = "", size: int = 48) -> Page[Row]:
+    """The rows at a cursor, by keyset: the millionth page costs what the first does.
+
+    `order` names columns or annotations that are never null, `-` before one for descending; together they must tell
+    any two rows apart. A cursor that is damaged, or of another list, is the first page.
+    """
+    values, backwards = _read_cursor(cursor, order)
+    direction = [_reverse(name) for name in order] if backwards else list(order)
+    found = rows.order_by(*direction)
+    if values:
+        found = found.filter(_after(direction, values))
+    fetched = list(found[: size + 1])
+    more, stretch = len(fetched) > size, fetched[:size]
+    if backwards:
+        stretch.reverse()
+    before, after = (more, bool(values)) if backwards else (bool(values), more)
+    return Page(
+        rows=stretch,
+        previous=_cursor(stretch[0], order, backwards=True) if before and stretch else "",
+        next=_cursor(stretch[-1], order, backwards=False) if after and stretch else "",
+    )
+
+
+def _after(order: Sequence[str], values: Sequence[Any]) -> Q:
+    beyond, level = Q(), Q()
+    for name, value in zip(order, values, strict=True):
+        column, comparison = name.removeprefix("-"), "lt" if name.startswith("-") else "gt"
+        beyond |= level & Q(**{f"{column}__{comparison}": value})
+        level &= Q(**{column: value})
+    return beyond
+
+
+def _reverse(name: str) -> str:
+    return name[1:] if name.startswith("-") else f"-{name}"
+
+
+def _cursor(row: Model, order: Sequence[str], *, backwards: bool) -> str:
+    values = [getattr(row, name.removeprefix("-")) for name in order]
+    return signing.dumps([list(order), values, backwards], salt="cursor", compress=True)
+
+
+def _read_cursor(cursor: str, order: Sequence[str]) -> tuple[list[Any], bool]:
+    try:
+        made_for, values, backwards = signing.loads(cursor, salt="cursor")
+    except signing.BadSignature:
+        return [], False
+    return (values, backwards) if made_for == list(order) else ([], False)
+
+
+def count_up_to_many(rows: QuerySet[Any]) -> int:
+    """How many there are; MANY + 1 stands for "more than MANY"."""
+    return rows.order_by()[: MANY + 1].count()
+
+
+# ---- where things stand
+
+
+@dataclass(frozen=True)
+class Standing:
+    counts: dict[str, int]
+    steps: list[progress.Step]
+    intakes: list[Intake]  # running, waiting, or just ended
+    done: bool  # nothing is on its way
+
+
+def standing(now: datetime | None = None) -> Standing:
+    steps, done = progress.steps()
+    recent = Q(finished_at__gte=(now or timezone.now()) - timedelta(hours=1))
+    unfinished = Q(state__in=[Intake.State.WAITING, Intake.State.RUNNING])
+    intakes = Intake.objects.filter(unfinished | recent).select_related("source").order_by("-pk")[:10]
+    people = Label.objects.filter(verdict=Label.Verdict.IDENTITY).aggregate(count=Count("identity", distinct=True))
+    counts = progress.funnel() | {"people": people["count"], "exportable": export.summary().labels}
+    return Standing(counts=counts, steps=steps, intakes=list(intakes), done=done)
+
+
+# ---- people
+
+
+def people() -> QuerySet[Identity]:
+    """Everyone who has a face, with `face_count`."""
+    labelled = Identity.objects.filter(merged_into=None).annotate(face_count=Count("labels"))
+    return labelled.filter(face_count__gt=0)
+
+
+def exemplars(identities: Collection[int], count: int = EXEMPLARS) -> dict[int, list[Face]]:
+    """The clearest faces of each of these people: large, sharp enough to be asked about, one per group of duplicates."""
+    rank = Window(RowNumber(), partition_by="identity_id", order_by=[F("face__usable").desc(), F("face__width").desc(), "face_id"])
+    best = Label.objects.filter(identity__in=identities, face__duplicate_of=None).annotate(rank=rank).filter(rank__lte=count)
+    found: dict[int, list[Face]] = defaultdict(list)
+    for label in best.select_related("face__photo__source").order_by("identity_id", "rank"):
+        found[label.identity_id].append(label.face)  # type: ignore[index]
+    return found
+
+
+def face_counts(identities: Collection[int]) -> dict[int, int]:
+    counts = Label.objects.filter(identity__in=identities).values_list("identity_id").annotate(count=Count("pk"))
+    return dict(counts.order_by())  # type: ignore[arg-type]
+
+
+def photos_with_both(one: Identity, other: Identity) -> int:
+    """In how many photos both people have a face: one person is hardly twice in a photo."""
+    with_one = Label.objects.filter(identity=one).values("face__photo")
+    return Label.objects.filter(identity=other, face__photo__in=with_one).values("face__photo").distinct().count()
+
+
+def said_to_differ(one: Identity, other: Identity) -> Decision | None:
+    """The latest standing line that says these are two people."""
+    lines = Decision.objects.standing().filter(kind=Decision.Kind.CANNOT_LINK).select_related("person")
+    ones, others = _once(one), _once(other)
+    between = Q(identity__in=ones, other_identity__in=others) | Q(identity__in=others, other_identity__in=ones)
+    return lines.filter(between).order_by("-pk").first()
+
+
+def _once(identity: Identity) -> list[int]:
+    """This person and all who were merged into them."""
+    return [identity.pk, *Identity.objects.filter(merged_into=identity).values_list("pk", flat=True)]
+
+
+# ---- clusters
+
+
+def current_run() -> ClusteringRun | None:
+    return ClusteringRun.objects.filter(state=ClusteringRun.State.APPLIED).first()
+
+
+def unchecked_clusters() -> QuerySet[Cluster]:
+    """Clusters of two faces or more that no person has looked at, with `face_count`."""
+    clusters = Cluster.objects.filter(run__state=ClusteringRun.State.APPLIED, identity=None)
+    return clusters.annotate(face_count=Count("memberships")).filter(face_count__gte=2)
+
+
+def surest_faces(clusters: Collection[int], count: int = EXEMPLARS) -> dict[int, list[Face]]:
+    """The faces of each cluster that the machine is surest of."""
+    rank = Window(RowNumber(), partition_by="cluster_id", order_by=[F("face__usable").desc(), F("belief").desc(), "face_id"])
+    members = Membership.objects.filter(cluster__in=clusters, face__duplicate_of=None).annotate(rank=rank).filter(rank__lte=count)
+    found: dict[int, list[Face]] = defaultdict(list)
+    for member in members.select_related("face__photo__source").order_by("cluster_id", "rank"):
+        found[member.cluster_id].append(member.face)
+    return found
+
+
+def terms_of(clusters: Collection[int]) -> dict[int, list[tuple[str, int]]]:
+    """The search terms of each cluster's photos, the most frequent first."""
+    members = Membership.objects.filter(cluster__in=clusters).exclude(face__photo__query="")
+    counted = members.values_list("cluster_id", "face__photo__query").annotate(count=Count("pk")).order_by("-count", "face__photo__query")
+    found: dict[int, list[tuple[str, int]]] = defaultdict(list)
+    for cluster, query, count in counted:
+        found[cluster].append((query, count))
+    return found
+
+
+# ---- questions
+
+
+@dataclass(frozen=True)
+class Person:
+    """Somebody as a question shows them."""
+
+    identity: Identity
+    face_count: int
+    faces: list[Face]
+
+
+@dataclass(frozen=True)
+class Asked:
+    """A question with everything that its page shows, and nothing besides: no belief that could sway the answer."""
+
+    question: Question
+    faces: list[Face]  # in their places; of a pair, none
+    people: list[Person]  # whom a cluster would extend, or the two of a pair
+    queries: list[tuple[str, int]]  # search terms with their counts
+    sources: list[tuple[str, int]]
+
+
+def asked(questions: Sequence[Question]) -> list[Asked]:
+    """These questions as they are shown."""
+    shown: dict[int, list[Face]] = defaultdict(list)
+    for place in QuestionFace.objects.filter(question__in=questions).select_related("face__photo__source").order_by("place"):
+        shown[place.question_id].append(place.face)
+    people_of = _people_of(questions)
+    everybody = _persons({pk for pks in people_of.values() for pk in pks})
+    return [
+        Asked(
+            question=question,
+            faces=shown[question.pk],
+            people=[everybody[pk] for pk in people_of[question.pk]],
+            queries=_tally(face.photo.query for face in shown[question.pk]),
+            sources=_tally(face.photo.source.name for face in shown[question.pk]),
+        )
+        for question in questions
+    ]
+
+
+def _people_of(questions: Sequence[Question]) -> dict[int, list[int]]:
+    """Who each question is about, as they are after all merges."""
+    about = {
+        question.pk: [pk for pk in (question.identity_id, question.other_identity_id) if pk is not None]
+        for question in questions
+    }
+    clusters = {question.cluster_id for question in questions if question.cluster_id and not about[question.pk]}
+    known = dict(Cluster.objects.filter(pk__in=clusters, identity__isnull=False).values_list("pk", "identity_id"))
+    for question in questions:
+        if question.cluster_id in known and not about[question.pk]:
+            about[question.pk] = [known[question.cluster_id]]  # type: ignore[list-item]
+    mentioned = {pk for pks in about.values() for pk in pks}
+    now = dict(Identity.objects.filter(pk__in=mentioned, merged_into__isnull=False).values_list("pk", "merged_into_id"))
+    return {question: [now.get(pk) or pk for pk in pks] for question, pks in about.items()}
+
+
+def _persons(identities: Collection[int]) -> dict[int, Person]:
+    if not identities:
+        return {}
+    faces, counts = exemplars(identities), face_counts(identities)
+    rows = Identity.objects.in_bulk(identities)
+    return {pk: Person(identity=row, face_count=counts.get(pk, 0), faces=faces.get(pk, [])) for pk, row in rows.items()}
+
+
+def _tally(values: Iterable[str]) -> list[tuple[str, int]]:
+    return Counter(value for value in values if value).most_common()
+
+
+@dataclass(frozen=True)
+class Tally:
+    """How far one person has come."""
+
+    answered_today: int
+    open: int  # questions of that kind that wait for anybody
+    skipped: int  # by this person, still open
+
+
+def tally(annotator: User, kind: str | None = None, now: datetime | None = None) -> Tally:
+    today = (now or timezone.now()).replace(hour=0, minute=0, second=0, microsecond=0)
+    own = Answer.objects.filter(annotator=annotator, question__isnull=False, undone_at=None)
+    waiting = Question.objects.filter(state=Question.State.OPEN)
+    return Tally(
+        answered_today=own.filter(at__gte=today).exclude(content__verdict="skip").count(),
+        open=(waiting.filter(kind=kind) if kind else waiting).count(),
+        skipped=own.filter(question__state=Question.State.OPEN, content__verdict="skip").count(),
+    )
+
+
+# ---- the ledger as people read it
+
+
+@dataclass(frozen=True)
+class Act:
+    """An answer, or what somebody did on a person's page, with what it wrote in the ledger."""
+
+    answer: Answer
+    told: str
+    lines: int
+
+
+def acts_of(identity: Identity) -> QuerySet[Answer]:
+    """Everything that people said about this person, or about anybody who is one with them now."""
+    ids = _once(identity)
+    lines = Decision.objects.filter(Q(identity__in=ids) | Q(other_identity__in=ids)).exclude(answer=None)
+    return Answer.objects.filter(pk__in=lines.values("answer")).select_related("annotator")
+
+
+def told(answers: Sequence[Answer]) -> list[Act]:
+    """These answers in words."""
+    counts: dict[int, Counter[str]] = defaultdict(Counter)
+    lines = Decision.objects.filter(answer__in=answers).exclude(kind=Decision.Kind.UNDO)
+    for answer, kind, count in lines.order_by().values_list("answer_id", "kind").annotate(count=Count("pk")):
+        counts[answer][kind] = count  # type: ignore[index]
+    return [Act(answer, _in_words(answer, counts[answer.pk]), counts[answer.pk].total()) for answer in answers]
+
+
+def _in_words(answer: Answer, lines: Counter[str]) -> str:
+    content = answer.content
+    match content.get("act"):
+        case "rename":
+            return f"named “{content['name']}”" if content["name"] else "took the name away"
+        case "merge":
+            merged = ", ".join(f"person {pk}" for pk in content["identities"])
+            return f"merged {merged} into person {content['into']}"
+        case "split":
+            return f"split {_faces(len(content['faces']))} off person {content['identity']} as person {content['into']}"
+        case "remove":
+            return f"said of {_faces(len(content['faces']))}: not person {content['identity']}"
+        case "assign":
+            return f"said of {_faces(len(content['faces']))}: person {content['identity']}"
+        case "not_a_face":
+            return f"said of {_faces(len(content['faces']))}: not a face"
+    match content.get("verdict"):
+        case "same":
+            return "answered: one person"
+        case "different":
+            return "answered: two people"
+        case "skip":
+            return "skipped"
+        case "cannot_tell":
+            return "answered: cannot tell"
+    return "answered: " + ", ".join(_count_in_words(kind, count) for kind, count in lines.items()) if lines else "answered"
+
+
+def _count_in_words(kind: str, count: int) -> str:
+    match kind:
+        case Decision.Kind.LABEL:
+            return f"{_faces(count)} labelled"
+        case Decision.Kind.CANNOT_LINK:
+            return f"{count} said to be somebody else"
+        case Decision.Kind.NOT_A_FACE:
+            return f"{count} not a face"
+        case Decision.Kind.CANNOT_TELL:
+            return f"{count} that nobody can tell"
+        case Decision.Kind.NAME:
+            return "a name"
+    return f"{count} × {kind}"
+
+
+def _faces(count: int) -> str:
+    return "1 face" if count == 1 else f"{count} faces"
+
+
+def lines_of(face: Face) -> list[Decision]:
+    """The ledger of a face, and of the face that stands for it; the latest line first."""
+    faces = [pk for pk in (face.pk, face.duplicate_of_id) if pk is not None]
+    lines = Decision.objects.filter(Q(face__in=faces) | Q(undoes__face__in=faces))
+    related = ("identity", "other_identity", "person", "answer", "undoes", "undone_by")
+    return list(lines.select_related(*related).order_by("-pk")[:200])
+
+
+# ---- sources
+
+
+def sources() -> QuerySet[Source]:
+    return Source.objects.order_by("name")
+
+
+@dataclass(frozen=True)
+class SourceCounts:
+    photos: int = 0
+    copies: int = 0
+    faces: int = 0
+    refusals: int = 0
+    labels: int = 0
+
+
+def source_counts(of: Collection[int]) -> dict[int, SourceCounts]:
+    """What came of each of these sources."""
+    columns: dict[str, QuerySet[Any]] = {
+        "photos": Source.objects.filter(pk__in=of).values_list("pk").annotate(count=Count("photos")),
+        "copies": Source.objects.filter(pk__in=of).values_list("pk").annotate(count=Count("copies")),
+        "refusals": Source.objects.filter(pk__in=of).values_list("pk").annotate(count=Count("refusals")),
+        "faces": Face.objects.filter(photo__source__in=of).values_list("photo__source").annotate(count=Count("pk")),
+        "labels": Label.objects.filter(face__photo__source__in=of, verdict=Label.Verdict.IDENTITY)
+        .values_list("face__photo__source")
+        .annotate(count=Count("pk")),
+    }
+    counts: dict[int, dict[str, int]] = {pk: {} for pk in of}
+    for column, rows in columns.items():
+        for pk, count in rows.order_by():
+            counts[pk][column] = count
+    return {pk: SourceCounts(**found) for pk, found in counts.items()}
+
+
+def chosen_faces(photos: Iterable[Photo]) -> dict[int, Face]:
+    """The chosen face of each of these photos that has one."""
+    faces = Face.objects.filter(photo__in=list(photos), chosen=True).select_related("photo")
+    return {face.photo_id: face for face in faces}

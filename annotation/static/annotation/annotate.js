@@ -1,0 +1,360 @@
+// The annotate page: questions come ahead of time with their pictures, answers leave behind, nothing waits for the line.
+
+import { element, number, photoWithBox } from "./dom.js";
+import { isField, listen } from "./keys.js";
+import { Marks, WORDS } from "./marks.js";
+import { columnsOf, moved } from "./moves.js";
+import { Outbox } from "./outbox.js";
+import { Past } from "./past.js";
+import { ask, Offline } from "./server.js";
+
+const AHEAD = 4; // the one on show and the next three
+const RENEW = 120_000; // ms; a lease holds five minutes
+const LOOK_AGAIN = 10_000; // ms, while there is nothing to answer
+
+const page = document.getElementById("annotate");
+const at = (id) => document.getElementById(id);
+const { user, kind, api } = page.dataset;
+
+const queue = []; // questions that were fetched and not shown yet
+const done = new Set(); // ids of those answered here, which the server may still hand out
+const past = new Past();
+const landed = new Map(); // client id -> resolves once the server has the answer, or refused it
+let shown = null; // { question, marks, at, current }
+let tally = { answered_today: Number(at("answered").textContent), open: Number(at("left").textContent), skipped: 0 };
+let looking = false;
+
+const outbox = new Outbox({
+  storage: localStorage,
+  prefix: `dager.answer.${user}.`,
+  send: (answer) => ask(`${api}/questions/${answer.question}/answer`, { method: "POST", body: { client_id: answer.client_id, content: answer.content, elapsed_ms: answer.elapsed_ms } }),
+  told: {
+    kept: (answer, kept) => {
+      past.kept(answer.client_id, kept.id);
+      settle(answer);
+      refill();
+    },
+    refused: (answer, error) => {
+      past.forget(answer.client_id);
+      settle(answer);
+      tell(error.message, true);
+      refill();
+    },
+    lost: (error) => tell(error instanceof Offline ? "The line is lost. Answers are kept here and sent once it is back." : `${error.message} Answers are kept here; load the page again if this stays.`, true),
+    waiting: (count) => {
+      at("unsent").hidden = count < 2;
+      at("unsent").textContent = `${count} not sent yet`;
+    },
+  },
+});
+
+function settle(answer) {
+  landed.get(answer.client_id)?.();
+  landed.delete(answer.client_id);
+}
+
+// ---- questions in
+
+async function refill() {
+  if (looking) return;
+  looking = true;
+  try {
+    const answer = await ask(`${api}/questions/next?ahead=${AHEAD}${kind ? `&kind=${kind}` : ""}`);
+    const known = new Set([...queue.map((each) => each.id), shown?.question.id, ...done]);
+    const unsent = outbox.waiting.filter((each) => each.content.verdict !== "skip").length;
+    tally = { ...answer.tally, open: answer.tally.open - unsent, answered_today: answer.tally.answered_today + unsent };
+    for (const question of answer.questions.filter((each) => !known.has(each.id))) {
+      queue.push(question);
+      preload(question);
+    }
+    count();
+    if (!shown) next();
+  } catch (error) {
+    if (!shown) tell(error.message, true);
+  } finally {
+    looking = false;
+  }
+}
+
+function preload(question) {
+  const faces = [...question.faces, ...question.people.flatMap((person) => person.faces)];
+  question.pictures = faces.map((face) => {
+    const picture = new Image();
+    picture.src = face.crop;
+    return picture;
+  });
+}
+
+function next() {
+  const question = queue.shift();
+  if (question) show(question);
+  else clear();
+  if (queue.length < AHEAD - 1) refill();
+}
+
+function clear() {
+  shown = null;
+  at("question").hidden = at("keys").hidden = true;
+  at("empty").hidden = false;
+  at("ask").textContent = "Nothing to answer";
+  at("about").textContent = "";
+  at("bring-back").hidden = !tally.skipped;
+  document.title = "Annotate · DAGER";
+}
+
+// ---- a question on show
+
+function show(question, said = null) {
+  const isCluster = question.kind === "cluster";
+  shown = { question, marks: new Marks(question.faces.map((face) => face.id), said ?? {}), at: performance.now(), current: 0 };
+  at("empty").hidden = true;
+  at("question").hidden = at("keys").hidden = false;
+  at("question").classList.toggle("of-pair", !isCluster);
+  at("grid").hidden = !isCluster;
+  at("pair").hidden = isCluster;
+  for (const group of at("keys").querySelectorAll("[data-for]")) group.hidden = group.dataset.for !== question.kind;
+  at("name").value = said?.name ?? "";
+  if (isCluster) showCluster(question);
+  else showPair(question);
+  count();
+  document.title = `${at("ask").textContent} · DAGER`;
+  window.scrollTo(0, 0);
+}
+
+function showCluster(question) {
+  const [person] = question.people;
+  at("ask").textContent = person ? `Is this ${person.name || `person ${person.id}`}, too?` : "Are these one person?";
+  at("about").textContent = "Mark the faces that do not belong, then confirm the rest.";
+  at("known").hidden = !person?.faces.length;
+  at("known").replaceChildren();
+  if (person) {
+    at("known").append(
+      element("p", {}, element("strong", {}, person.name || `Person ${person.id}`), element("br"), element("span", { class: "muted small" }, `${number(person.face_count)} faces known`)),
+      element("div", { class: "faces" }, ...person.faces.map((face) => element("img", { src: face.crop, alt: "A known face", width: 256, height: 256 }))),
+    );
+  }
+  at("name").placeholder = person?.name ?? "";
+  at("grid").replaceChildren(...question.faces.map((face, index) => element("li", {}, tile(face, index))));
+  at("terms").replaceChildren(...listed("Search terms", question.queries, true));
+  at("from").replaceChildren(...listed("Sources", question.sources, false));
+  question.faces.forEach((_, index) => paint(index));
+  label();
+  focus(0);
+  tell(`${at("ask").textContent} ${question.faces.length} faces.`);
+}
+
+function tile(face, index) {
+  const button = element(
+    "button",
+    { type: "button", class: "tile", "aria-pressed": "false", tabindex: -1, "data-index": index },
+    element("img", { src: face.crop, alt: "", width: 256, height: 256, draggable: "false" }),
+    element("span", { class: "mark" }),
+  );
+  button.addEventListener("click", () => {
+    focus(index);
+    mark("other");
+  });
+  button.addEventListener("focus", () => current(index));
+  return button;
+}
+
+function listed(title, counts, asName) {
+  if (!counts.length) return [];
+  const chips = counts.slice(0, 8).map(([text, count]) => {
+    const chip = element(asName ? "button" : "span", asName ? { type: "button", class: "chip", title: "Use it as the name" } : { class: "chip" }, `${text} `, element("b", {}, number(count)));
+    if (asName) chip.addEventListener("click", () => (at("name").value = text));
+    return chip;
+  });
+  return [element("h2", {}, title), element("p", { class: "chips" }, ...chips)];
+}
+
+function showPair(question) {
+  at("ask").textContent = "Are these two people one?";
+  at("about").textContent = "Compare the faces of both.";
+  at("known").hidden = true;
+  const sides = question.people.map((person) =>
+    element(
+      "section",
+      { class: "card", "aria-label": person.name || `Person ${person.id}` },
+      element("h2", {}, person.name || `Person ${person.id}`, " ", element("span", { class: "muted small" }, `${number(person.face_count)} face${person.face_count === 1 ? "" : "s"}`)),
+      element("ul", { class: "faces" }, ...person.faces.map((face, index) => element("li", {}, plain(face, index)))),
+    ),
+  );
+  at("pair").replaceChildren(...sides);
+  at("ask").focus({ preventScroll: true });
+  tell(at("ask").textContent);
+}
+
+function plain(face, index) {
+  const button = element("button", { type: "button", class: "plain-face", "aria-label": `Face ${index + 1}: zoom` }, element("img", { src: face.crop, alt: "", width: 256, height: 256 }));
+  button.addEventListener("click", () => zoom(face));
+  return button;
+}
+
+// ---- marks
+
+const tiles = () => [...at("grid").querySelectorAll(".tile")];
+
+function current(index) {
+  shown.current = index;
+  tiles().forEach((each, place) => {
+    each.tabIndex = place === index ? 0 : -1;
+    each.classList.toggle("current", place === index);
+  });
+}
+
+function focus(index) {
+  current(index);
+  tiles()[index]?.focus({ preventScroll: true });
+  tiles()[index]?.scrollIntoView({ block: "nearest" });
+}
+
+function paint(index) {
+  const face = shown.question.faces[index];
+  const said = shown.marks.of(face.id);
+  const button = tiles()[index];
+  const about = [`Face ${index + 1} of ${shown.question.faces.length}`, face.query && `found under ${face.query}`, said && `marked: ${WORDS[said]}`];
+  button.setAttribute("aria-pressed", String(Boolean(said)));
+  button.setAttribute("aria-label", about.filter(Boolean).join(", "));
+  button.querySelector(".mark").textContent = said ? WORDS[said] : "";
+}
+
+function mark(reason) {
+  const face = shown.question.faces[shown.current];
+  const said = shown.marks.toggle(face.id, reason);
+  paint(shown.current);
+  label();
+  tell(said ? `Face ${shown.current + 1}: ${WORDS[said]}. ${shown.marks.belonging} belong.` : `Face ${shown.current + 1} belongs.`);
+}
+
+function label() {
+  const { marks, question } = shown;
+  const count = marks.belonging;
+  at("confirm-label").textContent = count === question.faces.length ? `All ${count} are one person` : count ? `The other ${count} are one person` : "None belongs";
+  const split = at("keys").querySelector("[data-do=split]");
+  split.disabled = !marks.others;
+  split.setAttribute("aria-pressed", String(marks.markedAreOne));
+}
+
+function count() {
+  at("answered").textContent = number(tally.answered_today);
+  at("left").textContent = number(Math.max(0, tally.open));
+  at("keys").querySelector("[data-do=undo]").disabled = past.length === 0;
+}
+
+function tell(text, bad = false) {
+  at("told").textContent = text;
+  at("told").classList.toggle("bad", bad);
+}
+
+// ---- answers out
+
+function answer(content) {
+  const entry = { client_id: crypto.randomUUID(), question: shown.question.id, content, elapsed_ms: Math.round(performance.now() - shown.at), at: Date.now() };
+  done.add(shown.question.id);
+  const arrival = new Promise((resolve) => landed.set(entry.client_id, resolve));
+  past.push({ clientId: entry.client_id, answerId: null, question: shown.question, content, arrival });
+  if (content.verdict !== "skip") {
+    tally.answered_today += 1;
+    tally.open -= 1;
+  } else tally.skipped += 1;
+  shown = null;
+  next();
+  outbox.put(entry);
+}
+
+async function undo() {
+  const entry = past.pop();
+  if (!entry) return;
+  count();
+  let question = entry.question;
+  if (!outbox.take(entry.clientId)) {
+    try {
+      await entry.arrival;
+      if (entry.answerId === null) return; // the server refused it: there is nothing to take back
+      question = (await ask(`${api}/answers/${entry.answerId}/undo`, { method: "POST" })).question;
+    } catch (error) {
+      if (error instanceof Offline) past.push(entry);
+      count();
+      tell(error.message, true);
+      return;
+    }
+  }
+  if (entry.content.verdict !== "skip") {
+    tally.answered_today -= 1;
+    tally.open += 1;
+  }
+  done.delete(entry.question.id);
+  if (!question) {
+    count();
+    tell("Taken back. The clusters have changed since, so it is not asked again.");
+    return;
+  }
+  if (shown) queue.unshift(shown.question);
+  const again = queue.findIndex((each) => each.id === question.id);
+  if (again >= 0) queue.splice(again, 1);
+  show(question, entry.content);
+  tell("Taken back. Answer it again.");
+}
+
+const actions = {
+  other: () => mark("other"),
+  not_a_face: () => mark("not_a_face"),
+  cannot_tell: () => mark("cannot_tell"),
+  split: () => {
+    const one = shown.marks.toggleSplit();
+    label();
+    tell(one ? "Those marked as somebody else are one other person." : "Those marked are not taken for one person.");
+  },
+  zoom: () => zoom(shown.question.faces[shown.current]),
+  name: () => at("name").focus(),
+  confirm: () => answer(shown.marks.content("one_person", at("name").value)),
+  same: () => answer({ verdict: "same" }),
+  different: () => answer({ verdict: "different" }),
+  unknown: () => answer({ verdict: "cannot_tell" }),
+  skip: () => answer({ verdict: "skip" }),
+  undo,
+};
+
+function zoom(face) {
+  at("zoomed").replaceChildren(photoWithBox(face));
+  at("zoom").showModal();
+}
+
+at("keys").addEventListener("click", (event) => {
+  const button = event.target.closest("[data-do]");
+  if (button && (shown || button.dataset.do === "undo")) actions[button.dataset.do]();
+});
+at("naming").addEventListener("submit", (event) => {
+  event.preventDefault();
+  if (shown) actions.confirm();
+});
+at("name").addEventListener("keydown", (event) => {
+  if (event.key === "Escape") focus(shown.current);
+});
+at("zoom").addEventListener("keydown", (event) => {
+  if (event.key.toLowerCase() === "z") at("zoom").close();
+});
+listen(at("keys"), (target) => target.classList.contains("tile") || target.classList.contains("plain-face"));
+document.addEventListener("keydown", (event) => {
+  if (!shown || shown.question.kind !== "cluster" || isField(event.target) || event.ctrlKey || event.altKey || event.metaKey || document.querySelector("dialog[open]")) return;
+  const all = tiles();
+  const place = moved(shown.current, event.key, all.length, columnsOf(all.map((each) => each.parentElement)));
+  if (place === null) return;
+  event.preventDefault();
+  focus(place);
+});
+
+window.addEventListener("online", () => outbox.flush());
+window.addEventListener("pagehide", () => {
+  // Answers that have not left yet still need their leases.
+  if (!outbox.waiting.length) ask(`${api}/questions/give-back`, { method: "POST", keepalive: true }).catch(() => {});
+});
+window.addEventListener("pageshow", (event) => event.persisted && refill());
+setInterval(() => document.hidden || refill(), RENEW);
+setInterval(() => document.hidden || shown || refill(), LOOK_AGAIN);
+
+outbox.flush();
+refill().then(() => {
+  if (!shown) clear();
+});

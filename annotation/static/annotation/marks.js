@@ -1,0 +1,41 @@
+// What a person has said so far about the faces of a cluster: which do not belong, and why.
+
+export const WORDS = { other: "somebody else", not_a_face: "not a face", cannot_tell: "cannot tell" };
+
+export class Marks {
+  constructor(faces, said = {}) {
+    this.faces = faces;
+    this.marks = new Map(Object.entries(said.marks ?? {}).map(([face, mark]) => [Number(face), mark]));
+    this.markedAreOne = said.marked_are_one ?? false;
+  }
+
+  of(face) {
+    return this.marks.get(face) ?? "";
+  }
+
+  // Setting the same mark again takes it away. Returns the mark that now holds.
+  toggle(face, mark) {
+    if (this.of(face) === mark) this.marks.delete(face);
+    else this.marks.set(face, mark);
+    if (!this.others) this.markedAreOne = false;
+    return this.of(face);
+  }
+
+  get others() {
+    return [...this.marks.values()].filter((mark) => mark === "other").length;
+  }
+
+  get belonging() {
+    return this.faces.length - this.marks.size;
+  }
+
+  toggleSplit() {
+    this.markedAreOne = this.others > 0 && !this.markedAreOne;
+    return this.markedAreOne;
+  }
+
+  content(verdict, name = "") {
+    if (verdict !== "one_person") return { verdict };
+    return { verdict, marks: Object.fromEntries(this.marks), marked_are_one: this.markedAreOne, name: name.trim() };
+  }
+}

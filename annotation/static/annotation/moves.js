@@ -1,0 +1,21 @@
+// Where an arrow key leads in a grid that wraps its rows. Null for a key that leads nowhere.
+
+export function moved(index, key, count, columns) {
+  switch (key) {
+    case "ArrowRight": return index + 1 < count ? index + 1 : null;
+    case "ArrowLeft": return index > 0 ? index - 1 : null;
+    case "ArrowDown": return index + columns < count ? index + columns : null;
+    case "ArrowUp": return index - columns >= 0 ? index - columns : null;
+    case "Home": return count ? 0 : null;
+    case "End": return count ? count - 1 : null;
+    default: return null;
+  }
+}
+
+// How many of these elements stand in the first row.
+export function columnsOf(elements) {
+  if (!elements.length) return 1;
+  const top = elements[0].offsetTop;
+  const end = elements.findIndex((element) => element.offsetTop !== top);
+  return end < 0 ? elements.length : end;
+}

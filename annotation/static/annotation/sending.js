@@ -1,0 +1,29 @@
+// Some at a time: starts `work` on each item, never more than `width` at once. Resolves when all have ended.
+
+export async function someAtATime(items, width, work) {
+  const rest = items[Symbol.iterator]();
+  const lane = async () => {
+    for (let step = rest.next(); !step.done; step = rest.next()) await work(step.value);
+  };
+  await Promise.all(Array.from({ length: width }, lane));
+}
+
+// Tries again after a lost line or a busy server; a refusal is final at once.
+export async function persistently(work, isFinal, { times = 4, wait = (ms) => new Promise((resolve) => setTimeout(resolve, ms)) } = {}) {
+  for (let attempt = 1; ; attempt++) {
+    try {
+      return await work();
+    } catch (error) {
+      if (attempt === times || isFinal(error)) throw error;
+      await wait(1_000 * 2 ** attempt);
+    }
+  }
+}
+
+// How the whole lot stands, in words.
+export function summary(counts, total) {
+  const ended = Object.values(counts).reduce((sum, count) => sum + count, 0);
+  const words = { taken: "taken in", copy: "exact copies", known: "known before", delivery: "being unpacked", refused: "refused", failed: "not sent" };
+  const parts = Object.entries(words).filter(([name]) => counts[name]).map(([name, word]) => `${counts[name]} ${word}`);
+  return `${ended} of ${total}${parts.length ? `: ${parts.join(", ")}` : ""}`;
+}

@@ -1,0 +1,54 @@
+// Talks to the API. Errors carry the status, and the server's own words.
+
+export class Refused extends Error {
+  constructor(status, code, message) {
+    super(message);
+    this.status = status;
+    this.code = code;
+  }
+}
+
+export class Offline extends Error {}
+
+const csrf = () => document.querySelector("meta[name=csrf-token]").content;
+
+export async function ask(path, { method = "GET", body, keepalive = false } = {}) {
+  const headers = { Accept: "application/json" };
+  if (method !== "GET") headers["X-CSRFToken"] = csrf();
+  if (body !== undefined) headers["Content-Type"] = "application/json";
+  let response;
+  try {
+    response = await fetch(path, { method, headers, keepalive, body: body === undefined ? undefined : JSON.stringify(body) });
+  } catch {
+    throw new Offline("The server cannot be reached.");
+  }
+  if (response.status === 204) return null;
+  let answer;
+  try {
+    answer = await response.json();
+  } catch {
+    throw new Refused(response.status, "unreadable", `The server answered ${response.status}, without a reason.`);
+  }
+  if (!response.ok) throw new Refused(response.status, answer.error?.code ?? "", answer.error?.message ?? `The server answered ${response.status}.`);
+  return answer;
+}
+
+// Sends one file, telling how far it is. Resolves with the server's answer.
+export function send(path, file, onProgress) {
+  return new Promise((resolve, reject) => {
+    const request = new XMLHttpRequest();
+    const form = new FormData();
+    form.append("file", file, file.webkitRelativePath || file.name);
+    request.open("POST", path);
+    request.setRequestHeader("X-CSRFToken", csrf());
+    request.responseType = "json";
+    request.upload.onprogress = (event) => event.lengthComputable && onProgress(event.loaded / event.total);
+    request.onerror = () => reject(new Offline("The server cannot be reached."));
+    request.onload = () => {
+      const answer = request.response;
+      if (request.status < 300 && answer) resolve(answer);
+      else reject(new Refused(request.status, answer?.error?.code ?? "", answer?.error?.message ?? `The server answered ${request.status}.`));
+    };
+    request.send(form);
+  });
+}

@@ -1,0 +1,69 @@
+"""Where the pages and the API of annotation are."""
+
+from django.urls import include, path
+from rest_framework.routers import SimpleRouter
+
+from annotation import api
+from annotation.views import annotate, exports, home, people, photos, runs, sources
+
+pages = [
+    path("", home.home, name="home"),
+    path("annotate/", annotate.annotate, name="annotate"),
+    path("annotate/bring-back", annotate.bring_back, name="bring-back"),
+    path("answers/", annotate.own_answers, name="answers"),
+    path("answers/<int:pk>/undo", annotate.undo, name="undo"),
+    path("people/", people.people, name="people"),
+    path("people/<int:pk>/", people.person, name="person"),
+    path("people/<int:pk>/rename", people.rename, name="rename"),
+    path("people/<int:pk>/merge", people.merge_preview, name="merge-preview"),
+    path("people/<int:pk>/merge/confirm", people.merge, name="merge"),
+    path("clusters/", people.clusters, name="clusters"),
+    path("clusters/<int:pk>/", people.cluster, name="cluster"),
+    path("photos/", photos.photos, name="photos"),
+    path("photos/<int:pk>/", photos.photo, name="photo"),
+    path("photos/<int:pk>/file", photos.photo_file, name="photo-file"),
+    path("photos/<int:pk>/small", photos.photo_small, name="photo-small"),
+    path("faces/", photos.faces, name="faces"),
+    path("faces/act", people.act_on_faces, name="faces-act"),
+    path("faces/<int:pk>/", photos.face, name="face"),
+    path("faces/<int:pk>/crop", photos.face_crop, name="face-crop"),
+    path("sources/", sources.sources, name="sources"),
+    path("sources/new", sources.source_new, name="source-new"),
+    path("sources/<int:pk>/", sources.source, name="source"),
+    path("sources/<int:pk>/rights", sources.state_rights, name="state-rights"),
+    path("sources/<int:pk>/upload", sources.upload, name="upload"),
+    path("sources/<int:pk>/intakes", sources.start_intake, name="start-intake"),
+    path("sources/<int:pk>/refusals", sources.refusals, name="refusals"),
+    path("sources/<int:pk>/refusals.csv", sources.refusals_csv, name="refusals-csv"),
+    path("runs/", runs.runs, name="runs"),
+    path("runs/start", runs.start, name="run-start"),
+    path("runs/<int:pk>/", runs.run, name="run"),
+    path("runs/<int:pk>/apply", runs.apply, name="run-apply"),
+    path("runs/<int:pk>/discard", runs.discard, name="run-discard"),
+    path("export/", exports.export_page, name="export"),
+    path("export/labels.csv", exports.labels_csv, name="labels-csv"),
+    path("export/labels.parquet", exports.labels_parquet, name="labels-parquet"),
+]
+
+router = SimpleRouter(trailing_slash=False)
+router.register("sources", api.Sources)
+router.register("photos", api.Photos)
+router.register("faces", api.Faces)
+router.register("identities", api.Identities)
+router.register("labels", api.Labels)
+
+v1 = [
+    path("standing", api.Standing.as_view(), name="api-standing"),
+    path("questions/next", api.NextQuestions.as_view(), name="api-next"),
+    path("questions/give-back", api.GiveBack.as_view(), name="api-give-back"),
+    path("questions/bring-back-skipped", api.BringBackSkipped.as_view(), name="api-bring-back"),
+    path("questions/<int:pk>/answer", api.GiveAnswer.as_view(), name="api-answer"),
+    path("questions/<int:pk>/skip", api.Skip.as_view(), name="api-skip"),
+    path("answers", api.OwnAnswers.as_view(), name="api-answers"),
+    path("answers/<int:pk>/undo", api.Undo.as_view(), name="api-undo"),
+    path("sources/<int:pk>/photos", api.Upload.as_view(), name="api-upload"),
+    path("sources/<int:pk>/intakes", api.Intakes.as_view(), name="api-intakes"),
+    path("", include(router.urls)),
+]
+
+urlpatterns = [*pages, path("api/v1/", include(v1))]

@@ -1,0 +1,41 @@
+"""The queue: one page, on which questions come and go without loading it again."""
+
+from django.contrib import messages
+from django.http import HttpResponse
+from django.shortcuts import render
+
+from annotation import answers, queue, reads
+from annotation.access import ANNOTATE, BROWSE
+from annotation.models import Answer, Question
+from annotation.views.page import SignedIn, act, back, page
+
+PAGE = 30
+
+
+@page(ANNOTATE)
+def annotate(request: SignedIn) -> HttpResponse:
+    kind = request.GET.get("kind", "")
+    kind = kind if kind in Question.Kind.values else ""
+    return render(request, "annotation/annotate.html", {"kind": kind, "tally": reads.tally(request.user, kind or None)})
+
+
+@page(ANNOTATE)
+def own_answers(request: SignedIn) -> HttpResponse:
+    """What this person answered, to look at and take back."""
+    own = Answer.objects.filter(annotator=request.user).select_related("annotator", "question")
+    found = reads.page(own, order=["-pk"], cursor=request.GET.get("cursor", ""), size=PAGE)
+    return render(request, "annotation/answers.html", {"page": found, "acts": reads.told(found.rows)})
+
+
+@act(ANNOTATE | BROWSE)
+def undo(request: SignedIn, pk: int) -> HttpResponse:
+    answers.undo_answer(answer_id=pk, by=request.user)
+    messages.success(request, "Undone. The ledger keeps both: what was said, and that it was taken back.")
+    return back(request)
+
+
+@act(ANNOTATE)
+def bring_back(request: SignedIn) -> HttpResponse:
+    count = queue.bring_back_skipped(request.user)
+    messages.success(request, f"{count} skipped question{'' if count == 1 else 's'} will be asked again.")
+    return back(request, "annotate")

@@ -1,0 +1,64 @@
+"""Identity labels out, as CSV or Parquet."""
+
+import tempfile
+
+from django.contrib import messages
+from django.http import FileResponse, HttpResponse, HttpResponseBase, StreamingHttpResponse
+from django.shortcuts import get_object_or_404, redirect, render
+from django.utils import timezone
+
+from annotation import export
+from annotation.access import GROUP_AND_EXPORT
+from annotation.errors import RightsNotStated
+from annotation.models import Source
+from annotation.views.page import SignedIn, page
+
+
+@page(GROUP_AND_EXPORT)
+def export_page(request: SignedIn) -> HttpResponse:
+    of = _source(request)
+    context = {
+        "summary": export.summary(of),
+        "columns": export.SCHEMA.names,
+        "source": of,
+        "sources": Source.objects.order_by("name")[:500],
+        "withheld": Source.objects.filter(name__in=export.summary(of).withheld_sources[:50]),
+    }
+    return render(request, "annotation/export.html", context)
+
+
+@page(GROUP_AND_EXPORT)
+def labels_csv(request: SignedIn) -> HttpResponseBase:
+    try:
+        lines = export.csv_lines(_source(request))
+    except RightsNotStated as error:
+        messages.error(request, str(error))
+        return redirect("export")
+    response = StreamingHttpResponse(lines, content_type="text/csv; charset=utf-8")
+    response["Content-Disposition"] = f'attachment; filename="{_name()}.csv"'
+    return response
+
+
+@page(GROUP_AND_EXPORT)
+def labels_parquet(request: SignedIn) -> HttpResponseBase:
+    # A Parquet file ends with its index, so it is written out first: on disk, in constant memory.
+    file = tempfile.TemporaryFile()  # noqa: SIM115 - the response closes it once it is sent
+    try:
+        export.write_parquet(file, _source(request))
+    except RightsNotStated as error:
+        file.close()
+        messages.error(request, str(error))
+        return redirect("export")
+    file.seek(0)
+    return FileResponse(
+        file, as_attachment=True, filename=f"{_name()}.parquet", content_type="application/vnd.apache.parquet"
+    )
+
+
+def _source(request: SignedIn) -> Source | None:
+    wanted = request.GET.get("source", "")
+    return get_object_or_404(Source, pk=int(wanted)) if wanted.isdecimal() else None
+
+
+def _name() -> str:
+    return f"identity-labels-{timezone.now():%Y-%m-%d}"

@@ -1,0 +1,48 @@
+"""Where things stand, and what to do next."""
+
+from dataclasses import dataclass
+
+from django.http import HttpResponse
+from django.shortcuts import redirect, render
+from django.urls import reverse
+
+from annotation import reads
+from annotation.access import ANNOTATE, BROWSE, CURATE, may
+from annotation.models import User
+from annotation.views.page import SignedIn, page
+
+EVERYBODY = ANNOTATE | BROWSE
+
+
+@dataclass(frozen=True)
+class Next:
+    """The one thing that brings the corpus on now."""
+
+    text: str
+    button: str
+    address: str
+
+
+@page(EVERYBODY)
+def home(request: SignedIn) -> HttpResponse:
+    if not may(request.user, BROWSE):
+        return redirect("annotate")
+    standing = reads.standing()
+    context = {"standing": standing, "counts": standing.counts, "next": _next(standing, request.user)}
+    return render(request, "annotation/home.html", context)
+
+
+def _next(standing: reads.Standing, user: User) -> Next | None:
+    counts = standing.counts
+    if not counts["photos"] and may(user, CURATE):
+        if counts["sources"]:
+            return Next("There are no photos yet.", "Add photos", reverse("sources"))
+        return Next("There are no photos yet. Every photo belongs to a source.", "Make a source", reverse("source-new"))
+    if counts["questions"] and may(user, ANNOTATE):
+        waiting = "1 question waits" if counts["questions"] == 1 else f"{counts['questions']:,} questions wait"
+        return Next(f"{waiting} for an answer.", "Annotate", reverse("annotate"))
+    if counts["labels"] and not counts["exportable"]:
+        return Next("No label may be exported: no source states its licence and legal basis.", "State them", reverse("sources"))
+    if counts["exportable"]:
+        return Next("Nothing waits for an answer.", "Export the labels", reverse("export"))
+    return None

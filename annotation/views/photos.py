@@ -1,0 +1,148 @@
+"""Photos and faces: lists with filters, and the whole story of one."""
+
+from typing import Any
+
+from django.core.exceptions import PermissionDenied
+from django.core.files.storage import default_storage
+from django.db.models import Prefetch
+from django.http import FileResponse, Http404, HttpRequest, HttpResponse, HttpResponseBase, HttpResponseNotModified
+from django.shortcuts import get_object_or_404, render
+from django.views.decorators.http import require_safe
+
+from annotation import clustering, reads, thumbnails
+from annotation.access import BROWSE, may_see
+from annotation.forms import FaceFilter, Filter, PhotoFilter
+from annotation.models import Face, Label, Membership, Photo
+from annotation.views.page import SignedIn, page, tell_mistakes
+from inference.core.images import PictureRefused
+
+PHOTOS = 48
+FACES = 96
+NEIGHBOURS = 12
+TYPES = {"jpg": "image/jpeg", "png": "image/png", "webp": "image/webp"}
+
+
+# ---- lists
+
+
+@page(BROWSE)
+def photos(request: SignedIn) -> HttpResponse:
+    form, rows = _filtered(request, PhotoFilter, Photo.objects.select_related("source"))
+    found = reads.page(rows, order=["-pk"], cursor=request.GET.get("cursor", ""), size=PHOTOS)
+    context = {"form": form, "page": found, "photos": found.rows, "total": reads.count_up_to_many(rows)}
+    return render(request, "annotation/photos.html", context)
+
+
+@page(BROWSE)
+def faces(request: SignedIn) -> HttpResponse:
+    form, rows = _filtered(request, FaceFilter, Face.objects.select_related("photo__source", "label__identity"))
+    found = reads.page(rows, order=["-pk"], cursor=request.GET.get("cursor", ""), size=FACES)
+    context = {"form": form, "page": found, "faces": found.rows, "total": reads.count_up_to_many(rows)}
+    return render(request, "annotation/faces.html", context)
+
+
+def _filtered(request: SignedIn, kind: type[Any], rows: Any) -> tuple[Filter, Any]:
+    form = kind(request.GET)
+    if form.is_valid():
+        return form, form.of(rows)
+    tell_mistakes(request, form)
+    return form, rows.none()
+
+
+# ---- one of them
+
+
+@page(BROWSE)
+def photo(request: SignedIn, pk: int) -> HttpResponse:
+    found = Prefetch("faces", Face.objects.select_related("label__identity").order_by("number"))
+    shown = get_object_or_404(
+        Photo.objects.select_related("source", "duplicate_of").prefetch_related(found, "copies__source"), pk=pk
+    )
+    stands_for = shown.duplicate_of or shown
+    group = [stands_for, *stands_for.duplicates.order_by("pk")[:50]]
+    context = {
+        "photo": shown,
+        "faces": shown.faces.all(),
+        "dot": _dot(shown),
+        "duplicates": [other for other in group if other.pk != shown.pk],
+        "metadata": sorted(shown.metadata.items()),
+    }
+    return render(request, "annotation/photo.html", context)
+
+
+@page(BROWSE)
+def face(request: SignedIn, pk: int) -> HttpResponse:
+    shown = get_object_or_404(Face.objects.select_related("photo__source", "label__identity", "duplicate_of__photo"), pk=pk)
+    member = Membership.objects.filter(face=shown, run__state="applied").select_related("cluster__identity").first()
+    nearest = clustering.nearest(shown, NEIGHBOURS)
+    names = dict(
+        Label.objects.filter(face__in=[other for other, _ in nearest], identity__isnull=False).values_list("face", "identity__name")
+    )
+    context = {
+        "face": shown,
+        "photo": shown.photo,
+        "only": [shown],
+        "dot": _dot(shown.photo),
+        "label": getattr(shown, "label", None),
+        "member": member,
+        "neighbours": [(other, similarity, names.get(other.pk)) for other, similarity in nearest],
+        "lines": reads.lines_of(shown),
+    }
+    return render(request, "annotation/face.html", context)
+
+
+def _dot(photo: Photo) -> str:
+    """The radius of a landmark in pixels of the photo, so that it shows at one size whatever the photo's."""
+    return f"{max(photo.width, photo.height) / 400:.2f}"
+
+
+# ---- pictures. They are somebody's files: never served as anything but a picture.
+
+
+@require_safe
+def photo_file(request: SignedIn, pk: int) -> HttpResponseBase:
+    _require_pass(request, "photo-file", pk)
+    shown = get_object_or_404(Photo, pk=pk)
+    return _picture(request, shown.key, f"photo-{pk}.{shown.format}", TYPES.get(shown.format), shown.sha256)
+
+
+@require_safe
+def photo_small(request: SignedIn, pk: int) -> HttpResponseBase:
+    _require_pass(request, "photo-small", pk)
+    shown = get_object_or_404(Photo, pk=pk)
+    try:
+        key = thumbnails.key(shown)
+    except (FileNotFoundError, PictureRefused) as error:
+        raise Http404(f"Photo {pk} has no picture to show: {error}") from error
+    kind = TYPES.get(shown.format) if key == shown.key else TYPES["jpg"]
+    return _picture(request, key, f"photo-{pk}-small", kind, f"{shown.sha256}-small")
+
+
+@require_safe
+def face_crop(request: SignedIn, pk: int) -> HttpResponseBase:
+    _require_pass(request, "face-crop", pk)
+    shown = get_object_or_404(Face.objects.select_related("photo"), pk=pk)
+    return _picture(request, shown.crop_key, f"face-{pk}.jpg", TYPES["jpg"], f"{shown.photo.sha256}-{shown.number}-{pk}")
+
+
+def _require_pass(request: SignedIn, name: str, pk: int) -> None:
+    if not may_see(request.user, name, pk, request.GET.get("pass", "")):
+        raise PermissionDenied("This picture belongs to no question of yours.")
+
+
+def _picture(request: HttpRequest, key: str, name: str, kind: str | None, tag: str) -> HttpResponseBase:
+    """A stored picture. Its key is a hash of what it shows, so whoever has it never needs to ask again."""
+    response: HttpResponseBase
+    if request.headers.get("If-None-Match") == f'"{tag}"':
+        response = HttpResponseNotModified()
+    else:
+        try:
+            response = FileResponse(default_storage.open(key), content_type=kind or "application/octet-stream")
+        except FileNotFoundError as error:
+            raise Http404(f"The file of {name} is gone. Restore it from a backup, or take its source in again.") from error
+        response["Content-Disposition"] = f'{"inline" if kind else "attachment"}; filename="{name}"'
+    response["ETag"] = f'"{tag}"'
+    response["Cache-Control"] = "private, max-age=31536000, immutable"
+    response["X-Content-Type-Options"] = "nosniff"
+    response["Content-Security-Policy"] = "default-src 'none'; sandbox"
+    return response

@@ -1,0 +1,105 @@
+"""Sources: their rights, what was taken in of them, and what was refused."""
+
+from django.conf import settings
+from django.contrib import messages
+from django.db import transaction
+from django.http import HttpResponse, StreamingHttpResponse
+from django.shortcuts import get_object_or_404, redirect, render
+from django.views.decorators.http import require_http_methods
+
+from annotation import intake, reads, tasks
+from annotation.access import BROWSE, CURATE
+from annotation.core.tables import csv_lines
+from annotation.errors import AnnotationError
+from annotation.forms import IntakeForm, RightsForm, SourceForm
+from annotation.models import Refusal, Source
+from annotation.views.page import SignedIn, act, only, page, tell_mistakes
+
+SOURCES = 50
+INTAKES = 20
+REFUSALS = 100
+
+
+@page(BROWSE)
+def sources(request: SignedIn) -> HttpResponse:
+    found = reads.page(Source.objects.all(), order=["name", "pk"], cursor=request.GET.get("cursor", ""), size=SOURCES)
+    counts = reads.source_counts([source.pk for source in found.rows])
+    context = {"page": found, "sources": [(source, counts[source.pk]) for source in found.rows]}
+    return render(request, "annotation/sources.html", context)
+
+
+def _new(request: SignedIn) -> HttpResponse:
+    form = SourceForm(request.POST or None)
+    if form.is_valid():
+        try:
+            return redirect("upload", intake.create_source(**form.cleaned_data, by=request.user).pk)
+        except AnnotationError as error:
+            form.add_error("name", str(error))
+    return render(request, "annotation/source_new.html", {"form": form}, status=400 if form.errors else 200)
+
+
+source_new = require_http_methods(["GET", "HEAD", "POST"])(only(CURATE, _new))
+
+
+@page(BROWSE)
+def source(request: SignedIn, pk: int) -> HttpResponse:
+    shown = get_object_or_404(Source, pk=pk)
+    rights = {name: getattr(shown, name) for name in ("licence", "legal_basis", "retention_until")}
+    context = {
+        "source": shown,
+        "counts": reads.source_counts([pk])[pk],
+        "intakes": shown.intakes.select_related("created_by").order_by("-pk")[:INTAKES],
+        "refusals": shown.refusals.order_by("-at", "-pk")[:10],
+        "rights_form": RightsForm(initial=rights),
+        "intake_form": IntakeForm(),
+        "folders": settings.INTAKE_FOLDERS,
+    }
+    return render(request, "annotation/source.html", context)
+
+
+@act(CURATE)
+def state_rights(request: SignedIn, pk: int) -> HttpResponse:
+    form = RightsForm(request.POST)
+    if form.is_valid():
+        intake.state_rights(source_id=pk, **form.cleaned_data, by=request.user)
+        messages.success(request, "The rights are kept.")
+    else:
+        tell_mistakes(request, form)
+    return redirect("source", pk)
+
+
+@page(CURATE)
+def upload(request: SignedIn, pk: int) -> HttpResponse:
+    shown = get_object_or_404(Source, pk=pk)
+    context = {"source": shown, "deliveries": intake.DELIVERIES, "file_mb": settings.INTAKE_FILE_MB}
+    return render(request, "annotation/upload.html", context)
+
+
+@act(CURATE)
+def start_intake(request: SignedIn, pk: int) -> HttpResponse:
+    shown = get_object_or_404(Source, pk=pk)
+    form = IntakeForm(request.POST)
+    if not form.is_valid():
+        tell_mistakes(request, form)
+        return redirect("source", pk)
+    delivery = intake.start_intake(source=shown, **form.cleaned_data, by=request.user)
+    transaction.on_commit(lambda: tasks.take_in.delay(delivery.pk))
+    messages.success(request, f"Taking in {delivery.path}.")
+    return redirect("source", pk)
+
+
+@page(BROWSE)
+def refusals(request: SignedIn, pk: int) -> HttpResponse:
+    shown = get_object_or_404(Source, pk=pk)
+    found = reads.page(shown.refusals.all(), order=["file", "pk"], cursor=request.GET.get("cursor", ""), size=REFUSALS)
+    context = {"source": shown, "page": found, "refusals": found.rows, "total": reads.count_up_to_many(shown.refusals.all())}
+    return render(request, "annotation/refusals.html", context)
+
+
+@page(BROWSE)
+def refusals_csv(request: SignedIn, pk: int) -> StreamingHttpResponse:
+    shown = get_object_or_404(Source, pk=pk)
+    rows = Refusal.objects.filter(source=shown).order_by("file").values_list("file", "code", "reason", "at")
+    response = StreamingHttpResponse(csv_lines(["file", "code", "reason", "at"], rows.iterator()), content_type="text/csv; charset=utf-8")
+    response["Content-Disposition"] = f'attachment; filename="refusals-{pk}.csv"'
+    return response
