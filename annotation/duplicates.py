@@ -1,17 +1,34 @@
 """Faces and photos in, groups of one picture out, each with the one that stands for it in questions."""
 
 from collections.abc import Collection
+from dataclasses import dataclass
 
 import numpy as np
+import numpy.typing as npt
 from django.db import transaction
 
 from annotation import labels
 from annotation.core.batches import batched
 from annotation.models import Embedding, Face, Photo
-from inference.core.duplicates import representatives, same_faces, same_photos
+from annotation.pictures import read_crop
+from inference.core.duplicates import SAME_DETAIL, detail_correlation, representatives, same_faces, same_photos
+from inference.core.types import Vectors
 from inference.models import ModelVersion
 
 Rank = tuple[float, ...]
+
+
+@dataclass(frozen=True, eq=False)
+class _Seen:
+    """Every face that can be compared, in the order of its id."""
+
+    faces: npt.NDArray[np.int64]
+    vectors: Vectors
+    crops: npt.NDArray[np.uint64]
+    photos: npt.NDArray[np.uint64]
+    photo_of: dict[int, int]
+    stands: dict[int, int]  # who stands for a face so far
+    rank: dict[int, Rank]
 
 
 def find(version: ModelVersion, fresh: Collection[int] | None = None) -> int:
@@ -19,33 +36,65 @@ def find(version: ModelVersion, fresh: Collection[int] | None = None) -> int:
 
     Who stands for a group already goes on to do so, since people may have answered about that face.
     """
-    columns = ("face_id", "face__perceptual_hash", "face__photo__width", "face__photo__height", "face__photo__size", "vector")
-    columns += ("face__duplicate_of_id", "face__photo_id")
-    found = Embedding.objects.filter(version=version, face__perceptual_hash__isnull=False)
-    count = found.count()
-    faces, hashes = np.zeros(count, np.int64), np.zeros(count, np.uint64)
-    vectors = np.zeros((count, version.dimensions), np.float32)
-    rank: dict[int, Rank] = {}
-    photo: dict[int, int] = {}
-    stands: dict[int, int] = {}
-    rows = found.order_by("face_id").values_list(*columns)[:count]
-    for index, (face, hashed, width, height, size, vector, original, of_photo) in enumerate(rows.iterator(chunk_size=5_000)):
-        faces[index], hashes[index] = face, hashed % 2**64
-        vectors[index] = np.frombuffer(vector, "<f2")
-        old = fresh is not None and face not in fresh
-        rank[face] = (float(old and original is None), width * height, size, -face)
-        photo[face] = of_photo
-        if original is not None:
-            stands[face] = original
-    wanted = np.arange(count) if fresh is None else np.flatnonzero(np.isin(faces, list(fresh)))
-    pairs = [(int(faces[a]), int(faces[b])) for a, b in same_faces(vectors, hashes, wanted)] if len(wanted) else []
-    # Two faces of one photo are two faces, however alike: twins, or a collage.
-    pairs = [(a, b) for a, b in pairs if photo[a] != photo[b]]
-    pairs += [(face, original) for face, original in stands.items() if original in rank]
-    changed = {face: original for face, original in representatives(pairs, rank).items() if stands.get(face) != original}
+    seen = _seen(version, fresh)
+    rows = np.arange(len(seen.faces)) if fresh is None else np.flatnonzero(np.isin(seen.faces, list(fresh)))
+    pairs = _copies(seen, rows) if len(rows) else []
+    pairs += [(face, original) for face, original in seen.stands.items() if original in seen.rank]
+    stands = representatives(pairs, seen.rank)
+    changed = {face: original for face, original in stands.items() if seen.stands.get(face) != original}
     _write_faces(changed)
     _write_photos_without_faces()
     return len(changed)
+
+
+def _seen(version: ModelVersion, fresh: Collection[int] | None) -> _Seen:
+    known = Embedding.objects.filter(
+        version=version, face__perceptual_hash__isnull=False, face__photo__perceptual_hash__isnull=False
+    )
+    count = known.count()
+    seen = _Seen(
+        faces=np.zeros(count, np.int64),
+        vectors=np.zeros((count, version.dimensions), np.float32),
+        crops=np.zeros(count, np.uint64),
+        photos=np.zeros(count, np.uint64),
+        photo_of={},
+        stands={},
+        rank={},
+    )
+    rows = known.order_by("face_id").select_related("face__photo")
+    rows = rows.defer("face__landmarks", "face__points", "face__photo__metadata", "face__photo__caption")
+    for index, row in enumerate(rows[:count].iterator(chunk_size=5_000)):
+        face, photo = row.face, row.face.photo
+        seen.faces[index] = face.pk
+        seen.vectors[index] = np.frombuffer(row.vector, "<f2")
+        seen.crops[index] = face.perceptual_hash % 2**64  # type: ignore[operator]
+        seen.photos[index] = photo.perceptual_hash % 2**64  # type: ignore[operator]
+        seen.photo_of[face.pk] = photo.pk
+        settled = fresh is not None and face.pk not in fresh and face.duplicate_of_id is None
+        seen.rank[face.pk] = (float(settled), photo.width * photo.height, photo.size, -face.pk)
+        if face.duplicate_of_id is not None:
+            seen.stands[face.pk] = face.duplicate_of_id
+    return seen
+
+
+def _copies(seen: _Seen, rows: npt.NDArray[np.int64]) -> list[tuple[int, int]]:
+    candidates = same_faces(seen.vectors, seen.crops, seen.photos, rows)
+    sure, doubtful = (
+        [(int(seen.faces[a]), int(seen.faces[b])) for a, b in pairs] for pairs in (candidates.sure, candidates.doubtful)
+    )
+    # Two faces of one photo are two faces, however alike: twins, or a collage.
+    apart = [(a, b) for a, b in sure if seen.photo_of[a] != seen.photo_of[b]]
+    return apart + _confirmed([(a, b) for a, b in doubtful if seen.photo_of[a] != seen.photo_of[b]])
+
+
+def _confirmed(pairs: list[tuple[int, int]]) -> list[tuple[int, int]]:
+    """The pairs whose crops agree in detail, too."""
+    confirmed = list[tuple[int, int]]()
+    for piece in batched({(min(pair), max(pair)) for pair in pairs}, 500):
+        faces = Face.objects.select_related("photo").in_bulk({face for pair in piece for face in pair})
+        crops = {pk: read_crop(face) for pk, face in faces.items()}
+        confirmed += [(a, b) for a, b in piece if detail_correlation(crops[a], crops[b]) >= SAME_DETAIL]
+    return confirmed
 
 
 @transaction.atomic

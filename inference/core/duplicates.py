@@ -1,5 +1,7 @@
 """Which pictures are one picture: re-encoded, resized or slightly cropped."""
 
+from dataclasses import dataclass
+
 import cv2
 import faiss
 import numpy as np
@@ -13,8 +15,10 @@ Hashes = npt.NDArray[np.uint64]
 
 # Chosen on 250 photos of LFW that were re-encoded (quality 30–90), resized (0.5–0.9) and cropped (up to 8 % a side),
 # against 340 pairs of other photos of one person: see tests/benchmarks/near_duplicates.py.
-SAME_CROP = 10  # bits that the hashes of two aligned crops may differ in
-SAME_VECTOR = 0.98  # cosine that confirms it (dlib's vectors)
+SAME_CROP = 8  # bits that the hashes of two aligned crops may differ in: copies 6 at most, other photos 10 at least
+SAME_VECTOR = 0.97  # cosine (dlib's vectors): copies 0.979 at least
+SAME_DETAIL = 0.85  # correlation of the crops' detail: all but one in a hundred copies above, other photos 0.79 at most
+SAME_WHOLE = 6  # bits between the hashes of whole photos, of which the vectors agree: no other photo below 10
 SAME_PHOTO = 2  # bits, for pictures without a face, which nothing else can confirm
 FLAT = 4.0  # deviation of the luma; a blank page hashes to noise
 NEIGHBOURS = 12  # a photo is scraped a few times over, not hundreds of times
@@ -35,21 +39,45 @@ def perceptual_hash(picture: Picture) -> int | None:
 
 def crop_hash(crop: Picture) -> int | None:
     """The hash of the inner part of an aligned crop. Alignment undoes what cropping and resizing the photo did."""
+    return perceptual_hash(_inner(crop))
+
+
+def detail_correlation(crop: Picture, other: Picture) -> float:
+    """How alike two aligned crops are in their fine structure, −1 to 1. Of another photo of one person the light is alike, not the hair."""
+    return float(np.corrcoef(_detail(crop).ravel(), _detail(other).ravel())[0, 1])
+
+
+def _detail(crop: Picture) -> npt.NDArray[np.float32]:
+    luma = cv2.resize(cv2.cvtColor(_inner(crop), cv2.COLOR_RGB2GRAY), (48, 48), interpolation=cv2.INTER_AREA)
+    fine = luma.astype(np.float32)
+    return np.asarray(fine - cv2.GaussianBlur(fine, (0, 0), 6), np.float32)
+
+
+def _inner(crop: Picture) -> Picture:
     margin = crop.shape[0] * 3 // 16
-    return perceptual_hash(np.ascontiguousarray(crop[margin:-margin, margin:-margin]))
+    return np.ascontiguousarray(crop[margin:-margin, margin:-margin])
 
 
-def same_faces(vectors: Vectors, hashes: Hashes, rows: Ints) -> list[tuple[int, int]]:
-    """Pairs (row, other row) that show one face of one picture, for each of `rows` among all n.
+@dataclass(frozen=True, eq=False)
+class Candidates:
+    """Pairs of rows that may show one face of one picture."""
 
-    `vectors` (n, dimensions) and the crops' `hashes` (n,) must both agree.
-    """
+    sure: list[tuple[int, int]]  # the whole photos hash alike, too
+    doubtful: list[tuple[int, int]]  # the crops hash alike; `detail_correlation` has the last word
+
+
+def same_faces(vectors: Vectors, crops: Hashes, photos: Hashes, rows: Ints) -> Candidates:
+    """Copies of each of `rows` among all n: the vectors (n, dimensions) agree, and the hashes (n,) of crops or photos."""
     found, cosines = nearest(vectors[rows], vectors, NEIGHBOURS + 1)
     one, other, cosine = np.repeat(rows, found.shape[1]), found.ravel(), cosines.ravel()
     keep = (other >= 0) & (one != other) & (cosine >= SAME_VECTOR)
     one, other = one[keep], other[keep]
-    close = np.bitwise_count(hashes[one] ^ hashes[other]) <= SAME_CROP
-    return list(zip(one[close].tolist(), other[close].tolist(), strict=True))
+    whole = np.bitwise_count(photos[one] ^ photos[other]) <= SAME_WHOLE
+    close = (np.bitwise_count(crops[one] ^ crops[other]) <= SAME_CROP) & ~whole
+    return Candidates(
+        sure=list(zip(one[whole].tolist(), other[whole].tolist(), strict=True)),
+        doubtful=list(zip(one[close].tolist(), other[close].tolist(), strict=True)),
+    )
 
 
 def same_photos(hashes: Hashes) -> list[tuple[int, int]]:
