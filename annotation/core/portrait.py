@@ -269,7 +269,7 @@ class _Head:
     def _body(self) -> None:
         clothes, chin = self.look.clothes, self.person.length
         body = self._straight(
-            curve(mirrored([(0.45, chin + 0.28), (1.3, chin + 0.62), (1.75, chin + 1.1), (1.9, chin + 3)]))
+            curve(mirrored([(0.45, chin + 0.28), (1.3, chin + 0.62), (1.75, chin + 1.1), (1.9, chin + 9)]))
         )
         self._paint(body, clothes)
         shadow = body + np.array([-0.5 * self.look.light, 0.5]) * self._scale
