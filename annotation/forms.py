@@ -24,7 +24,7 @@ class Filter(forms.Form):
     """The filters of a list. Every field is optional; an unknown one is no field."""
 
     source = forms.ModelChoiceField(Source.objects.order_by("name"), required=False, empty_label="Any")
-    query = forms.CharField(required=False, max_length=300, label="Search term begins with", strip=True)
+    query = forms.CharField(required=False, max_length=300, label="Search term", strip=True, widget=forms.TextInput(attrs={"placeholder": "begins with"}))
 
     def chosen(self) -> dict[str, Any]:
         """The filters that are set, checked."""

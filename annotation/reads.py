@@ -341,7 +341,7 @@ def _in_words(answer: Answer, lines: Counter[str]) -> str:
             return "skipped"
         case "cannot_tell":
             return "answered: cannot tell"
-    return "answered: " + ", ".join(_count_in_words(kind, count) for kind, count in lines.items()) if lines else "answered"
+    return "answered: " + ", ".join(_count_in_words(kind, lines[kind]) for kind in Decision.Kind if lines[kind])
 
 
 def _count_in_words(kind: str, count: int) -> str:

@@ -93,7 +93,7 @@ def face(request: SignedIn, pk: int) -> HttpResponse:
 
 def _dot(photo: Photo) -> str:
     """The radius of a landmark in pixels of the photo, so that it shows at one size whatever the photo's."""
-    return f"{max(photo.width, photo.height) / 400:.2f}"
+    return f"{max(photo.width, photo.height) / 260:.2f}"
 
 
 # ---- pictures. They are somebody's files: never served as anything but a picture.

@@ -3,7 +3,7 @@
 import { element, number, photoWithBox } from "./dom.js";
 import { isField, listen } from "./keys.js";
 import { Marks, WORDS } from "./marks.js";
-import { columnsOf, moved } from "./moves.js";
+import { columnsOf, columnsThatFit, moved } from "./moves.js";
 import { Outbox } from "./outbox.js";
 import { Past } from "./past.js";
 import { ask, Offline } from "./server.js";
@@ -139,8 +139,18 @@ function showCluster(question) {
   at("from").replaceChildren(...listed("Sources", question.sources, false));
   question.faces.forEach((_, index) => paint(index));
   label();
+  fit();
   focus(0);
-  tell(`${at("ask").textContent} ${question.faces.length} faces.`);
+  tell("");
+  hear(`${at("ask").textContent} ${question.faces.length} faces.`);
+}
+
+// As large as the screen allows, so that all can be taken in without scrolling.
+function fit() {
+  if (!shown || shown.question.kind !== "cluster") return;
+  const grid = at("grid");
+  const room = window.innerHeight - grid.getBoundingClientRect().top - window.scrollY - at("keys").offsetHeight - 24;
+  grid.style.setProperty("--columns", columnsThatFit(shown.question.faces.length, grid.clientWidth, room));
 }
 
 function tile(face, index) {
@@ -182,7 +192,8 @@ function showPair(question) {
   );
   at("pair").replaceChildren(...sides);
   at("ask").focus({ preventScroll: true });
-  tell(at("ask").textContent);
+  tell("");
+  hear(at("ask").textContent);
 }
 
 function plain(face, index) {
@@ -224,7 +235,7 @@ function mark(reason) {
   const said = shown.marks.toggle(face.id, reason);
   paint(shown.current);
   label();
-  tell(said ? `Face ${shown.current + 1}: ${WORDS[said]}. ${shown.marks.belonging} belong.` : `Face ${shown.current + 1} belongs.`);
+  hear(said ? `Face ${shown.current + 1}: ${WORDS[said]}. ${shown.marks.belonging} belong.` : `Face ${shown.current + 1} belongs.`);
 }
 
 function label() {
@@ -245,6 +256,11 @@ function count() {
 function tell(text, bad = false) {
   at("told").textContent = text;
   at("told").classList.toggle("bad", bad);
+}
+
+// For those who listen: what the eye sees anyway.
+function hear(text) {
+  at("heard").textContent = text;
 }
 
 // ---- answers out
@@ -304,7 +320,7 @@ const actions = {
   split: () => {
     const one = shown.marks.toggleSplit();
     label();
-    tell(one ? "Those marked as somebody else are one other person." : "Those marked are not taken for one person.");
+    hear(one ? "Those marked as somebody else are one other person." : "Those marked are not taken for one person.");
   },
   zoom: () => zoom(shown.question.faces[shown.current]),
   name: () => at("name").focus(),
@@ -333,7 +349,9 @@ at("name").addEventListener("keydown", (event) => {
   if (event.key === "Escape") focus(shown.current);
 });
 at("zoom").addEventListener("keydown", (event) => {
-  if (event.key.toLowerCase() === "z") at("zoom").close();
+  if (event.key.toLowerCase() !== "z") return;
+  event.preventDefault(); // or the same key would open it again
+  at("zoom").close();
 });
 listen(at("keys"), (target) => target.classList.contains("tile") || target.classList.contains("plain-face"));
 document.addEventListener("keydown", (event) => {
@@ -345,6 +363,7 @@ document.addEventListener("keydown", (event) => {
   focus(place);
 });
 
+window.addEventListener("resize", fit);
 window.addEventListener("online", () => outbox.flush());
 window.addEventListener("pagehide", () => {
   // Answers that have not left yet still need their leases.

@@ -19,3 +19,14 @@ export function columnsOf(elements) {
   const end = elements.findIndex((element) => element.offsetTop !== top);
   return end < 0 ? elements.length : end;
 }
+
+// In how many columns so many squares are largest without overflowing the space (pixels); never smaller than `least`,
+// even if the rest is below the fold then.
+export function columnsThatFit(count, width, height, { gap = 8, least = 72, most = 260 } = {}) {
+  const widest = Math.max(1, Math.floor((width + gap) / (least + gap)));
+  for (let columns = Math.max(1, Math.ceil((width + gap) / (most + gap))); columns < widest; columns++) {
+    const side = (width + gap) / columns - gap;
+    if (Math.ceil(count / columns) * (side + gap) - gap <= height) return columns;
+  }
+  return widest;
+}
