@@ -43,7 +43,7 @@ format: $(STAMP) ## Rewrite the code in the house style
 	.venv/bin/ruff format .
 
 bench: $(STAMP) ## Print the tables of figures that README shows (reads ../shared/data)
-	@for file in tests/benchmarks/[a-z]*.py; do
+	@for file in $$(grep -l "__main__" tests/benchmarks/*.py); do
 	  echo "== $$file"
 	  $(PY) -m "tests.benchmarks.$$(basename "$$file" .py)"
 	done
