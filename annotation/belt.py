@@ -36,11 +36,12 @@ def feed(stage: Stage, *, now: datetime | None = None) -> int:
     with transaction.atomic():
         in_flight = stage.due().filter(claimed_until__gt=now).count()
         room = settings.BATCHES_IN_FLIGHT * stage.batch - in_flight
-        # A last small batch goes out only when nothing else is under way: full batches are cheaper.
-        if room < stage.batch and in_flight:
+        if room < stage.batch:
             return 0
         free = stage.due().filter(Q(claimed_until=None) | Q(claimed_until__lte=now))
         ids = list(free.select_for_update(skip_locked=True, of=("self",)).order_by("pk").values_list("pk", flat=True)[:room])
+        if in_flight:
+            ids = ids[: len(ids) // stage.batch * stage.batch]  # a small batch goes out only when nothing else does
         if not ids:
             return 0
         stage.due().model._default_manager.filter(pk__in=ids).update(claimed_until=now + CLAIM)
