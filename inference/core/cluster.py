@@ -1,19 +1,20 @@
 """Vectors in, people out: communities of the neighbour graph, with what is decided as hard constraints.
 
 Every pair of faces has the log-odds of being one person: from their cosine, by the backbone's calibration, plus
-what a shared search term says. Faces are grouped so that the sum over pairs within groups is largest; a pair
+what their search terms say (`terms`). Faces are grouped so that the sum over pairs within groups is largest; a pair
 counts no less than −`floor`, since a face that was seen badly must not tear a person apart. That is the constant
 Potts model (Traag, Van Dooren and Nesterov, 2011) on weights log-odds + floor with resolution `floor`,
 solved by local moves on ever coarser graphs (Blondel et al., 2008), which here never make a forbidden move.
 """
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
 
 from inference.core.bundle import Calibration
+from inference.core.pairs import Faces, Pairs, all_pairs, pairs_of
 from inference.core.potts import Graph, Groups, coarsest, local_moves
 from inference.core.search import nearest
 from inference.core.types import Vectors
@@ -21,17 +22,20 @@ from inference.core.types import Vectors
 Ints = npt.NDArray[np.int64]
 Floats = npt.NDArray[np.float64]
 
-# Of dlib's vectors. Threshold and floor gave the best mean BCubed F over celeba_small, imfdb and lfw;
-# the slope with a planted search term that is right nine times in ten (tests/benchmarks/clustering.py).
-COLD_START = Calibration(slope=150.0, intercept=-139.5)
+# Of dlib's vectors. Slope, intercept and the floor of `Settings` gave the best mean BCubed F over celeba_small, imfdb
+# and lfw, with and without planted search terms that are right nine times in ten (tests/benchmarks/clustering.py).
+COLD_START = Calibration(slope=150.0, intercept=-140.0)
 
 
 @dataclass(frozen=True)
 class Settings:
     calibration: Calibration = COLD_START
-    floor: float = 0.75  # log-odds; the least that a pair can count against being one person
+    floor: float = 0.5  # log-odds; the most that a pair can count against being one person
     neighbours: int = 80
     seed: int = 0
+
+
+SETTINGS = Settings()
 
 
 @dataclass(frozen=True, eq=False)
@@ -41,7 +45,8 @@ class Evidence:
     photo: Ints  # (n,): two faces of one photo are two people
     query: npt.NDArray[np.int32]  # (n,): search term, or −1; evidence, not truth
     pinned: Ints  # (n,): the identity that a person verified, or −1
-    cannot_identity: Sequence[tuple[int, int]] = field(default_factory=list)  # (face's row, identity that it is not)
+    cannot_identity: Sequence[tuple[int, int]] = ()  # (face's row, identity that it is not)
+    cannot: Sequence[tuple[int, int]] = ()  # rows of two faces that are two people
 
 
 @dataclass(frozen=True, eq=False)
@@ -50,148 +55,91 @@ class Clustering:
     belief: Floats  # (n,): the probability that the face belongs to its cluster
 
 
-@dataclass(frozen=True, eq=False)
-class Pairs:
-    """Pairs of rows, each once, with the log-odds that both show one person."""
-
-    one: Ints
-    other: Ints
-    log_odds: Floats
-
-
-def cluster(vectors: Vectors, evidence: Evidence, settings: Settings = Settings()) -> Clustering:  # noqa: B008 - frozen
+def cluster(vectors: Vectors, evidence: Evidence, settings: Settings = SETTINGS) -> Clustering:
     """Group faces (n, dimensions) into people. The same input gives the same groups.
 
-    Faces pinned to one identity end up together and apart from every other identity; two faces of one photo,
-    and a face and an identity that it is not, are never together.
+    Faces pinned to one identity end up together and apart from every other identity. Two faces of one photo, two
+    that are told apart, and a face and an identity that it is not are never together, except that
+    nobody overrules a person who pinned them so.
     """
     n = len(vectors)
     if n == 0:
         return Clustering(np.zeros(0, np.int64), np.zeros(0))
-    pairs = _weighed(vectors, evidence, _pairs(vectors, evidence, settings), settings)
+    pairs = all_pairs(Faces(vectors, evidence.query, settings.calibration, settings.neighbours))
     node = _contracted(evidence.pinned)
     groups = Groups(
         graph=_graph(pairs, node, settings.floor),
         size=np.bincount(node).astype(np.float64),
         conflicts=_conflicts(evidence, node),
-        pinned=_any(evidence.pinned >= 0, node),
+        pinned=np.bincount(node, evidence.pinned >= 0) > 0,
     )
     labels = coarsest(groups, resolution=settings.floor, seed=settings.seed)[node]
     return Clustering(labels, _belief(pairs, labels, settings))
 
 
-def extend(vectors: Vectors, evidence: Evidence, previous: Ints, settings: Settings = Settings()) -> Clustering:  # noqa: B008
-    """Give the faces whose `previous` (n,) cluster is −1 a place; no other face moves. New clusters get new numbers."""
-    labels = _placed_by_identity(previous, evidence.pinned)
-    fresh = np.flatnonzero(labels < 0)
-    start = int(labels.max(initial=-1)) + 1
-    labels[fresh] = np.arange(start, start + len(fresh))
-    changed = np.flatnonzero(previous < 0)
-    if len(changed) == 0:
-        return Clustering(labels, np.ones(len(labels)))
-    pairs = _weighed(vectors, evidence, _pairs(vectors, evidence, settings, rows=changed), settings)
-    node = np.arange(len(vectors))
-    names, compact = np.unique(labels, return_inverse=True)
-    spare = np.concatenate([names, names.max() + 1 + np.arange(len(node))])  # a face that leaves founds a new cluster
+def extend(vectors: Vectors, evidence: Evidence, previous: Ints, settings: Settings = SETTINGS) -> Clustering:
+    """Give the faces whose `previous` (n,) cluster is −1 a place. No other moves, unless a decision forbids where it is.
+
+    Clusters keep their labels of `previous`; new ones are −2, −3 and so on, so that they cannot be taken for one whose
+    faces are not here. The belief is that of the faces placed now, and nan for all others.
+    """
+    kept = _kept(previous, evidence)
+    fresh = np.flatnonzero(kept < 0)
+    belief = np.full(len(kept), np.nan)
+    if len(fresh) == 0:
+        return Clustering(kept, belief)
+    names, start = _numbered(kept, evidence.pinned)
+    faces = Faces(vectors, evidence.query, settings.calibration, settings.neighbours)
+    pairs = pairs_of(faces, fresh, start, settings.seed)
+    alone = np.arange(len(kept))
     groups = Groups(
-        graph=_graph(pairs, node, settings.floor),
-        size=np.ones(len(node)),
-        conflicts=_conflicts(evidence, node),
+        graph=_graph(pairs, alone, settings.floor),
+        size=np.ones(len(kept)),
+        conflicts=_conflicts(evidence, alone),
         pinned=evidence.pinned >= 0,
     )
-    moved = local_moves(groups, compact, movable=fresh, resolution=settings.floor, seed=settings.seed)
-    return Clustering(spare[moved], _belief(pairs, moved, settings))
+    movable = fresh[evidence.pinned[fresh] < 0]
+    found = local_moves(groups, start, movable=movable, resolution=settings.floor, seed=settings.seed)
+    belief[fresh] = _belief(pairs, found, settings)[fresh]
+    number = np.unique(found[found >= len(names)], return_inverse=True)[1]
+    labels = kept.copy()
+    labels[found >= len(names)] = -2 - number
+    labels[found < len(names)] = names[found[found < len(names)]]
+    return Clustering(labels, belief)
 
 
 def merge_candidates(
-    vectors: Vectors, people: Ints, settings: Settings = Settings(), *, least: float = 0.2  # noqa: B008
+    vectors: Vectors, people: Ints, settings: Settings = SETTINGS, *, least: float = 0.2
 ) -> Iterator[tuple[int, int, float]]:
-    """Pairs of people (n,) who may be one, with the probability: the mean log-odds over their pairs of faces.
+    """Pairs of people (n,) who may be one, with the probability: by the mean log-odds over their pairs of faces.
 
     `vectors` (n, dimensions) are their verified faces. Only pairs of at least `least` probability, best first.
     """
-    names, member = np.unique(people, return_inverse=True)
+    names, member, count = np.unique(people, return_inverse=True, return_counts=True)
     if len(names) < 2:
         return
-    count = np.bincount(member)
-    means = np.zeros((len(names), vectors.shape[1]), np.float32)
+    means = np.zeros((len(names), vectors.shape[1]))
     np.add.at(means, member, vectors)
     means /= count[:, None]
-    # The mean over all pairs of faces of their cosines is the product of the two means, so no pair is looked at.
-    length = np.maximum(np.linalg.norm(means, axis=1, keepdims=True), 1e-12)
-    rows, cosines = nearest(means / length, means / length, min(settings.neighbours, len(names)))
-    found: dict[tuple[int, int], float] = {}
-    for one, (others, similar) in enumerate(zip(rows, cosines, strict=True)):
-        for other, cosine in zip(others, similar, strict=True):
-            if other >= 0 and other != one:
-                mean = float(cosine) * float(length[one, 0]) * float(length[other, 0])
-                found[min(one, int(other)), max(one, int(other))] = settings.calibration.probability(mean)
-    for (one, other), probability in sorted(found.items(), key=lambda item: -item[1]):
-        if probability >= least:
-            yield int(names[one]), int(names[other]), probability
+    # The mean over all pairs of their faces' cosines is the product of the two means, so no pair is looked at.
+    length = np.maximum(np.linalg.norm(means, axis=1), 1e-12)
+    unit = (means / length[:, None]).astype(np.float32)
+    found, cosine = nearest(unit, unit, settings.neighbours)
+    one, other = np.repeat(np.arange(len(names)), found.shape[1]), found.ravel()
+    mean = cosine.ravel() * length[one] * length[other]
+    probability = _sigmoid(settings.calibration.slope * mean + settings.calibration.intercept)
+    keep = (other >= 0) & (one != other) & (probability >= least)
+    best: dict[tuple[int, int], float] = {}
+    for a, b, likely in zip(one[keep].tolist(), other[keep].tolist(), probability[keep].tolist(), strict=True):
+        best[min(a, b), max(a, b)] = likely
+    for (a, b), likely in sorted(best.items(), key=lambda item: -item[1]):
+        yield int(names[a]), int(names[b]), likely
 
 
-# ---- pairs and what speaks for them
-
-
-def _pairs(vectors: Vectors, evidence: Evidence, settings: Settings, rows: Ints | None = None) -> tuple[Ints, Ints]:
-    """Pairs worth a look: neighbours in the graph, and faces that were found under one search term."""
-    asked = np.arange(len(vectors)) if rows is None else rows
-    near, _ = nearest(vectors[asked], vectors, settings.neighbours + 1)
-    one, other = np.repeat(asked, near.shape[1]), near.ravel()
-    sharing = list(_sharing(vectors, evidence.query, settings.neighbours, asked))
-    one = np.concatenate([one, *(pair[0] for pair in sharing)])
-    other = np.concatenate([other, *(pair[1] for pair in sharing)])
-    keep = (one != other) & (other >= 0)
-    low, high = np.minimum(one, other)[keep], np.maximum(one, other)[keep]
-    keys = np.unique(low * len(vectors) + high)
-    return keys // len(vectors), keys % len(vectors)
-
-
-def _sharing(vectors: Vectors, query: npt.NDArray[np.int32], k: int, asked: Ints) -> Iterator[tuple[Ints, Ints]]:
-    """For each search term, every face asked about with its nearest of the same term."""
-    wanted = np.isin(np.arange(len(query)), asked)
-    order = np.argsort(query, kind="stable")
-    terms, first = np.unique(query[order], return_index=True)
-    for term, members in zip(terms, np.split(order, first[1:]), strict=True):
-        mine = members[wanted[members]]
-        if term < 0 or len(members) < 2 or len(mine) == 0:
-            continue
-        near, _ = nearest(vectors[mine], vectors[members], k + 1)
-        yield np.repeat(mine, near.shape[1]), members[near.ravel()]
-
-
-def _weighed(vectors: Vectors, evidence: Evidence, pairs: tuple[Ints, Ints], settings: Settings) -> Pairs:
-    one, other = pairs
-    cosine = np.empty(len(one))
-    for start in range(0, len(one), 1_000_000):
-        piece = slice(start, start + 1_000_000)
-        cosine[piece] = np.einsum("ij,ij->i", vectors[one[piece]], vectors[other[piece]])
-    log_odds = settings.calibration.slope * cosine + settings.calibration.intercept
-    return Pairs(one, other, log_odds + term_evidence(evidence.query, one, other, log_odds))
-
-
-SURE = 3.0  # log-odds from the cosine alone
-
-
-def term_evidence(query: npt.NDArray[np.int32], one: Ints, other: Ints, log_odds: Floats) -> Floats:
-    """What each pair's search terms add to its log-odds, by a reliability that the pairs themselves tell.
-
-    How often do pairs that are surely one person share their term, and how often would two people by chance?
-    The logarithm of the ratio is what sharing, or not sharing, is worth. No term is ever taken as truth.
-    """
-    known = (query[one] >= 0) & (query[other] >= 0)
-    sharing = known & (query[one] == query[other])
-    sure = known & (log_odds > SURE)
-    count = np.bincount(query[query >= 0]) if (query >= 0).any() else np.zeros(0)
-    if not sure.any() or not len(count):
-        return np.zeros(len(one))
-    of_one = (sharing[sure].sum() + 1) / (sure.sum() + 2)
-    by_chance = float(np.clip(((count / count.sum()) ** 2).sum(), 1e-6, 0.99))
-    if of_one <= by_chance:
-        return np.zeros(len(one))  # the terms tell nothing
-    added = np.where(sharing, np.log(of_one / by_chance), np.log((1 - of_one) / (1 - by_chance)))
-    return np.where(known, added, 0.0)
+def _graph(pairs: Pairs, node: Ints, floor: float) -> Graph:
+    weight = pairs.log_odds + floor
+    keep = weight > 0
+    return Graph.of(int(node.max()) + 1, node[pairs.one[keep]], node[pairs.other[keep]], weight[keep])
 
 
 def _belief(pairs: Pairs, labels: Ints, settings: Settings) -> Floats:
@@ -199,13 +147,17 @@ def _belief(pairs: Pairs, labels: Ints, settings: Settings) -> Floats:
     inside = labels[pairs.one] == labels[pairs.other]
     total, count = np.zeros(len(labels)), np.zeros(len(labels))
     for end in (pairs.one[inside], pairs.other[inside]):
-        np.add.at(total, end, np.maximum(pairs.log_odds[inside], -settings.floor))
-        np.add.at(count, end, 1)
+        total += np.bincount(end, np.maximum(pairs.log_odds[inside], -settings.floor), len(labels))
+        count += np.bincount(end, minlength=len(labels))
     # Of a large group only the nearest are compared; in a small one a pair that was not is one that is far apart.
-    size = np.bincount(labels, minlength=int(labels.max(initial=0)) + 1)[labels]
-    expected = np.minimum(size - 1, settings.neighbours)
-    mean = (total - settings.floor * np.maximum(expected - count, 0)) / np.maximum(np.maximum(expected, count), 1)
-    return np.where(size > 1, 1 / (1 + np.exp(-mean)), 1.0)
+    others = np.bincount(labels)[labels] - 1
+    expected = np.maximum(np.minimum(others, settings.neighbours), count)
+    mean = (total - settings.floor * (expected - count)) / np.maximum(expected, 1)
+    return np.where(others > 0, _sigmoid(mean), 1.0)
+
+
+def _sigmoid(x: Floats) -> Floats:
+    return np.asarray((1 + np.tanh(x / 2)) / 2, np.float64)  # written so that nothing overflows
 
 
 # ---- constraints
@@ -217,45 +169,61 @@ def _contracted(pinned: Ints) -> Ints:
     return np.unique(names, return_inverse=True)[1].astype(np.int64)
 
 
-def _any(flags: npt.NDArray[np.bool_], node: Ints) -> npt.NDArray[np.bool_]:
-    return np.bincount(node, flags, int(node.max()) + 1) > 0
-
-
 def _conflicts(evidence: Evidence, node: Ints) -> tuple[Ints, Ints]:
-    """Pairs of nodes that may never meet: faces of one photo, faces and identities that they are not."""
-    one, other = list[Ints](), list[Ints]()
-    order = np.argsort(evidence.photo, kind="stable")
-    _, first = np.unique(evidence.photo[order], return_index=True)
-    for members in np.split(order, first[1:]):
-        if len(members) > 1:
-            a, b = np.triu_indices(len(members), 1)
-            one.append(members[a])
-            other.append(members[b])
-    representative = {int(name): row for row, name in enumerate(evidence.pinned) if name >= 0}
-    told = [(face, representative[name]) for face, name in evidence.cannot_identity if name in representative]
-    one.append(np.array([face for face, _ in told], np.int64))
-    other.append(np.array([face for _, face in told], np.int64))
-    a, b = node[np.concatenate(one)], node[np.concatenate(other)]
-    apart = a != b  # a person may verify two faces of one photo as one: a mirror, a collage
-    return a[apart], b[apart]
+    """Pairs of nodes that may never meet: faces of one photo or told apart, faces and identities that they are not."""
+    same_photo = _sharing_a_photo(evidence.photo)
+    people, representative = np.unique(evidence.pinned, return_index=True)
+    row_of = dict(zip(people.tolist(), representative.tolist(), strict=True))
+    told = [*evidence.cannot, *((face, row_of[who]) for face, who in evidence.cannot_identity if who in row_of)]
+    one, other = (node[ends] for ends in np.concatenate([same_photo, np.array(told, np.int64).reshape(-1, 2)]).T)
+    apart = one != other  # a person may verify two faces of one photo as one: a mirror, a collage
+    return one[apart], other[apart]
 
 
-def _graph(pairs: Pairs, node: Ints, floor: float) -> Graph:
-    weight = pairs.log_odds + floor
-    keep = weight > 0
-    return Graph.of(int(node.max()) + 1, node[pairs.one[keep]], node[pairs.other[keep]], weight[keep])
+def _sharing_a_photo(photo: Ints) -> Ints:
+    """All pairs (pairs, 2) of rows with one photo."""
+    order = np.argsort(photo, kind="stable")
+    ordered, found = photo[order], [np.zeros((0, 2), np.int64)]
+    for step in range(1, len(photo)):
+        start = np.flatnonzero(ordered[step:] == ordered[:-step])
+        if len(start) == 0:
+            break
+        found.append(np.stack([order[start], order[start + step]], axis=1))
+    return np.concatenate(found)
 
 
-def _placed_by_identity(previous: Ints, pinned: Ints) -> Ints:
-    """The clusters so far, with every verified face in the one of its identity."""
-    labels = previous.copy()
-    top = int(previous.max(initial=-1)) + 1
-    for name in np.unique(pinned[(pinned >= 0)]):
-        faces = np.flatnonzero(pinned == name)
-        placed = labels[faces][labels[faces] >= 0]
-        if len(placed) == len(faces) and len(np.unique(placed)) == 1:
-            continue
-        home = int(placed.min()) if len(placed) else top
-        top += not len(placed)
-        labels[faces] = home
+def _kept(previous: Ints, evidence: Evidence) -> Ints:
+    """The labels so far, as far as decisions allow them; −1 for a face that has none or must leave it."""
+    labels = np.where(previous >= 0, previous, -1)
+    home = _homes(labels, evidence.pinned)
+    pinned = evidence.pinned >= 0
+    labels[pinned] = [home.get(identity, -1) for identity in evidence.pinned[pinned].tolist()]
+    one, other = _conflicts(evidence, np.arange(len(labels)))
+    meeting = (labels[one] == labels[other]) & ~(pinned[one] & pinned[other])
+    leaving = np.where(pinned[other], one, other)[meeting]
+    labels[leaving] = -1
     return labels
+
+
+def _homes(labels: Ints, pinned: Ints) -> dict[int, int]:
+    """The cluster of each identity: where most of its faces are, and no two identities in one."""
+    placed = (labels >= 0) & (pinned >= 0)
+    where, count = np.unique(np.stack([pinned[placed], labels[placed]]), axis=1, return_counts=True)
+    home: dict[int, int] = {}
+    taken = set[int]()
+    for index in np.argsort(-count, kind="stable"):
+        identity, label = where[:, index].tolist()
+        if identity not in home and label not in taken:
+            home[identity] = label
+            taken.add(label)
+    return home
+
+
+def _numbered(labels: Ints, pinned: Ints) -> tuple[Ints, Ints]:
+    """The names of the clusters, and each face's by its place among them; from their number on, new clusters for those
+    without: one for each face, or for each identity."""
+    names = np.unique(labels[labels >= 0])
+    start = np.searchsorted(names, labels)
+    fresh = labels < 0
+    start[fresh] = len(names) + _contracted(pinned[fresh]) if fresh.any() else 0
+    return names, start

@@ -30,7 +30,8 @@ class Graph:
         source, target = np.concatenate([one[keep], other[keep]]), np.concatenate([other[keep], one[keep]])
         keys, place = np.unique(source * nodes + target, return_inverse=True)
         start = np.searchsorted(keys, np.arange(nodes + 1) * nodes)
-        return cls(start, keys % nodes, np.bincount(place, np.tile(weight[keep], 2), len(keys)))
+        total = np.bincount(place, np.tile(weight[keep], 2), len(keys))
+        return cls(start, keys % nodes, total.astype(np.float64))
 
     @property
     def edges(self) -> tuple[Ints, Ints, Floats]:
@@ -55,7 +56,7 @@ class Groups:
         one, other, weight = self.graph.edges
         return node, Groups(
             graph=Graph.of(count, node[one], node[other], weight),
-            size=np.bincount(node, self.size, count),
+            size=np.bincount(node, self.size, count).astype(np.float64),
             conflicts=(node[self.conflicts[0]], node[self.conflicts[1]]),
             pinned=np.bincount(node, self.pinned, count) > 0,
         )
