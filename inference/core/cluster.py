@@ -78,7 +78,7 @@ def cluster(vectors: Vectors, evidence: Evidence, settings: Settings = SETTINGS)
 
 
 def extend(vectors: Vectors, evidence: Evidence, previous: Ints, settings: Settings = SETTINGS) -> Clustering:
-    """Give the faces whose `previous` (n,) cluster is −1 a place. No other moves, unless a decision forbids where it is.
+    """Give the faces whose `previous` (n,) cluster is −1 a place. No other moves, unless a decision forbids its place.
 
     Clusters keep their labels of `previous`; new ones are −2, −3 and so on, so that they cannot be taken for one whose
     faces are not here. The belief is that of the faces placed now, and nan for all others.

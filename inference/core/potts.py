@@ -63,7 +63,7 @@ class Groups:
 
 
 def coarsest(groups: Groups, *, resolution: float, seed: int) -> Ints:
-    """Labels (nodes,) from local moves on the graph, on the graph of its groups, and so on; then again from the start."""
+    """Labels (nodes,) by local moves on the graph, on the graph of its groups, and so on; then again from the start."""
     labels = np.arange(len(groups.size))
     for round_ in range(ROUNDS):
         before = labels
@@ -91,9 +91,7 @@ def _same(one: Ints, other: Ints) -> bool:
     return pairs == len(np.unique(one)) == len(np.unique(other))
 
 
-def local_moves(
-    groups: Groups, labels: Ints, *, resolution: float, seed: int, movable: Ints | None = None
-) -> Ints:
+def local_moves(groups: Groups, labels: Ints, *, resolution: float, seed: int, movable: Ints | None = None) -> Ints:
     """Move single nodes (all, or these) to the group where they gain most, until none gains by moving.
 
     `labels` (nodes,) lie below the number of nodes; unused ones are taken for new groups.
@@ -105,7 +103,17 @@ def local_moves(
     found = labels.astype(np.int64).copy()
     graph = groups.graph
     _move(
-        graph.start, graph.to, graph.weight, groups.size, foes.start, foes.to, groups.pinned, may_move, order, resolution, found
+        graph.start,
+        graph.to,
+        graph.weight,
+        groups.size,
+        foes.start,
+        foes.to,
+        groups.pinned,
+        may_move,
+        order,
+        resolution,
+        found,
     )
     return found
 

@@ -6,6 +6,7 @@ terms are shared at each cosine tells two things without any truth: how reliable
 neighbours cease to be one person in this very corpus.
 """
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -21,6 +22,7 @@ ROUNDS = 2  # of asking the neighbours, whose own terms are weighed from the sec
 SHIFTS = np.linspace(-6, 6, 61)
 SHIFT_DEVIATION = 2.0  # log-odds; a few dozen pairs outweigh it
 AGREEMENTS = np.linspace(0.02, 0.98, 49)
+GAIN = 10.0  # in log-likelihood, over terms that have nothing to do with faces; pairs are not independent, so not less
 PRIOR_AGREEMENT, PRIOR_PAIRS = 0.8, 10.0  # as if ten pairs of one person had been seen, of which eight shared
 
 
@@ -34,7 +36,7 @@ class Reliability:
 
 
 def reliability(query: Queries, one: Ints, other: Ints, log_odds: Floats) -> Reliability | None:
-    """Learn it from pairs of neighbours with the log-odds of their cosines; None where terms cannot tell people apart.
+    """Learn it from pairs of neighbours with the log-odds of their cosines; None where terms tell nothing of people.
 
     The likelihood of each pair to share its term is p·a + (1 − p)·(1 − a)·c, p being the probability that it is one
     person, a the agreement, c the chance; agreement and shift of p are the most probable ones on a grid.
@@ -52,12 +54,18 @@ def reliability(query: Queries, one: Ints, other: Ints, log_odds: Floats) -> Rel
     agreements = AGREEMENTS[chance / (1 + chance) < AGREEMENTS]  # else sharing would speak against one person
     same = 1 / (1 + np.exp(-(middle + SHIFTS[:, None, None])))
     expected = same * agreements[:, None] + (1 - same) * (1 - agreements[:, None]) * chance
-    likelihood = (
-        np.log(expected) @ shared + np.log1p(-expected) @ unshared - (SHIFTS[:, None] / SHIFT_DEVIATION) ** 2 / 2
-    )
-    likelihood += PRIOR_PAIRS * (PRIOR_AGREEMENT * np.log(agreements) + (1 - PRIOR_AGREEMENT) * np.log1p(-agreements))
-    shift, agreement = np.unravel_index(np.argmax(likelihood), likelihood.shape)
-    return Reliability(float(agreements[agreement]), chance, float(SHIFTS[shift]))
+    likelihood = np.log(expected) @ shared + np.log1p(-expected) @ unshared
+    prior = PRIOR_PAIRS * (PRIOR_AGREEMENT * np.log(agreements) + (1 - PRIOR_AGREEMENT) * np.log1p(-agreements))
+    prior = prior - (SHIFTS[:, None] / SHIFT_DEVIATION) ** 2 / 2
+    best = np.unravel_index(np.argmax(likelihood + prior), likelihood.shape)
+    if likelihood[best] < _blind(int(sharing.sum()), len(sharing)) + GAIN:
+        return None
+    return Reliability(float(agreements[best[1]]), chance, float(SHIFTS[best[0]]))
+
+
+def _blind(sharing: int, pairs: int) -> float:
+    """The log-likelihood of terms that have nothing to do with faces: one rate of sharing, whatever the cosine."""
+    return sum(count * math.log(count / pairs) for count in (sharing, pairs - sharing) if count)
 
 
 def chance_of(query: Queries) -> float:
