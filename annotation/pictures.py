@@ -1,5 +1,6 @@
 """Pictures in and out of storage: photos that nobody vouches for, and the crops that we made of them."""
 
+import atexit
 from functools import cache
 from threading import Lock
 
@@ -29,7 +30,9 @@ def limits() -> Limits:
 
 @cache
 def _decoder() -> Decoder:
-    return Decoder(limits())
+    decoder = Decoder(limits())
+    atexit.register(decoder.close)
+    return decoder
 
 
 def decode(data: bytes, *, max_side: int | None = None) -> Decoded:
