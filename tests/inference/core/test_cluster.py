@@ -168,7 +168,7 @@ def test_a_stranger_among_a_group_is_doubted_most():
     rng = np.random.default_rng(6)
     people = np.repeat(np.arange(10), 12)
     vectors = some_vectors(people, rng)
-    vectors[0] = vectors[13]  # somebody else, whom a person took for this one
+    vectors[0] = some_vectors([0], rng)[0]  # somebody else, whom a person took for this one
     pinned = np.where(people == 0, 7, NOBODY)
 
     found = cluster(vectors, evidence_of(len(people), pinned=pinned), SETTINGS)
