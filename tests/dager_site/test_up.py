@@ -1,0 +1,152 @@
+"""`manage.py up` as a person starts it: real processes, the queue of files, killed and started again."""
+
+import os
+import shutil
+import signal
+import socket
+import sqlite3
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from annotation.core.drawn import draw_sample
+
+REPOSITORY = Path(__file__).resolve().parents[2]
+PATIENCE = 150.0  # seconds; a run on the small sample takes about fifteen on an idle machine
+
+
+@pytest.fixture(scope="module")
+def sample(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("sample")
+    draw_sample(folder, people=6, photos_each=6)
+    return folder
+
+
+class Up:
+    """One data folder, and the command that works on it."""
+
+    def __init__(self, data: Path, sample: Path) -> None:
+        self.data = data
+        self.sample = sample
+        self.running: subprocess.Popen[str] | None = None
+
+    def start(self) -> subprocess.Popen[str]:
+        with socket.socket() as probe:
+            probe.bind(("127.0.0.1", 0))
+            self.port = probe.getsockname()[1]
+        environment = {name: value for name, value in os.environ.items() if not name.startswith(("DAGER_", "CELERY", "DATABASE"))}
+        environment |= {"DAGER_DATA": str(self.data), "DAGER_SWEEP_SECONDS": "1", "DJANGO_SETTINGS_MODULE": "dager_site.settings"}
+        command = [sys.executable, "manage.py", "up", "--photos", str(self.sample / "photos")]
+        command += ["--manifest", str(self.sample / "manifest.csv"), "--port", str(self.port), "--until-ready"]
+        self.running = subprocess.Popen(
+            command, cwd=REPOSITORY, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+        )
+        return self.running
+
+    def finish(self) -> str:
+        process = self.running or self.start()
+        output, _ = process.communicate(timeout=PATIENCE)
+        self.running = None
+        assert process.returncode == 0, output + self.logs()
+        return output
+
+    def kill_when(self, reached: Callable[[], bool]) -> None:
+        """kill -9 as soon as the database shows that it has come so far."""
+        process = self.start()
+        end = time.monotonic() + PATIENCE
+        while not reached():
+            assert process.poll() is None, f"it ended before it could be killed: {self.logs()}"
+            assert time.monotonic() < end, self.logs()
+            time.sleep(0.02)
+        process.send_signal(signal.SIGKILL)
+        process.communicate()
+        self.running = None
+        self.wait_for_children()
+
+    def wait_for_children(self) -> None:
+        """Workers end with the parent that was killed, without anyone telling them."""
+        end = time.monotonic() + 60
+        while self.children():
+            assert time.monotonic() < end, f"still alive: {self.children()}"
+            time.sleep(0.1)
+
+    def children(self) -> list[str]:
+        needle = f"DAGER_DATA={self.data}".encode()
+        found = []
+        for process in Path("/proc").glob("[0-9]*"):
+            try:
+                if needle in (process / "environ").read_bytes().split(b"\0"):
+                    found.append((process / "cmdline").read_bytes().replace(b"\0", b" ").decode())
+            except OSError:
+                continue
+        return found
+
+    def count(self, sql: str) -> int:
+        database = self.data / "dager.sqlite3"
+        if not database.exists():
+            return 0
+        connection = sqlite3.connect(f"file:{database}?mode=ro", uri=True, timeout=30)
+        try:
+            return int(connection.execute(sql).fetchone()[0])
+        except sqlite3.OperationalError:
+            return 0  # its tables are being made
+        finally:
+            connection.close()
+
+    def table(self) -> dict[str, int]:
+        names = ("photo", "copy", "refusal", "face", "embedding", "membership")
+        counts = {name: self.count(f"SELECT count(*) FROM annotation_{name}") for name in names}
+        return counts | {"questions": self.count("SELECT count(*) FROM annotation_question WHERE state = 'open'")}
+
+    def logs(self) -> str:
+        return "\n".join(path.read_text(errors="replace")[-3000:] for path in (self.data / "logs").glob("*.log"))
+
+
+@pytest.fixture
+def up(tmp_path: Path, sample: Path) -> Iterator[Up]:
+    made = Up(tmp_path / "data", sample)
+    yield made
+    if made.running is not None:
+        made.running.kill()
+        made.running.communicate()
+        made.wait_for_children()
+    shutil.rmtree(made.data, ignore_errors=True)
+
+
+@pytest.mark.timeout(600)
+def test_killed_in_every_stage_it_goes_on_and_does_nothing_twice(up: Up):
+    up.kill_when(lambda: 5 <= up.count("SELECT count(*) FROM annotation_photo") < 40)
+    up.kill_when(lambda: up.count("SELECT count(*) FROM annotation_face") > 0)
+    up.kill_when(lambda: up.count("SELECT count(*) FROM annotation_embedding") > 0)
+    output = up.finish()
+
+    table = up.table()
+    files = sum(1 for _ in (up.sample / "photos").rglob("*.jpg"))
+    assert table["photo"] + table["copy"] + table["refusal"] == files
+    assert up.count("SELECT count(*) FROM annotation_photo WHERE faces_sought_at IS NULL") == 0
+    assert table["embedding"] == table["face"] == table["membership"]
+    assert table["questions"] > 0
+    assert f"{table['questions']} questions waiting" in output
+    assert not [path for path in (up.data / "files").rglob("*") if path.name.startswith(".part-")]
+    assert "database is locked" not in up.logs()
+
+    again = up.finish()  # nothing is left to do
+    assert up.table() == table
+    assert "0 photos taken in" in again
+    assert "password" not in again
+
+
+def test_a_port_that_is_taken_is_named_with_the_way_out(up: Up):
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        command = [sys.executable, "manage.py", "up", "--port", str(taken.getsockname()[1])]
+        environment = os.environ | {"DAGER_DATA": str(up.data)}
+        done = subprocess.run(command, cwd=REPOSITORY, env=environment, capture_output=True, text=True, timeout=60, check=False)
+    assert done.returncode == 1
+    assert "listens on" in done.stderr
+    assert "make run PORT=" in done.stderr
