@@ -268,9 +268,8 @@ class _Head:
 
     def _body(self) -> None:
         clothes, chin = self.look.clothes, self.person.length
-        body = self._straight(
-            curve(mirrored([(0.45, chin + 0.28), (1.3, chin + 0.62), (1.75, chin + 1.1), (1.9, chin + 9)]))
-        )
+        shoulders = curve(mirrored([(0.45, chin + 0.28), (1.3, chin + 0.62), (1.75, chin + 1.1), (1.9, chin + 3)]))
+        body = self._straight(np.vstack([[-1.9, 20], shoulders, [1.9, 20]]))  # down to below any picture
         self._paint(body, clothes)
         shadow = body + np.array([-0.5 * self.look.light, 0.5]) * self._scale
         self._paint(shadow, _BLACK, 0.16, 0.3, body)
