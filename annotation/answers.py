@@ -37,7 +37,12 @@ def record_answer(
 
 
 def _record(
-    question_id: int, annotator: User, client_id: UUID, content: Mapping[str, Any], elapsed_ms: int | None, now: datetime
+    question_id: int,
+    annotator: User,
+    client_id: UUID,
+    content: Mapping[str, Any],
+    elapsed_ms: int | None,
+    now: datetime,
 ) -> Answer:
     earlier = Answer.objects.filter(annotator=annotator, client_id=client_id).first()
     if earlier is not None:
@@ -90,7 +95,7 @@ def _settle_cluster(question: Question, said: ClusterAnswer, answer: Answer, sho
         ledger.write([ledger.line(answer, Decision.Kind.CANNOT_TELL, face=face) for face in faces])
     else:
         # The lock makes two pages of one cluster, confirmed at once, name one identity and not two.
-        cluster = Cluster.objects.select_for_update().get(pk=question.cluster_id)
+        cluster = Cluster.objects.select_for_update().get(pk=question.cluster_id or 0)
         ledger.write(list(_cluster_lines(question, cluster, said, answer, faces)))
     drop_settled_faces(shown, but=question.pk)
 
@@ -135,7 +140,9 @@ def _settle_pair(question: Question, said: PairAnswer, answer: Answer) -> None:
 def drop_settled_faces(faces: list[int], *, but: int | None = None) -> None:
     """Faces that are settled now leave the other open questions; a question that has none left is withdrawn."""
     settled = Face.objects.filter(pk__in=faces).exclude(label=None)
-    others = Question.objects.filter(state=Question.State.OPEN, kind=Question.Kind.CLUSTER, faces__in=settled).exclude(pk=but)
+    others = Question.objects.filter(state=Question.State.OPEN, kind=Question.Kind.CLUSTER, faces__in=settled).exclude(
+        pk=but or 0
+    )
     touched = list(others.values_list("pk", flat=True).distinct())
     if not touched:
         return

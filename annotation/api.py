@@ -1,6 +1,6 @@
 """The REST interface of annotation, under /api/v1/: questions and answers, and the data behind them."""
 
-from typing import Any
+from typing import Any, ClassVar
 
 from django import forms
 from django.conf import settings
@@ -141,8 +141,9 @@ class NextQuery(serializers.Serializer):
 class AnswerInput(serializers.Serializer):
     client_id = serializers.UUIDField(help_text="made by the client; the same one twice is one answer")
     content = serializers.DictField(
-        help_text='of a cluster: {"verdict": "one_person" | "cannot_tell", "marks": {"<face>": "other" | "not_a_face" '
-        '| "cannot_tell"}, "marked_are_one": false, "name": ""}; of a pair: {"verdict": "same" | "different" | "cannot_tell"}'
+        help_text='of a cluster: {"verdict": "one_person" | "cannot_tell", '
+        '"marks": {"<face>": "other" | "not_a_face" | "cannot_tell"}, "marked_are_one": false, "name": ""}; '
+        'of a pair: {"verdict": "same" | "different" | "cannot_tell"}'
     )
     elapsed_ms = serializers.IntegerField(min_value=0, max_value=2**31 - 1, required=False, allow_null=True)
 
@@ -264,7 +265,7 @@ class Filtered(viewsets.ReadOnlyModelViewSet):
             name = sorted(unknown)[0]
             raise ValidationError({name: f"There is no filter {name!r}. Known: {', '.join(form.fields)}."})
         if not form.is_valid():
-            raise ValidationError(form.errors)
+            raise ValidationError({name: [str(text) for text in told] for name, told in form.errors.items()})
         return form.of(queryset)  # type: ignore[attr-defined]
 
 
@@ -276,7 +277,9 @@ def _parameters(form: type[forms.Form]) -> list[OpenApiParameter]:
         if isinstance(field, forms.ChoiceField) and not isinstance(field, forms.ModelChoiceField):
             choices = [value for value, _ in field.choices if value]  # type: ignore[union-attr,misc]
         whole = isinstance(field, forms.IntegerField | forms.ModelChoiceField)
-        described.append(OpenApiParameter(name, int if whole else str, enum=choices, description=str(field.label or "")))
+        described.append(
+            OpenApiParameter(name, int if whole else str, enum=choices, description=str(field.label or ""))
+        )
     return described
 
 
@@ -288,7 +291,7 @@ class SourceSerializer(serializers.ModelSerializer):
         fields = ["id", "name", "licence", "legal_basis", "retention_until", "rights_stated", "created_at"]
         read_only_fields = ["id", "rights_stated", "created_at"]
         # That the name is free is create_source()'s business, which says so in words.
-        extra_kwargs = {"name": {"validators": []}}
+        extra_kwargs: ClassVar[dict[str, Any]] = {"name": {"validators": []}}
 
 
 class PhotoSerializer(serializers.ModelSerializer):
@@ -309,8 +312,8 @@ class FaceSerializer(serializers.ModelSerializer):
     class Meta:
         model = Face
         fields = [
-            "id", "photo", "number", "x", "y", "width", "height", "score", "points", "landmarks", "chosen", "yaw", "pitch",
-            "roll", "sharpness", "brightness", "gray", "truncated", "usable", "unusable_because", "duplicate_of",
+            "id", "photo", "number", "x", "y", "width", "height", "score", "points", "landmarks", "chosen",
+            "yaw", "pitch", "roll", "sharpness", "brightness", "gray", "truncated", "usable", "unusable_because", "duplicate_of",
             "verdict", "identity",
         ]  # fmt: skip
         read_only_fields = fields
@@ -341,7 +344,7 @@ class LabelSerializer(serializers.Serializer):
     identity_name = serializers.CharField(source="identity.name")
     file = serializers.CharField(source="face.photo.file")
     sha256 = serializers.CharField(source="face.photo.sha256")
-    source = serializers.CharField(source="face.photo.source.name")
+    source = serializers.CharField(source="face.photo.source.name")  # type: ignore[assignment]
     source_url = serializers.CharField(source="face.photo.source_url")
     licence = serializers.SerializerMethodField()
     legal_basis = serializers.CharField(source="face.photo.source.legal_basis")
@@ -449,7 +452,9 @@ class UploadSerializer(serializers.Serializer):
     outcome = serializers.ChoiceField(["taken", "copy", "known", "refused", "delivery"])
     photo = serializers.IntegerField(allow_null=True)
     reason = serializers.CharField(allow_blank=True, help_text="why it was refused")
-    intake = serializers.IntegerField(allow_null=True, help_text="of an archive or a manifest, which is taken in afterwards")
+    intake = serializers.IntegerField(
+        allow_null=True, help_text="of an archive or a manifest, which is taken in afterwards"
+    )
 
 
 class Upload(APIView):
@@ -459,7 +464,9 @@ class Upload(APIView):
     parser_classes = [MultiPartParser]
 
     @extend_schema(
-        request={"multipart/form-data": {"type": "object", "properties": {"file": {"type": "string", "format": "binary"}}}},
+        request={
+            "multipart/form-data": {"type": "object", "properties": {"file": {"type": "string", "format": "binary"}}}
+        },
         responses={200: UploadSerializer},
     )
     def post(self, request: Request, pk: int) -> Response:
@@ -506,8 +513,8 @@ class IntakeSerializer(serializers.ModelSerializer):
     class Meta:
         model = Intake
         fields = [
-            "id", "source", "source_name", "kind", "state", "error", "seen", "total", "taken", "copies", "known", "refused",
-            "skipped", "started_at", "finished_at",
+            "id", "source", "source_name", "kind", "state", "error", "seen", "total", "taken", "copies", "known",
+            "refused", "skipped", "started_at", "finished_at",
         ]  # fmt: skip
         read_only_fields = fields
 

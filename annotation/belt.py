@@ -39,7 +39,9 @@ def feed(stage: Stage, *, now: datetime | None = None) -> int:
         if room < stage.batch:
             return 0
         free = stage.due().filter(Q(claimed_until=None) | Q(claimed_until__lte=now))
-        ids = list(free.select_for_update(skip_locked=True, of=("self",)).order_by("pk").values_list("pk", flat=True)[:room])
+        ids = list(
+            free.select_for_update(skip_locked=True, of=("self",)).order_by("pk").values_list("pk", flat=True)[:room]
+        )
         if in_flight:
             ids = ids[: len(ids) // stage.batch * stage.batch]  # a small batch goes out only when nothing else does
         if not ids:
@@ -66,7 +68,9 @@ def intakes_due(now: datetime) -> QuerySet[Intake]:
 
 def drained(version: ModelVersion) -> bool:
     """Nothing is on its way to becoming a vector."""
-    arriving = Intake.objects.filter(state__in=[Intake.State.WAITING, Intake.State.RUNNING]).exclude(kind=Intake.Kind.UPLOAD)
+    arriving = Intake.objects.filter(state__in=[Intake.State.WAITING, Intake.State.RUNNING]).exclude(
+        kind=Intake.Kind.UPLOAD
+    )
     return not (arriving.exists() or photos_due().exists() or faces_due(version).exists())
 
 

@@ -17,7 +17,18 @@ from annotation import belt, duplicates, questions
 from annotation.core.batches import batched
 from annotation.embeddings import matrix
 from annotation.errors import ClusteringUnderWay, RunNotProposed, RunOutdated
-from annotation.models import Cluster, ClusteringRun, Decision, Embedding, Face, Identity, Label, Membership, Question, User
+from annotation.models import (
+    Cluster,
+    ClusteringRun,
+    Decision,
+    Embedding,
+    Face,
+    Identity,
+    Label,
+    Membership,
+    Question,
+    User,
+)
 from inference import registry
 from inference.core.cluster import Clustering, Evidence, Settings, cluster, extend, merge_candidates
 from inference.core.types import Vectors
@@ -79,7 +90,9 @@ def compute(run: ClusteringRun) -> None:
 
 
 def _close(run: ClusteringRun, state: ClusteringRun.State, **fields: Any) -> None:
-    ClusteringRun.objects.filter(pk=run.pk).update(state=state, claimed_until=None, finished_at=timezone.now(), **fields)
+    ClusteringRun.objects.filter(pk=run.pk).update(
+        state=state, claimed_until=None, finished_at=timezone.now(), **fields
+    )
     run.refresh_from_db()
 
 
@@ -87,7 +100,7 @@ def _close(run: ClusteringRun, state: ClusteringRun.State, **fields: Any) -> Non
 
 
 def load(version: ModelVersion) -> Corpus:
-    """Every face that may be grouped. A duplicate photo's face follows the one that stands for it, so it is not loaded."""
+    """Every face that may be grouped. A duplicate's face follows the one that stands for it: it is not loaded."""
     usable = Embedding.objects.filter(version=version, face__duplicate_of=None).exclude(
         face__label__verdict=Label.Verdict.NOT_A_FACE
     )
@@ -108,9 +121,7 @@ def load(version: ModelVersion) -> Corpus:
     return Corpus(faces, vectors, _evidence(faces, photos, queries))
 
 
-def _evidence(
-    faces: npt.NDArray[np.int64], photos: npt.NDArray[np.int64], queries: npt.NDArray[np.int32]
-) -> Evidence:
+def _evidence(faces: npt.NDArray[np.int64], photos: npt.NDArray[np.int64], queries: npt.NDArray[np.int32]) -> Evidence:
     row = {int(face): index for index, face in enumerate(faces)}
     pinned = np.full(len(faces), -1, np.int64)
     labels = Label.objects.filter(verdict=Label.Verdict.IDENTITY)
@@ -149,7 +160,9 @@ def write(run: ClusteringRun, corpus: Corpus, found: Clustering) -> None:
     _follow_duplicates(run)
 
 
-def _write_groups(run: ClusteringRun, corpus: Corpus, found: Clustering, groups: Sequence[npt.NDArray[np.intp]]) -> None:
+def _write_groups(
+    run: ClusteringRun, corpus: Corpus, found: Clustering, groups: Sequence[npt.NDArray[np.intp]]
+) -> None:
     with transaction.atomic():
         rows = Cluster.objects.bulk_create(
             [Cluster(run=run, identity_id=_identity_of(corpus.evidence.pinned[group])) for group in groups]
@@ -206,7 +219,9 @@ def compare(old: ClusteringRun | None, new: ClusteringRun) -> dict[str, Any]:
         "faces": len(after),
         "clusters": sum(1 for size in sizes.values() if size > 1),
         "singletons": sum(1 for size in sizes.values() if size == 1),
-        "pinned_faces": Label.objects.filter(verdict=Label.Verdict.IDENTITY, face__in=Membership.objects.filter(run=new).values("face")).count(),
+        "pinned_faces": Label.objects.filter(
+            verdict=Label.Verdict.IDENTITY, face__in=Membership.objects.filter(run=new).values("face")
+        ).count(),
         "faces_joined": sum(1 for face in after if face not in before),
         "questions_withdrawn": Question.objects.filter(state=Question.State.OPEN, kind=Question.Kind.CLUSTER).count(),
     }
@@ -214,7 +229,7 @@ def compare(old: ClusteringRun | None, new: ClusteringRun) -> dict[str, Any]:
 
 
 def moves(before: ClusterOf, after: ClusterOf) -> dict[str, Any]:
-    """How the faces that are in both groupings moved. A cluster goes on in the new one that most of its faces went to."""
+    """How the faces of both groupings moved. A cluster goes on in the new one that most of its faces went to."""
     both = [face for face in after if face in before]
     went: dict[int, Counter[int]] = defaultdict(Counter)
     came: dict[int, Counter[int]] = defaultdict(Counter)
@@ -235,7 +250,11 @@ def moves(before: ClusterOf, after: ClusterOf) -> dict[str, Any]:
 
 
 def _examples(
-    split: dict[int, Counter[int]], merged: dict[int, Counter[int]], both: Iterable[int], before: ClusterOf, after: ClusterOf
+    split: dict[int, Counter[int]],
+    merged: dict[int, Counter[int]],
+    both: Iterable[int],
+    before: ClusterOf,
+    after: ClusterOf,
 ) -> Iterator[dict[str, Any]]:
     faces_of: dict[tuple[int, int], list[int]] = defaultdict(list)
     for face in both:
@@ -259,7 +278,9 @@ def apply_run(*, run_id: int, by: User | None) -> None:
     Cluster.objects.filter(run__in=superseded).delete()  # the last one that held is kept, to compare with
     ClusteringRun.objects.filter(state=ClusteringRun.State.APPLIED).update(state=ClusteringRun.State.REPLACED)
     ClusteringRun.objects.filter(pk=run.pk).update(state=ClusteringRun.State.APPLIED, applied_at=now)
-    Question.objects.filter(kind=Question.Kind.CLUSTER, state=Question.State.OPEN).update(leased_to=None, leased_until=None)
+    Question.objects.filter(kind=Question.Kind.CLUSTER, state=Question.State.OPEN).update(
+        leased_to=None, leased_until=None
+    )
     questions.ask_about_clusters(run, now=now)
 
 
@@ -376,14 +397,18 @@ def suggest_merges(run: ClusteringRun) -> int:
     if last <= run.decisions_seen:
         return 0
     members = list(
-        Label.objects.filter(verdict=Label.Verdict.IDENTITY, face__embeddings__version=run.version, face__duplicate_of=None)
+        Label.objects.filter(
+            verdict=Label.Verdict.IDENTITY, face__embeddings__version=run.version, face__duplicate_of=None
+        )
         .order_by("identity_id", "face_id")
         .values_list("identity_id", "face_id", "face__embeddings__vector")
     )
     asked = 0
     if members:
         people = np.array([identity for identity, _, _ in members], np.int64)
-        vectors = matrix([face for _, face, _ in members], ((face, data) for _, face, data in members), run.version.dimensions)
+        vectors = matrix(
+            [face for _, face, _ in members], ((face, bytes(data)) for _, face, data in members), run.version.dimensions
+        )
         sizes = Counter(people.tolist())
         apart = {tuple(sorted(pair)) for pair in _parted()}
         pairs = merge_candidates(vectors, people, _settings(run.version))

@@ -116,7 +116,7 @@ def _write_faces(changed: dict[int, int]) -> None:
 def _write_photos_without_faces() -> None:
     faceless = Photo.objects.filter(faces=None, perceptual_hash__isnull=False, faces_sought_at__isnull=False)
     rows = list(faceless.order_by("id").values_list("pk", "perceptual_hash", "width", "height", "size"))
-    hashes = np.array([hashed % 2**64 for _, hashed, *_ in rows], np.uint64)
+    hashes = np.array([hashed % 2**64 for _, hashed, *_ in rows if hashed is not None], np.uint64)
     pairs = [(rows[a][0], rows[b][0]) for a, b in same_photos(hashes)]
     rank: dict[int, Rank] = {pk: (width * height, size, -pk) for pk, _, width, height, size in rows}
     for pk, original in representatives(pairs, rank).items():

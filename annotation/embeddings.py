@@ -7,8 +7,8 @@ import numpy as np
 import numpy.typing as npt
 
 from annotation.core.batches import batched
-from annotation.pictures import CROP, read_crop
 from annotation.models import Embedding, Face
+from annotation.pictures import CROP, read_crop
 from inference import registry
 from inference.core.align import align, apply
 from inference.core.types import Embedder, Picture, Vectors
@@ -38,7 +38,10 @@ def embed(faces: Sequence[Face], version: ModelVersion) -> int:
         vectors = network.embed(np.stack(crops))
         # Two workers with one face write one vector: the second finds the row and leaves it.
         Embedding.objects.bulk_create(
-            [Embedding(face=face, version=version, vector=packed(vector)) for face, vector in zip(whole, vectors, strict=True)],
+            [
+                Embedding(face=face, version=version, vector=packed(vector))
+                for face, vector in zip(whole, vectors, strict=True)
+            ],
             ignore_conflicts=True,
         )
         Face.objects.filter(pk__in=[face.pk for face in whole]).update(claimed_until=None)
@@ -81,4 +84,5 @@ def matrix(faces: Sequence[int], stored: Iterable[tuple[int, bytes]], dimensions
 
 def _stored(faces: Sequence[int], version: ModelVersion) -> Iterable[tuple[int, bytes]]:
     for piece in batched(faces, 500):
-        yield from Embedding.objects.filter(version=version, face__in=piece).values_list("face_id", "vector")
+        rows = Embedding.objects.filter(version=version, face__in=piece).values_list("face_id", "vector")
+        yield from ((face, bytes(vector)) for face, vector in rows)

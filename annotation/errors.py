@@ -11,7 +11,9 @@ class QuestionClosed(AnnotationError):
     code = "question_closed"
 
     def __init__(self, question_id: int, state: str) -> None:
-        super().__init__(f"Question {question_id} is {state}: it was answered or became pointless meanwhile. Ask for the next one.")
+        super().__init__(
+            f"Question {question_id} is {state}: it was answered or became pointless meanwhile. Ask for the next one."
+        )
 
 
 class QuestionHeld(AnnotationError):
@@ -47,7 +49,9 @@ class RightsNotStated(AnnotationError):
     code = "rights_not_stated"
 
     def __init__(self, sources: list[str]) -> None:
-        names = ", ".join(repr(name) for name in sources[:5]) + (f" and {len(sources) - 5} more" if len(sources) > 5 else "")
+        names = ", ".join(repr(name) for name in sources[:5]) + (
+            f" and {len(sources) - 5} more" if len(sources) > 5 else ""
+        )
         super().__init__(
             f"Nothing can be exported: {names} states no licence or no legal basis. "
             "State both on the source's page, then export again."
@@ -80,4 +84,6 @@ class ClusteringUnderWay(AnnotationError):
 
 class LedgerIsAppendOnly(Exception):
     def __init__(self) -> None:
-        super().__init__("A line of the ledger is never edited or removed. Write a later line that undoes it: ledger.undo().")
+        super().__init__(
+            "A line of the ledger is never edited or removed. Write a later line that undoes it: ledger.undo()."
+        )

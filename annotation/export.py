@@ -62,7 +62,9 @@ def summary(source: Source | None = None) -> Summary:
         labels=_exportable(labels).count(),
         withheld=withheld.count(),
         withheld_sources=list(
-            withheld.order_by("face__photo__source__name").values_list("face__photo__source__name", flat=True).distinct()
+            withheld.order_by("face__photo__source__name")
+            .values_list("face__photo__source__name", flat=True)
+            .distinct()
         ),
     )
 
@@ -76,9 +78,7 @@ def rows(source: Source | None = None) -> Iterator[dict[str, Any]]:
 
 
 def _rows(source: Source | None) -> Iterator[dict[str, Any]]:
-    labels = _exportable(_identity_labels(source)).select_related(
-        "face__photo__source", "identity", "decision__person"
-    )
+    labels = _exportable(_identity_labels(source)).select_related("face__photo__source", "identity", "decision__person")
     for label in labels.order_by("face_id").iterator(chunk_size=2_000):
         face, photo, decision = label.face, label.face.photo, label.decision
         yield {
@@ -116,9 +116,9 @@ def csv_lines(source: Source | None = None) -> Iterator[str]:
     writer = csv.DictWriter(_Echo(), fieldnames=SCHEMA.names)
 
     def lines() -> Iterator[str]:
-        yield writer.writerow(dict(zip(SCHEMA.names, SCHEMA.names, strict=True)))  # type: ignore[misc]
+        yield writer.writerow(dict(zip(SCHEMA.names, SCHEMA.names, strict=True)))
         for row in table:
-            yield writer.writerow({key: _inert(value) for key, value in row.items()})  # type: ignore[misc]
+            yield writer.writerow({key: _inert(value) for key, value in row.items()})
 
     return lines()
 

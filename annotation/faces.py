@@ -12,13 +12,13 @@ from django.utils import timezone
 
 from annotation import pictures
 from annotation.models import Face, Photo
-from inference.core.align import Transform, align
+from inference.core.align import align
 from inference.core.detect import cold_detector
 from inference.core.duplicates import crop_hash, perceptual_hash
 from inference.core.faces import find_faces
 from inference.core.images import PictureRefused
 from inference.core.landmarks import cold_landmarker
-from inference.core.types import FaceFound, Picture
+from inference.core.types import FaceFound, Picture, Transform
 
 log = logging.getLogger(__name__)
 

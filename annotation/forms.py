@@ -24,7 +24,13 @@ class Filter(forms.Form):
     """The filters of a list. Every field is optional; an unknown one is no field."""
 
     source = forms.ModelChoiceField(Source.objects.order_by("name"), required=False, empty_label="Any")
-    query = forms.CharField(required=False, max_length=300, label="Search term", strip=True, widget=forms.TextInput(attrs={"placeholder": "begins with"}))
+    query = forms.CharField(
+        required=False,
+        max_length=300,
+        label="Search term",
+        strip=True,
+        widget=forms.TextInput(attrs={"placeholder": "begins with"}),
+    )
 
     def chosen(self) -> dict[str, Any]:
         """The filters that are set, checked."""
@@ -133,10 +139,14 @@ def named(people: QuerySet[Identity], search: str) -> QuerySet[Identity]:
 
 class RightsForm(forms.Form):
     licence = forms.CharField(
-        required=False, max_length=200, help_text="Such as CC BY 4.0. A photo's own licence, from a manifest, goes before it."
+        required=False,
+        max_length=200,
+        help_text="Such as CC BY 4.0. A photo's own licence, from a manifest, goes before it.",
     )
     legal_basis = forms.CharField(
-        required=False, max_length=200, help_text="Why you may work on these faces, such as consent, or research under Art. 89 GDPR."
+        required=False,
+        max_length=200,
+        help_text="Why you may work on these faces, such as consent, or research under Art. 89 GDPR.",
     )
     retention_until = forms.DateField(required=False, widget=DateInput, label="Keep until", help_text="Optional.")
 
@@ -203,7 +213,9 @@ class PersonField(forms.CharField):
         else:
             found = list(alive.filter(name__iexact=text)[:2])
         if not found:
-            raise forms.ValidationError(f"There is nobody named {text!r}. Choose from the list, or give a number such as #12.")
+            raise forms.ValidationError(
+                f"There is nobody named {text!r}. Choose from the list, or give a number such as #12."
+            )
         if len(found) > 1:
             raise forms.ValidationError(f"Several people are named {text!r}. Give a number such as #{found[0].pk}.")
         return found[0]
@@ -220,7 +232,13 @@ class MergeForm(forms.Form):
 class FacesForm(forms.Form):
     """What to do with some faces of a person, a cluster or a photo."""
 
-    ACTS = [("remove", "Not this person"), ("split", "Another person"), ("not_a_face", "Not a face"), ("move", "Move to"), ("new", "One person")]
+    ACTS = [
+        ("remove", "Not this person"),
+        ("split", "Another person"),
+        ("not_a_face", "Not a face"),
+        ("move", "Move to"),
+        ("new", "One person"),
+    ]
 
     act = forms.ChoiceField(choices=ACTS)
     faces = forms.TypedMultipleChoiceField(

@@ -50,7 +50,11 @@ def create_source(
 ) -> Source:
     """A new source. Raises SourceExists, or BadIntake for a name that cannot be one."""
     source = Source(
-        name=name.strip(), licence=licence.strip(), legal_basis=legal_basis.strip(), retention_until=retention_until, created_by=by
+        name=name.strip(),
+        licence=licence.strip(),
+        legal_basis=legal_basis.strip(),
+        retention_until=retention_until,
+        created_by=by,
     )
     try:
         source.full_clean(exclude=["name"] if Source.objects.filter(name=source.name).exists() else None)
@@ -60,7 +64,9 @@ def create_source(
         with transaction.atomic():
             source.save()
     except IntegrityError as error:
-        raise SourceExists(f"There is a source named {source.name!r} already. Add to it, or choose another name.") from error
+        raise SourceExists(
+            f"There is a source named {source.name!r} already. Add to it, or choose another name."
+        ) from error
     return source
 
 
@@ -80,7 +86,9 @@ def start_intake(*, source: Source, kind: str, path: str, root: str = "", by: Us
     """
     _require_readable(Path(path), kind)
     if root and not Path(root).is_dir():
-        raise BadIntake(f"{root} is not a folder, so the manifest's paths cannot start there. Name the folder of the photos.")
+        raise BadIntake(
+            f"{root} is not a folder, so the manifest's paths cannot start there. Name the folder of the photos."
+        )
     unfinished = Intake.objects.filter(
         source=source, kind=kind, path=path, root=root, state__in=[Intake.State.WAITING, Intake.State.RUNNING]
     ).first()
@@ -116,7 +124,9 @@ def take_in(intake_id: int, *, on_progress: Callable[[], object] = lambda: None,
         _report(intake, counts, state=Intake.State.DONE, finished_at=timezone.now(), claimed_until=None)
     except (OSError, BadIntake) as error:
         log.exception("Intake %s failed", intake_id)
-        _report(intake, {}, state=Intake.State.FAILED, error=_told(error), finished_at=timezone.now(), claimed_until=None)
+        _report(
+            intake, {}, state=Intake.State.FAILED, error=_told(error), finished_at=timezone.now(), claimed_until=None
+        )
 
 
 def _claim(intake_id: int, now: datetime) -> Intake | None:
@@ -126,7 +136,11 @@ def _claim(intake_id: int, now: datetime) -> Intake | None:
             return None
         if intake.claimed_until is not None and intake.claimed_until > now:
             return None
-        intake.state, intake.claimed_until, intake.started_at = Intake.State.RUNNING, now + CLAIM, intake.started_at or now
+        intake.state, intake.claimed_until, intake.started_at = (
+            Intake.State.RUNNING,
+            now + CLAIM,
+            intake.started_at or now,
+        )
         intake.save(update_fields=["state", "claimed_until", "started_at"])
     return intake
 
@@ -138,7 +152,8 @@ def _report(intake: Intake, counts: dict[str, int], **fields: object) -> None:
 
 def _told(error: Exception) -> str:
     if isinstance(error, OSError) and error.errno == errno.ENOSPC:
-        return f"The disk is full ({error.filename or settings.MEDIA_ROOT}). Free some space and start the intake again; what was taken in is kept."
+        place = error.filename or settings.MEDIA_ROOT
+        return f"The disk is full ({place}). Free some space and start the intake again; what was taken in is kept."
     return str(error) or type(error).__name__
 
 
@@ -275,10 +290,14 @@ def take(source: Source, intake: Intake, arrival: Arrival) -> Taken:
     except downloads.DownloadRefused as error:
         return _refuse(source, intake, arrival.file, error.code, str(error))
     except FileNotFoundError:
-        return _refuse(source, intake, arrival.file, "missing", "There is no such file. Check the name, or deliver the file, too.")
+        return _refuse(
+            source, intake, arrival.file, "missing", "There is no such file. Check the name, or deliver the file, too."
+        )
     except (OSError, *archives.DAMAGE) as error:
         cause = getattr(error, "strerror", None) or str(error) or type(error).__name__
-        return _refuse(source, intake, arrival.file, "unreadable", f"It cannot be read: {cause}. Mend the file or its permissions.")
+        return _refuse(
+            source, intake, arrival.file, "unreadable", f"It cannot be read: {cause}. Mend the file or its permissions."
+        )
     sha256 = hashlib.sha256(data).hexdigest()
     known = Photo.objects.filter(sha256=sha256).first()
     return _again(source, intake, arrival, known) if known else _new(source, intake, arrival, data, sha256)
@@ -359,7 +378,9 @@ def take_upload(*, source: Source, name: str, data: bytes, by: User | None) -> T
     """Take one uploaded file. Its name is only a name: what it is, its content says."""
     intake = upload_intake(source=source, by=by)
     taken = take(source, intake, Arrival(folders.storable(name), lambda: data))
-    column = {"taken": "taken", "copy": "copies", "known": "known", "refused": "refused", "skipped": "skipped"}[taken.outcome]
+    column = {"taken": "taken", "copy": "copies", "known": "known", "refused": "refused", "skipped": "skipped"}[
+        taken.outcome
+    ]
     Intake.objects.filter(pk=intake.pk).update(**{column: F(column) + 1}, finished_at=timezone.now())
     return taken
 

@@ -26,7 +26,7 @@ def derive(*, faces: Collection[int] = (), identities: Collection[int] = ()) -> 
     affected = set(faces)
     for chunk in batched(sorted(related), CHUNK):
         lines = Decision.objects.filter(kind=Decision.Kind.LABEL, identity__in=chunk)
-        affected.update(lines.values_list("face_id", flat=True))  # type: ignore[arg-type]
+        affected.update(lines.values_list("face_id", flat=True))
     for chunk in batched(sorted(affected), CHUNK):
         _derive_faces(chunk)
         _derive_clusters(chunk)
@@ -48,7 +48,9 @@ def _related(identities: Collection[int]) -> set[int]:
         met = set[int]()
         for chunk in batched(sorted(fresh), CHUNK):
             touching = Q(identity__in=chunk) | Q(other_identity__in=chunk)
-            for pair in Decision.objects.filter(touching, kind=Decision.Kind.MERGE).values_list("identity_id", "other_identity_id"):
+            for pair in Decision.objects.filter(touching, kind=Decision.Kind.MERGE).values_list(
+                "identity_id", "other_identity_id"
+            ):
                 met.update(pk for pk in pair if pk is not None)
         fresh = met - related
         related |= fresh
@@ -60,7 +62,7 @@ def _derive_identities(related: Collection[int]) -> None:
     for chunk in batched(sorted(related), CHUNK):
         standing = Decision.objects.standing().filter(identity__in=chunk)
         merges += standing.filter(kind=Decision.Kind.MERGE).values_list("id", "identity_id", "other_identity_id")  # type: ignore[arg-type]
-        names |= dict(standing.filter(kind=Decision.Kind.NAME).order_by("id").values_list("identity_id", "value"))  # type: ignore[arg-type]
+        names |= dict(standing.filter(kind=Decision.Kind.NAME).order_by("id").values_list("identity_id", "value"))
     top = roots(pair[1:] for pair in sorted(merges))  # type: ignore[misc]
     inherited = {top[pk]: name for pk, name in names.items() if pk in top and name}
     for chunk in batched(sorted(related), CHUNK):
@@ -78,7 +80,7 @@ def _derive_faces(chunk: Collection[int]) -> None:
     lines: dict[int, list[Line]] = {pk: [] for pair in stands_for.items() for pk in pair if pk is not None}
     rows = Decision.objects.standing().filter(face__in=list(lines), kind__in=OF_FACES).order_by("id")
     for pk, face, kind, identity in rows.values_list("id", "face_id", "kind", "identity_id"):
-        lines[face].append(Line(pk, kind, identity))  # type: ignore[index]
+        lines[face].append(Line(pk, kind, identity))
     named = {line.identity for story in lines.values() for line in story if line.identity is not None}
     top = dict(Identity.objects.filter(pk__in=named, merged_into__isnull=False).values_list("pk", "merged_into_id"))
     held = {
@@ -102,7 +104,9 @@ def _rows(held: dict[int, Belief | None]) -> Iterator[Label]:
 
 def _derive_clusters(faces: Iterable[int]) -> None:
     """A cluster is of the identity that most of its labelled faces are of."""
-    clusters = Cluster.objects.filter(run__state=ClusteringRun.State.APPLIED, memberships__face__in=list(faces)).distinct()
+    clusters = Cluster.objects.filter(
+        run__state=ClusteringRun.State.APPLIED, memberships__face__in=list(faces)
+    ).distinct()
     votes: dict[int, dict[int, int]] = {cluster.pk: {} for cluster in clusters}
     labelled = Membership.objects.filter(cluster__in=list(votes), face__label__identity__isnull=False)
     for cluster, identity, count in (
@@ -123,8 +127,10 @@ def _leave_wrong_clusters(faces: Iterable[int]) -> None:
     members.filter(face__label__verdict=Label.Verdict.NOT_A_FACE).delete()
     members.filter(face__label__identity__isnull=False).exclude(face__label__identity=F("cluster__identity")).delete()
     lines = Decision.objects.standing().filter(kind=Decision.Kind.CANNOT_LINK, face__in=touched)
-    top = dict(Identity.objects.filter(decisions__in=lines, merged_into__isnull=False).values_list("pk", "merged_into_id"))
-    refused = {(face, top.get(identity, identity)) for face, identity in lines.values_list("face_id", "identity_id")}  # type: ignore[arg-type]
+    top = dict(
+        Identity.objects.filter(decisions__in=lines, merged_into__isnull=False).values_list("pk", "merged_into_id")
+    )
+    refused = {(face, top.get(identity, identity)) for face, identity in lines.values_list("face_id", "identity_id")}
     left = members.filter(face__label=None, face__in={face for face, _ in refused}).values_list(
         "pk", "face_id", "cluster__identity_id"
     )

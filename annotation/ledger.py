@@ -47,7 +47,9 @@ def undo(lines: Iterable[Decision], *, person: User, answer: Answer | None = Non
         return
     gone = Decision.objects.filter(undoes__in=[line.pk for line in lines]).first()
     if gone is not None:
-        raise NotUndoable(f"Line {gone.undoes_id} of the ledger was undone before, on {gone.at:%Y-%m-%d %H:%M}. Nothing was changed.")
+        raise NotUndoable(
+            f"Line {gone.undoes_id} of the ledger was undone before, on {gone.at:%Y-%m-%d %H:%M}. Nothing was changed."
+        )
     Decision.objects.bulk_create(
         [
             Decision(kind=Decision.Kind.UNDO, undoes=line, by=Decision.By.PERSON, person=person, answer=answer)

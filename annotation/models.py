@@ -1,7 +1,7 @@
-"""The data that annotation owns, in the order of its way: source, photo, face, embedding, cluster, question, decision, label."""
+"""The data that annotation owns, in the order of its way: from source and photo to decision and label."""
 
 import uuid
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from django.contrib.auth.models import AbstractUser, UserManager
 from django.core.validators import RegexValidator
@@ -11,7 +11,6 @@ from django.utils import timezone
 
 from annotation.errors import LedgerIsAppendOnly
 from inference.models import ModelVersion
-
 
 FILE_NAME_LENGTH = 500  # it is indexed, and PostgreSQL's index rows end at 2,700 bytes
 
@@ -25,7 +24,7 @@ class User(AbstractUser):
 
     role = models.CharField(max_length=10, choices=Role, default=Role.ANNOTATOR)
 
-    objects: ClassVar[UserManager["User"]] = UserManager()
+    objects: ClassVar[UserManager["User"]] = UserManager["User"]()  # type: ignore[assignment]
 
     @property
     def curates(self) -> bool:
@@ -302,7 +301,9 @@ class ClusteringRun(models.Model):
 
     class Meta:
         constraints = [
-            models.UniqueConstraint(fields=["state"], condition=Q(state="running"), name="one_clustering_run_at_a_time"),
+            models.UniqueConstraint(
+                fields=["state"], condition=Q(state="running"), name="one_clustering_run_at_a_time"
+            ),
             models.UniqueConstraint(fields=["state"], condition=Q(state="applied"), name="one_applied_clustering_run"),
         ]
 
@@ -471,13 +472,12 @@ class Decision(models.Model):
             ),
         ]
 
-
-    def save(self, *args: object, **options: object) -> None:
-        if self.pk is not None:
+    def save(self, *args: Any, **options: Any) -> None:
+        if not self._state.adding:
             raise LedgerIsAppendOnly
-        super().save(*args, **options)  # type: ignore[arg-type]
+        super().save(*args, **options)
 
-    def delete(self, *args: object, **options: object) -> tuple[int, dict[str, int]]:
+    def delete(self, *args: Any, **options: Any) -> tuple[int, dict[str, int]]:
         raise LedgerIsAppendOnly
 
 

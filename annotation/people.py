@@ -1,4 +1,4 @@
-"""What a curator does on a person's page. Every act is an answer without a question, so that it can be undone as one."""
+"""What a curator does on a person's page. Each act is an answer without a question, so it is undone as one."""
 
 from collections.abc import Sequence
 
@@ -31,7 +31,9 @@ def merge(*, identity_ids: Sequence[int], into_id: int, by: User) -> Answer:
         raise BadAct(f"Person {into_id} cannot be merged with themselves. Choose at least one other person.")
     act = _act(by, {"act": "merge", "identities": sorted(others), "into": into.pk}, actions=1 + len(others))
     people = Identity.objects.in_bulk(others)
-    ledger.write([ledger.line(act, Decision.Kind.MERGE, identity=people[pk], other_identity=into) for pk in sorted(others)])
+    ledger.write(
+        [ledger.line(act, Decision.Kind.MERGE, identity=people[pk], other_identity=into) for pk in sorted(others)]
+    )
     return act
 
 
@@ -96,10 +98,14 @@ def _faces(face_ids: Sequence[int], of: int | None = None) -> list[int]:
     held = set(
         Face.objects.filter(pk__in=wanted).values_list("pk", flat=True)
         if of is None
-        else Label.objects.filter(face__in=wanted, identity__in=[of, _identity(of).pk]).values_list("face_id", flat=True)
+        else Label.objects.filter(face__in=wanted, identity__in=[of, _identity(of).pk]).values_list(
+            "face_id", flat=True
+        )
     )
     strange = [pk for pk in wanted if pk not in held]
     if strange:
         where = "" if of is None else f" of person {of}"
-        raise BadAct(f"There is no face {strange[0]}{where}: it moved meanwhile, or never existed. Load the page again.")
+        raise BadAct(
+            f"There is no face {strange[0]}{where}: it moved meanwhile, or never existed. Load the page again."
+        )
     return wanted

@@ -16,7 +16,9 @@ CHUNK = 500
 
 
 @transaction.atomic
-def ask_about_clusters(run: ClusteringRun, clusters: Collection[int] | None = None, *, now: datetime | None = None) -> int:
+def ask_about_clusters(
+    run: ClusteringRun, clusters: Collection[int] | None = None, *, now: datetime | None = None
+) -> int:
     """Replace the open questions about these clusters (all of the run without them). Returns how many are asked now.
 
     A question that somebody holds is left in their hands, and its faces are not asked twice.
@@ -61,9 +63,7 @@ def _ask(run: ClusteringRun, members: QuerySet[Membership]) -> int:
 Page = list[tuple[int, float]]  # faces with the belief that each belongs, the most doubtful first
 
 
-def _pages(
-    rows: Iterable[tuple[int, int, float]], known: dict[int, int | None]
-) -> Iterable[tuple[Question, Page]]:
+def _pages(rows: Iterable[tuple[int, int, float]], known: dict[int, int | None]) -> Iterable[tuple[Question, Page]]:
     for cluster, group in groupby(rows, key=lambda row: row[0]):
         faces = [(face, belief) for _, face, belief in group]
         identity = known[cluster]
@@ -74,13 +74,13 @@ def _pages(
 
 
 def pages(faces: Sequence[tuple[int, float]]) -> list[Page]:
-    """Even pages of at most GRID faces. Dealt out like cards, so that every page shows the person as well as the doubtful faces."""
+    """Even pages of at most GRID faces, dealt out like cards: each shows the person as well as doubtful faces."""
     count = -(-len(faces) // GRID)
     return [list(faces[start::count]) for start in range(count)]
 
 
 def worth(page: Page) -> float:
-    """Labels that the question would settle, over the actions that it is expected to take: one, and one for each misfit."""
+    """Labels that the question would settle, over the expected actions: one, and one for each misfit."""
     fitting = sum(belief for _, belief in page)
     return fitting / (1 + len(page) - fitting)
 
@@ -98,9 +98,11 @@ def ask_about_pairs(pairs: Iterable[tuple[int, int, float, int]]) -> int:
     asked = 0
     for one, other, belief, faces in pairs:
         low, high = sorted((one, other))
-        if Question.objects.filter(kind=Question.Kind.PAIR, identity=low, other_identity=high).exclude(
-            state=Question.State.WITHDRAWN
-        ).exists():
+        if (
+            Question.objects.filter(kind=Question.Kind.PAIR, identity=low, other_identity=high)
+            .exclude(state=Question.State.WITHDRAWN)
+            .exists()
+        ):
             continue
         # Merging relabels nothing but makes two people of one right: half a label each.
         value = 0.5 * faces * belief

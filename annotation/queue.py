@@ -11,7 +11,9 @@ from annotation.models import Answer, Question, User
 LEASE = timedelta(minutes=5)  # someone who went for coffee costs the queue no more than this
 
 
-def take_next(annotator: User, *, kind: str | None = None, ahead: int = 1, now: datetime | None = None) -> list[Question]:
+def take_next(
+    annotator: User, *, kind: str | None = None, ahead: int = 1, now: datetime | None = None
+) -> list[Question]:
     """Lease up to `ahead` of the most worthwhile questions that this person has not answered.
 
     The UPDATE names the state that it expects, so of two people who ask at once one changes the row
@@ -26,7 +28,9 @@ def take_next(annotator: User, *, kind: str | None = None, ahead: int = 1, now: 
             break
         for question in candidates:
             seen.add(question.pk)
-            claimed = Question.objects.filter(pk=question.pk, state=Question.State.OPEN).filter(_available(annotator, now))
+            claimed = Question.objects.filter(pk=question.pk, state=Question.State.OPEN).filter(
+                _available(annotator, now)
+            )
             if claimed.update(leased_to=annotator, leased_until=now + LEASE):
                 taken.append(question)
     return taken
@@ -61,4 +65,4 @@ def bring_back_skipped(annotator: User, now: datetime | None = None) -> int:
 def open_counts() -> dict[str, int]:
     """How many questions are open, by kind."""
     counts = Question.objects.filter(state=Question.State.OPEN).values_list("kind").annotate(count=Count("id"))
-    return {kind: 0 for kind in Question.Kind.values} | dict(counts.order_by())
+    return dict.fromkeys(Question.Kind.values, 0) | dict(counts.order_by())

@@ -132,18 +132,25 @@ def people() -> QuerySet[Identity]:
 
 
 def exemplars(identities: Collection[int], count: int = EXEMPLARS) -> dict[int, list[Face]]:
-    """The clearest faces of each of these people: large, sharp enough to be asked about, one per group of duplicates."""
-    rank = Window(RowNumber(), partition_by="identity_id", order_by=[F("face__usable").desc(), F("face__width").desc(), "face_id"])
-    best = Label.objects.filter(identity__in=identities, face__duplicate_of=None).annotate(rank=rank).filter(rank__lte=count)
+    """The clearest faces of each of these people: large, usable, one per group of duplicates."""
+    rank = Window(
+        RowNumber(), partition_by="identity_id", order_by=[F("face__usable").desc(), F("face__width").desc(), "face_id"]
+    )
+    best = (
+        Label.objects.filter(identity__in=identities, face__duplicate_of=None)
+        .annotate(rank=rank)
+        .filter(rank__lte=count)
+    )
     found: dict[int, list[Face]] = defaultdict(list)
     for label in best.select_related("face__photo__source").order_by("identity_id", "rank"):
-        found[label.identity_id].append(label.face)  # type: ignore[index]
+        if label.identity_id is not None:
+            found[label.identity_id].append(label.face)
     return found
 
 
 def face_counts(identities: Collection[int]) -> dict[int, int]:
     counts = Label.objects.filter(identity__in=identities).values_list("identity_id").annotate(count=Count("pk"))
-    return dict(counts.order_by())  # type: ignore[arg-type]
+    return dict(counts.order_by())
 
 
 def photos_with_both(one: Identity, other: Identity) -> int:
@@ -180,8 +187,14 @@ def unchecked_clusters() -> QuerySet[Cluster]:
 
 def surest_faces(clusters: Collection[int], count: int = EXEMPLARS) -> dict[int, list[Face]]:
     """The faces of each cluster that the machine is surest of."""
-    rank = Window(RowNumber(), partition_by="cluster_id", order_by=[F("face__usable").desc(), F("belief").desc(), "face_id"])
-    members = Membership.objects.filter(cluster__in=clusters, face__duplicate_of=None).annotate(rank=rank).filter(rank__lte=count)
+    rank = Window(
+        RowNumber(), partition_by="cluster_id", order_by=[F("face__usable").desc(), F("belief").desc(), "face_id"]
+    )
+    members = (
+        Membership.objects.filter(cluster__in=clusters, face__duplicate_of=None)
+        .annotate(rank=rank)
+        .filter(rank__lte=count)
+    )
     found: dict[int, list[Face]] = defaultdict(list)
     for member in members.select_related("face__photo__source").order_by("cluster_id", "rank"):
         found[member.cluster_id].append(member.face)
@@ -191,7 +204,11 @@ def surest_faces(clusters: Collection[int], count: int = EXEMPLARS) -> dict[int,
 def terms_of(clusters: Collection[int]) -> dict[int, list[tuple[str, int]]]:
     """The search terms of each cluster's photos, the most frequent first."""
     members = Membership.objects.filter(cluster__in=clusters).exclude(face__photo__query="")
-    counted = members.values_list("cluster_id", "face__photo__query").annotate(count=Count("pk")).order_by("-count", "face__photo__query")
+    counted = (
+        members.values_list("cluster_id", "face__photo__query")
+        .annotate(count=Count("pk"))
+        .order_by("-count", "face__photo__query")
+    )
     found: dict[int, list[tuple[str, int]]] = defaultdict(list)
     for cluster, query, count in counted:
         found[cluster].append((query, count))
@@ -224,7 +241,9 @@ class Asked:
 def asked(questions: Sequence[Question]) -> list[Asked]:
     """These questions as they are shown."""
     shown: dict[int, list[Face]] = defaultdict(list)
-    for place in QuestionFace.objects.filter(question__in=questions).select_related("face__photo__source").order_by("place"):
+    for place in (
+        QuestionFace.objects.filter(question__in=questions).select_related("face__photo__source").order_by("place")
+    ):
         shown[place.question_id].append(place.face)
     people_of = _people_of(questions)
     everybody = _persons({pk for pks in people_of.values() for pk in pks})
@@ -250,7 +269,7 @@ def _people_of(questions: Sequence[Question]) -> dict[int, list[int]]:
     known = dict(Cluster.objects.filter(pk__in=clusters, identity__isnull=False).values_list("pk", "identity_id"))
     for question in questions:
         if question.cluster_id in known and not about[question.pk]:
-            about[question.pk] = [known[question.cluster_id]]  # type: ignore[list-item]
+            about[question.pk] = [known[question.cluster_id]]
     mentioned = {pk for pks in about.values() for pk in pks}
     now = dict(Identity.objects.filter(pk__in=mentioned, merged_into__isnull=False).values_list("pk", "merged_into_id"))
     return {question: [now.get(pk) or pk for pk in pks] for question, pks in about.items()}
@@ -312,7 +331,7 @@ def told(answers: Sequence[Answer]) -> list[Act]:
     counts: dict[int, Counter[str]] = defaultdict(Counter)
     lines = Decision.objects.filter(answer__in=answers).exclude(kind=Decision.Kind.UNDO)
     for answer, kind, count in lines.order_by().values_list("answer_id", "kind").annotate(count=Count("pk")):
-        counts[answer][kind] = count  # type: ignore[index]
+        counts[answer][kind] = count
     return [Act(answer, _in_words(answer, counts[answer.pk]), counts[answer.pk].total()) for answer in answers]
 
 
@@ -341,7 +360,8 @@ def _in_words(answer: Answer, lines: Counter[str]) -> str:
             return "skipped"
         case "cannot_tell":
             return "answered: cannot tell"
-    return "answered: " + ", ".join(_count_in_words(kind, lines[kind]) for kind in Decision.Kind if lines[kind])
+    said = [_count_in_words(kind, lines[kind]) for kind in Decision.Kind if lines[kind]]
+    return f"answered: {', '.join(said)}" if said else "answered"
 
 
 def _count_in_words(kind: str, count: int) -> str:

@@ -34,7 +34,9 @@ def find_faces(photo_ids: list[int]) -> None:
 def embed_faces(version_id: int, face_ids: list[int]) -> None:
     """Give these faces a vector from this model; those that have one are left alone."""
     version = ModelVersion.objects.get(pk=version_id)
-    embeddings.embed(list(Face.objects.without_vector(version).filter(pk__in=face_ids).select_related("photo")), version)
+    embeddings.embed(
+        list(Face.objects.without_vector(version).filter(pk__in=face_ids).select_related("photo")), version
+    )
     feed_belt()
 
 

@@ -1,6 +1,6 @@
 """Where the pages and the API of annotation are."""
 
-from django.urls import include, path
+from django.urls import URLPattern, URLResolver, include, path
 from rest_framework.routers import SimpleRouter
 
 from annotation import api
@@ -52,7 +52,7 @@ router.register("faces", api.Faces)
 router.register("identities", api.Identities)
 router.register("labels", api.Labels)
 
-v1 = [
+v1: list[URLPattern | URLResolver] = [
     path("standing", api.Standing.as_view(), name="api-standing"),
     path("questions/next", api.NextQuestions.as_view(), name="api-next"),
     path("questions/give-back", api.GiveBack.as_view(), name="api-give-back"),

@@ -23,7 +23,9 @@ def flag(name: str, default: bool) -> bool:
         return True
     if value in FALSE:
         return False
-    raise ImproperlyConfigured(f"{name}={value!r} is neither on nor off. Use one of: {', '.join(sorted(TRUE | FALSE))}.")
+    raise ImproperlyConfigured(
+        f"{name}={value!r} is neither on nor off. Use one of: {', '.join(sorted(TRUE | FALSE))}."
+    )
 
 
 def whole(name: str, default: int, *, low: int = 0, high: int = 2**31) -> int:
@@ -81,7 +83,7 @@ def database(name: str, default_folder: Path) -> dict[str, object]:
 
 
 def secret(name: str, data: Path) -> str:
-    """The signing key: from the environment, else made at the first start and kept beside the data, readable by its owner."""
+    """The signing key: from the environment, else made at the first start and kept for its owner only."""
     if value := os.environ.get(name):
         return value
     path = data / "secret_key"

@@ -55,7 +55,7 @@ class Processes:
                 stderr=log,
                 stdin=subprocess.DEVNULL,
                 env=os.environ | single,
-                preexec_fn=_end_with_parent,  # noqa: PLW1509  no thread runs yet when children are started
+                preexec_fn=_end_with_parent,
             )
 
     def check(self) -> None:
@@ -74,7 +74,9 @@ class Processes:
                 if probe.connect_ex(("127.0.0.1", port)) == 0:
                     return
             time.sleep(0.2)
-        raise TimeoutError(f"The web server did not answer within {seconds:.0f} s. Its log is {self._logs / 'web.log'}.")
+        raise TimeoutError(
+            f"The web server did not answer within {seconds:.0f} s. Its log is {self._logs / 'web.log'}."
+        )
 
     def stop(self) -> None:
         """Ask all to finish, and end those that do not."""
@@ -91,7 +93,7 @@ class Processes:
 
 
 def _end_with_parent() -> None:
-    """Linux: the kernel ends this child when its parent dies, also by kill -9. Its own group keeps Ctrl-C for the parent."""
+    """Linux ends this child when its parent dies, also by kill -9. Its own group keeps Ctrl-C for the parent."""
     os.setpgid(0, 0)
     if sys.platform == "linux":
         ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGTERM)

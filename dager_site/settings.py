@@ -32,7 +32,9 @@ INTAKE_MEGAPIXELS = env.whole("DAGER_MEGAPIXELS", 50, low=1, high=1000)
 INTAKE_FILE_MB = env.whole("DAGER_FILE_MB", 30, low=1, high=1000)
 INTAKE_DECODE_SECONDS = env.whole("DAGER_DECODE_SECONDS", 20, low=1, high=600)
 INTAKE_URLS = env.flag("DAGER_FETCH_URLS", False)  # the server fetches what a manifest names only when switched on
-INTAKE_FOLDERS = [Path(word) for word in env.words("DAGER_INTAKE_FOLDERS", "")]  # folders the web pages may take in from
+INTAKE_FOLDERS = [
+    Path(word) for word in env.words("DAGER_INTAKE_FOLDERS", "")
+]  # folders the web pages may take in from
 DATA_UPLOAD_MAX_MEMORY_SIZE = 1_000_000  # of the form without its files
 FILE_UPLOAD_MAX_MEMORY_SIZE = 2_500_000  # larger uploads go to a temporary file
 

@@ -1,11 +1,16 @@
 """The smallest valid row of each table. Everything else is the test's own business."""
 
+import io
 from collections.abc import Sequence
 from itertools import count
 
 import numpy as np
+from django.core.files.base import ContentFile
+from django.core.files.storage import default_storage
 from django.utils import timezone
 
+from annotation import people
+from annotation.core.drawn import draw_portrait
 from annotation.models import (
     Cluster,
     ClusteringRun,
@@ -24,7 +29,8 @@ from inference.models import ModelVersion
 _number = count(1)
 
 
-def a_user(name: str = "", role: str = User.Role.CURATOR, password: str = "a long passphrase") -> User:
+def a_user(name: str = "", role: str = User.Role.CURATOR, password: str | None = None) -> User:
+    """Without a password nobody waits for one to be hashed; such a user is signed in by `force_login`."""
     return User.objects.create_user(name or f"user{next(_number)}", password=password, role=role)
 
 
@@ -111,3 +117,27 @@ def a_question(faces: Sequence[Face] | int = 3, **fields: object) -> Question:
 def a_pair(one: Identity | None = None, other: Identity | None = None) -> Question:
     one, other = one or Identity.objects.create(), other or Identity.objects.create()
     return Question.objects.create(kind="pair", identity=one, other_identity=other, belief=0.5, worth=0.5)
+
+
+def a_person(faces: Sequence[Face] | int = 1, name: str = "", by: User | None = None) -> Identity:
+    """Somebody whom a person gave these faces, or so many new ones, in one act."""
+    faces = [a_face() for _ in range(faces)] if isinstance(faces, int) else faces
+    act = people.assign(face_ids=[face.pk for face in faces], identity_id=None, by=by or a_user())
+    identity = Identity.objects.get(pk=act.content["identity"])
+    if name:
+        people.rename(identity_id=identity.pk, name=name, by=act.annotator)
+        identity.refresh_from_db()
+    return identity
+
+
+def a_picture(photo: Photo, seed: int = 0) -> Photo:
+    """Files for a photo that exists as a row only, and for the crops of its faces: a drawn portrait."""
+    encoded = io.BytesIO()
+    portrait = draw_portrait(seed, seed, (photo.width, photo.height))
+    portrait.save(encoded, "JPEG")
+    default_storage.save(photo.key, ContentFile(encoded.getvalue()))
+    crop = io.BytesIO()
+    portrait.resize((64, 64)).save(crop, "JPEG")
+    for face in photo.faces.all():
+        default_storage.save(face.crop_key, ContentFile(crop.getvalue()))
+    return photo

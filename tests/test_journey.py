@@ -100,7 +100,9 @@ def test_drawn_photos_become_exported_labels(tmp_path: Path, curator: User):
 @pytest.mark.realdata
 def test_300_real_photos_become_people(shared_data: Path, tmp_path: Path, curator: User):
     rows = list(csv.DictReader((shared_data / "scrape" / "manifest.csv").read_text().splitlines()))
-    truth = {row["file"]: row for row in csv.DictReader((shared_data / "scrape" / "truth.csv").read_text().splitlines())}
+    truth = {
+        row["file"]: row for row in csv.DictReader((shared_data / "scrape" / "truth.csv").read_text().splitlines())
+    }
     terms = random.Random(1).sample(sorted({row["query"] for row in rows}), 14)
     chosen = [row for row in rows if row["query"] in terms][:300]
     (tmp_path / "photos").symlink_to(shared_data / "scrape" / "photos")
@@ -110,14 +112,20 @@ def test_300_real_photos_become_people(shared_data: Path, tmp_path: Path, curato
         writer.writerows(chosen)
     source = intake.create_source(name="real", licence="research-only", legal_basis="research", by=curator)
     delivery = intake.start_intake(
-        source=source, kind="manifest", path=str(tmp_path / "manifest.csv"), root=str(shared_data / "scrape"), by=curator
+        source=source,
+        kind="manifest",
+        path=str(tmp_path / "manifest.csv"),
+        root=str(shared_data / "scrape"),
+        by=curator,
     )
     intake.take_in(delivery.pk)
     run_belt()
 
     truncated = {row["file"] for row in chosen if truth[row["file"]]["fault"] == "truncated"}
     assert set(Refusal.objects.values_list("file", flat=True)) == truncated
-    assert not Face.objects.filter(photo__file__in=[file for file in truth if truth[file]["fault"] == "no-face"]).exists()
+    assert not Face.objects.filter(
+        photo__file__in=[file for file in truth if truth[file]["fault"] == "no-face"]
+    ).exists()
     person_of = {file: row["identity"] for file, row in truth.items() if row["identity"]}
     answer_everything(curator, person_of)
     labels = Label.objects.filter(verdict="identity", face__chosen=True, face__photo__file__in=person_of)

@@ -42,7 +42,9 @@ def _next(standing: reads.Standing, user: User) -> Next | None:
         waiting = "1 question waits" if counts["questions"] == 1 else f"{counts['questions']:,} questions wait"
         return Next(f"{waiting} for an answer.", "Annotate", reverse("annotate"))
     if counts["labels"] and not counts["exportable"]:
-        return Next("No label may be exported: no source states its licence and legal basis.", "State them", reverse("sources"))
+        return Next(
+            "No label may be exported: no source states its licence and legal basis.", "State them", reverse("sources")
+        )
     if counts["exportable"]:
         return Next("Nothing waits for an answer.", "Export the labels", reverse("export"))
     return None

@@ -42,7 +42,7 @@ def act(roles: Roles) -> Callable[[View[Rest]], View[Rest]]:
 
     def decorate(view: View[Rest]) -> View[Rest]:
         @wraps(view)
-        def telling(request: SignedIn, *args: Rest.args, **options: Rest.kwargs) -> HttpResponseBase:
+        def telling(request: SignedIn, /, *args: Rest.args, **options: Rest.kwargs) -> HttpResponseBase:
             try:
                 return view(request, *args, **options)
             except AnnotationError as error:
@@ -56,7 +56,7 @@ def act(roles: Roles) -> Callable[[View[Rest]], View[Rest]]:
 
 def only(roles: Roles, view: View[Rest]) -> View[Rest]:
     @wraps(view)
-    def checked(request: SignedIn, *args: Rest.args, **options: Rest.kwargs) -> HttpResponseBase:
+    def checked(request: SignedIn, /, *args: Rest.args, **options: Rest.kwargs) -> HttpResponseBase:
         if not may(request.user, roles):
             raise PermissionDenied("Your role does not include this page. An admin can give you another one.")
         return view(request, *args, **options)

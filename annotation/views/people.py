@@ -107,7 +107,9 @@ def act_on_faces(request: SignedIn) -> HttpResponse:
         return back(request)
     faces: list[int] = form.cleaned_data["faces"]
     of = request.POST.get("person", "")
-    done, told = _do(form.cleaned_data["act"], faces, int(of) if of.isdecimal() else 0, form.cleaned_data["to"], request)
+    done, told = _do(
+        form.cleaned_data["act"], faces, int(of) if of.isdecimal() else 0, form.cleaned_data["to"], request
+    )
     tell_undoable(request, told, done)
     return back(request)
 

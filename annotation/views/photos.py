@@ -72,11 +72,15 @@ def photo(request: SignedIn, pk: int) -> HttpResponse:
 
 @page(BROWSE)
 def face(request: SignedIn, pk: int) -> HttpResponse:
-    shown = get_object_or_404(Face.objects.select_related("photo__source", "label__identity", "duplicate_of__photo"), pk=pk)
+    shown = get_object_or_404(
+        Face.objects.select_related("photo__source", "label__identity", "duplicate_of__photo"), pk=pk
+    )
     member = Membership.objects.filter(face=shown, run__state="applied").select_related("cluster__identity").first()
     nearest = clustering.nearest(shown, NEIGHBOURS)
     names = dict(
-        Label.objects.filter(face__in=[other for other, _ in nearest], identity__isnull=False).values_list("face", "identity__name")
+        Label.objects.filter(face__in=[other for other, _ in nearest], identity__isnull=False).values_list(
+            "face", "identity__name"
+        )
     )
     context = {
         "face": shown,
@@ -122,7 +126,9 @@ def photo_small(request: SignedIn, pk: int) -> HttpResponseBase:
 def face_crop(request: SignedIn, pk: int) -> HttpResponseBase:
     _require_pass(request, "face-crop", pk)
     shown = get_object_or_404(Face.objects.select_related("photo"), pk=pk)
-    return _picture(request, shown.crop_key, f"face-{pk}.jpg", TYPES["jpg"], f"{shown.photo.sha256}-{shown.number}-{pk}")
+    return _picture(
+        request, shown.crop_key, f"face-{pk}.jpg", TYPES["jpg"], f"{shown.photo.sha256}-{shown.number}-{pk}"
+    )
 
 
 def _require_pass(request: SignedIn, name: str, pk: int) -> None:
@@ -139,7 +145,9 @@ def _picture(request: HttpRequest, key: str, name: str, kind: str | None, tag: s
         try:
             response = FileResponse(default_storage.open(key), content_type=kind or "application/octet-stream")
         except FileNotFoundError as error:
-            raise Http404(f"The file of {name} is gone. Restore it from a backup, or take its source in again.") from error
+            raise Http404(
+                f"The file of {name} is gone. Restore it from a backup, or take its source in again."
+            ) from error
         response["Content-Disposition"] = f'{"inline" if kind else "attachment"}; filename="{name}"'
     response["ETag"] = f'"{tag}"'
     response["Cache-Control"] = "private, max-age=31536000, immutable"

@@ -31,7 +31,9 @@ def run(request: SignedIn, pk: int) -> HttpResponse:
         "run": shown,
         "counts": counts,
         "examples": _with_faces(shown.changes.get("examples", [])),
-        "settings": sorted((name, value) for name, value in shown.settings.items() if not isinstance(value, dict | list)),
+        "settings": sorted(
+            (name, value) for name, value in shown.settings.items() if not isinstance(value, dict | list)
+        ),
     }
     return render(request, "annotation/run.html", context)
 

@@ -92,7 +92,12 @@ def start_intake(request: SignedIn, pk: int) -> HttpResponse:
 def refusals(request: SignedIn, pk: int) -> HttpResponse:
     shown = get_object_or_404(Source, pk=pk)
     found = reads.page(shown.refusals.all(), order=["file", "pk"], cursor=request.GET.get("cursor", ""), size=REFUSALS)
-    context = {"source": shown, "page": found, "refusals": found.rows, "total": reads.count_up_to_many(shown.refusals.all())}
+    context = {
+        "source": shown,
+        "page": found,
+        "refusals": found.rows,
+        "total": reads.count_up_to_many(shown.refusals.all()),
+    }
     return render(request, "annotation/refusals.html", context)
 
 
@@ -100,6 +105,8 @@ def refusals(request: SignedIn, pk: int) -> HttpResponse:
 def refusals_csv(request: SignedIn, pk: int) -> StreamingHttpResponse:
     shown = get_object_or_404(Source, pk=pk)
     rows = Refusal.objects.filter(source=shown).order_by("file").values_list("file", "code", "reason", "at")
-    response = StreamingHttpResponse(csv_lines(["file", "code", "reason", "at"], rows.iterator()), content_type="text/csv; charset=utf-8")
+    response = StreamingHttpResponse(
+        csv_lines(["file", "code", "reason", "at"], rows.iterator()), content_type="text/csv; charset=utf-8"
+    )
     response["Content-Disposition"] = f'attachment; filename="refusals-{pk}.csv"'
     return response

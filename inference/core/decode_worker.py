@@ -95,7 +95,15 @@ def opened(data: bytes) -> Image.Image:
 
 def kind_of(data: bytes) -> str:
     """What the file rather is, for the message."""
-    signatures = {b"GIF8": "a GIF", b"BM": "a BMP", b"%PDF": "a PDF", b"II*\0": "a TIFF", b"MM\0*": "a TIFF", b"PK": "a zip", b"<": "markup"}
+    signatures = {
+        b"GIF8": "a GIF",
+        b"BM": "a BMP",
+        b"%PDF": "a PDF",
+        b"II*\0": "a TIFF",
+        b"MM\0*": "a TIFF",
+        b"PK": "a zip",
+        b"<": "markup",
+    }
     if data[4:8] == b"ftyp":
         return "a HEIC, AVIF or video"
     return next((name for start, name in signatures.items() if data.startswith(start)), "")

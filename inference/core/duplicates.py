@@ -43,7 +43,10 @@ def crop_hash(crop: Picture) -> int | None:
 
 
 def detail_correlation(crop: Picture, other: Picture) -> float:
-    """How alike two aligned crops are in their fine structure, −1 to 1. Of another photo of one person the light is alike, not the hair."""
+    """How alike two aligned crops are in their fine structure, −1 to 1.
+
+    In another photo of one person the light may be alike, but not the hair.
+    """
     return float(np.corrcoef(_detail(crop).ravel(), _detail(other).ravel())[0, 1])
 
 
@@ -67,7 +70,7 @@ class Candidates:
 
 
 def same_faces(vectors: Vectors, crops: Hashes, photos: Hashes, rows: Ints) -> Candidates:
-    """Copies of each of `rows` among all n: the vectors (n, dimensions) agree, and the hashes (n,) of crops or photos."""
+    """Copies of each of `rows` among all n: vectors (n, dimensions) agree, and hashes (n,) of crops or photos."""
     found, cosines = nearest(vectors[rows], vectors, NEIGHBOURS + 1)
     one, other, cosine = np.repeat(rows, found.shape[1]), found.ravel(), cosines.ravel()
     keep = (other >= 0) & (one != other) & (cosine >= SAME_VECTOR)
@@ -88,7 +91,7 @@ def same_photos(hashes: Hashes) -> list[tuple[int, int]]:
     index = faiss.IndexBinaryFlat(64)
     index.add(codes)
     limits, _, rows = index.range_search(codes, SAME_PHOTO + 1)  # FAISS takes those below the radius
-    one = np.repeat(np.arange(len(hashes)), np.diff(limits.astype(np.int64)))
+    one = np.repeat(np.arange(len(hashes)), np.asarray(np.diff(limits.astype(np.int64)), np.int64))
     return [(int(a), int(b)) for a, b in zip(one, rows, strict=True) if a < b]
 
 

@@ -35,7 +35,7 @@ class Decoded:
     @property
     def scale(self) -> float:
         """Pixels of the whole picture for one of this."""
-        return self.width / self.picture.shape[1]
+        return float(self.width / self.picture.shape[1])
 
 
 class PictureRefused(Exception):
@@ -55,7 +55,9 @@ class TooLarge(PictureRefused):
     code = "too_large"
 
     def __init__(self, size: int, limit: int) -> None:
-        super().__init__(f"The file has {size / 1e6:.1f} MB; at most {limit} MB are taken. Reduce it, or raise DAGER_FILE_MB.")
+        super().__init__(
+            f"The file has {size / 1e6:.1f} MB; at most {limit} MB are taken. Reduce it, or raise DAGER_FILE_MB."
+        )
 
 
 class NotAPicture(PictureRefused):
@@ -63,14 +65,18 @@ class NotAPicture(PictureRefused):
 
     def __init__(self, kind: str) -> None:
         seems = f" but looks like {kind}" if kind else ""
-        super().__init__(f"The content is no JPEG, PNG or WebP picture{seems}, whatever its name says. Convert it, or leave it out.")
+        super().__init__(
+            f"The content is no JPEG, PNG or WebP picture{seems}, whatever its name says. Convert it, or leave it out."
+        )
 
 
 class TooManyPixels(PictureRefused):
     code = "too_many_pixels"
 
     def __init__(self, size: str, limit: int) -> None:
-        super().__init__(f"Its header says {size} pixels; at most {limit} megapixels are decoded. Reduce it, or raise DAGER_MEGAPIXELS.")
+        super().__init__(
+            f"Its header says {size} pixels; at most {limit} megapixels are decoded. Reduce it or raise DAGER_MEGAPIXELS."
+        )
 
 
 class Damaged(PictureRefused):
@@ -84,7 +90,9 @@ class DecodeTimeout(PictureRefused):
     code = "decode_timeout"
 
     def __init__(self, seconds: float) -> None:
-        super().__init__(f"It was not decoded within {seconds:g} s. Save it anew with another program, or raise DAGER_DECODE_SECONDS.")
+        super().__init__(
+            f"Not decoded within {seconds:g} s. Save it anew with another program, or raise DAGER_DECODE_SECONDS."
+        )
 
 
 class DecodeMemory(PictureRefused):
@@ -107,7 +115,7 @@ class Decoder:
     Not for several threads at once. A forked copy starts a child of its own.
     """
 
-    def __init__(self, limits: Limits = Limits()) -> None:  # noqa: B008 - frozen
+    def __init__(self, limits: Limits = Limits()) -> None:
         self.limits = limits
         self._child: subprocess.Popen[bytes] | None = None
         self._owner = os.getpid()
@@ -115,7 +123,9 @@ class Decoder:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
         self.close()
 
     def close(self) -> None:

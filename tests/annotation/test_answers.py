@@ -23,7 +23,9 @@ def answer(question: Question, who=None, client_id=None, **content) -> Answer:
 
 
 def identities_of(question: Question) -> list[int | None]:
-    return [Label.objects.filter(face=face).values_list("identity_id", flat=True).first() for face in question.faces.all()]
+    return [
+        Label.objects.filter(face=face).values_list("identity_id", flat=True).first() for face in question.faces.all()
+    ]
 
 
 def test_confirming_a_cluster_makes_its_faces_one_person():

@@ -42,7 +42,9 @@ def cluster_of(face: Face) -> int | None:
 
 def confirm(faces: list[Face]) -> None:
     question = Question.objects.get(state="open", cluster=cluster_of(faces[0]))
-    record_answer(question_id=question.pk, annotator=an_annotator(), client_id=uuid4(), content={"verdict": "one_person"})
+    record_answer(
+        question_id=question.pk, annotator=an_annotator(), client_id=uuid4(), content={"verdict": "one_person"}
+    )
 
 
 def test_the_first_run_groups_applies_itself_and_asks(version: ModelVersion):
@@ -228,5 +230,10 @@ def test_moves_are_counted_from_the_group_that_goes_on():
     before = {1: 10, 2: 10, 3: 10, 4: 20}
     after = {1: 5, 2: 5, 3: 6, 4: 6, 5: 7}
     changes = clustering.moves(before, after)
-    assert (changes["faces_moved"], changes["clusters_split"], changes["clusters_merged"], changes["clusters_new"]) == (1, 1, 1, 1)
+    assert (changes["faces_moved"], changes["clusters_split"], changes["clusters_merged"], changes["clusters_new"]) == (
+        1,
+        1,
+        1,
+        1,
+    )
     assert Photo.objects.count() == 0

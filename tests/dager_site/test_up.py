@@ -38,8 +38,14 @@ class Up:
         with socket.socket() as probe:
             probe.bind(("127.0.0.1", 0))
             self.port = probe.getsockname()[1]
-        environment = {name: value for name, value in os.environ.items() if not name.startswith(("DAGER_", "CELERY", "DATABASE"))}
-        environment |= {"DAGER_DATA": str(self.data), "DAGER_SWEEP_SECONDS": "1", "DJANGO_SETTINGS_MODULE": "dager_site.settings"}
+        environment = {
+            name: value for name, value in os.environ.items() if not name.startswith(("DAGER_", "CELERY", "DATABASE"))
+        }
+        environment |= {
+            "DAGER_DATA": str(self.data),
+            "DAGER_SWEEP_SECONDS": "1",
+            "DJANGO_SETTINGS_MODULE": "dager_site.settings",
+        }
         command = [sys.executable, "manage.py", "up", "--photos", str(self.sample / "photos")]
         command += ["--manifest", str(self.sample / "manifest.csv"), "--port", str(self.port), "--until-ready"]
         self.running = subprocess.Popen(
@@ -146,7 +152,9 @@ def test_a_port_that_is_taken_is_named_with_the_way_out(up: Up):
         taken.listen()
         command = [sys.executable, "manage.py", "up", "--port", str(taken.getsockname()[1])]
         environment = os.environ | {"DAGER_DATA": str(up.data)}
-        done = subprocess.run(command, cwd=REPOSITORY, env=environment, capture_output=True, text=True, timeout=60, check=False)
+        done = subprocess.run(
+            command, cwd=REPOSITORY, env=environment, capture_output=True, text=True, timeout=60, check=False
+        )
     assert done.returncode == 1
     assert "listens on" in done.stderr
     assert "make run PORT=" in done.stderr

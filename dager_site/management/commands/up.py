@@ -62,7 +62,10 @@ class Command(BaseCommand):
             _start(processes, options["host"], options["port"])
             processes.wait_for_web(options["port"])
             address = f"http://{options['host']}:{options['port']}/"
-            console.print(f"\nDAGER is at [bold]{address}[/]" + (f"  sign in as [bold]{ADMIN}[/], password [bold]{password}[/]" if password else ""))
+            console.print(
+                f"\nDAGER is at [bold]{address}[/]"
+                + (f"  sign in as [bold]{ADMIN}[/], password [bold]{password}[/]" if password else "")
+            )
             if password:
                 console.print("The password is shown this once; change it with `manage.py changepassword admin`.")
             _watch(console, processes, delivery)
@@ -95,13 +98,12 @@ def _deliver(options: dict[str, Any]) -> Intake | None:
             return None
         folder = settings.DATA_DIR / "sample"
         draw_sample(folder)
-        return _intake(SAMPLE, "CC0-1.0", "drawn by DAGER: nobody's data", Intake.Kind.MANIFEST, folder / "manifest.csv", None)
+        return _intake(
+            SAMPLE, "CC0-1.0", "drawn by DAGER: nobody's data", Intake.Kind.MANIFEST, folder / "manifest.csv", None
+        )
     path = Path(manifest or photos).expanduser().resolve()
     name = options["source"] or (Path(photos).expanduser().resolve() if photos else path).stem
-    if manifest:
-        kind = Intake.Kind.MANIFEST
-    else:
-        kind = Intake.Kind.FOLDER if path.is_dir() else Intake.Kind.ARCHIVE
+    kind = Intake.Kind.MANIFEST if manifest else Intake.Kind.FOLDER if path.is_dir() else Intake.Kind.ARCHIVE
     root = Path(photos).expanduser().resolve() if manifest and photos else None
     return _intake(name, options["licence"], options["legal_basis"], kind, path, root)
 
