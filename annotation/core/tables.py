@@ -16,9 +16,9 @@ class _Echo:
 def csv_lines(header: Sequence[str], rows: Iterable[Sequence[object]]) -> Iterator[str]:
     """The header, then a line for each row, in constant memory."""
     writer = csv.writer(_Echo())
-    yield writer.writerow(header)  # type: ignore[misc]
+    yield writer.writerow(header)
     for row in rows:
-        yield writer.writerow([inert(value) for value in row])  # type: ignore[misc]
+        yield writer.writerow([inert(value) for value in row])
 
 
 def inert(value: object) -> object:

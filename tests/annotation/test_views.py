@@ -1,0 +1,284 @@
+"""Who may open which page, and that every page stands on its own feet."""
+
+from collections.abc import Callable
+from html.parser import HTMLParser
+
+import pytest
+from django.test import Client
+from django.urls import get_resolver, reverse
+
+from annotation.models import Question, User
+from tests.factories import a_cluster, a_face, a_pair, a_person, a_photo, a_question, a_run, a_source, a_user
+
+pytestmark = pytest.mark.django_db
+
+ANNOTATOR, CURATOR, ENGINEER, ADMIN = "annotator", "curator", "engineer", "admin"
+EVERYBODY = {ANNOTATOR, CURATOR, ENGINEER, ADMIN}
+BROWSE = {CURATOR, ENGINEER, ADMIN}
+CURATE = {CURATOR, ADMIN}
+ANNOTATE = {ANNOTATOR, CURATOR, ADMIN}
+
+PAGES = {
+    "home": EVERYBODY,
+    "annotate": ANNOTATE,
+    "answers": ANNOTATE,
+    "people": BROWSE,
+    "person": BROWSE,
+    "merge-preview": CURATE,
+    "clusters": BROWSE,
+    "cluster": BROWSE,
+    "photos": BROWSE,
+    "photo": BROWSE,
+    "photo-file": BROWSE,
+    "photo-small": BROWSE,
+    "faces": BROWSE,
+    "face": BROWSE,
+    "face-crop": BROWSE,
+    "sources": BROWSE,
+    "source-new": CURATE,
+    "source": BROWSE,
+    "upload": CURATE,
+    "refusals": BROWSE,
+    "refusals-csv": BROWSE,
+    "runs": BROWSE,
+    "run": BROWSE,
+    "export": BROWSE,
+    "labels-csv": BROWSE,
+    "labels-parquet": BROWSE,
+}
+ACTS = {
+    "bring-back": ANNOTATE,
+    "undo": EVERYBODY,
+    "rename": CURATE,
+    "merge": CURATE,
+    "faces-act": CURATE,
+    "state-rights": CURATE,
+    "start-intake": CURATE,
+    "run-start": BROWSE,
+    "run-apply": BROWSE,
+    "run-discard": BROWSE,
+}
+
+
+@pytest.fixture
+def signed_in(client: Client) -> Callable[[str], Client]:
+    def sign_in(role: str) -> Client:
+        client.force_login(a_user(role=role))
+        return client
+
+    return sign_in
+
+
+@pytest.fixture
+def ids() -> dict[str, int]:
+    """Something to show on each page: the id that its address takes."""
+    face = a_face()
+    person = a_person([face], name="Ada")
+    cluster = a_cluster([a_face(), a_face()])
+    return {
+        "person": person.pk, "merge-preview": person.pk, "rename": person.pk, "merge": person.pk, "cluster": cluster.pk,
+        "photo": face.photo_id, "photo-file": face.photo_id, "photo-small": face.photo_id, "face": face.pk,
+        "face-crop": face.pk, "source": face.photo.source_id, "upload": face.photo.source_id,
+        "refusals": face.photo.source_id, "refusals-csv": face.photo.source_id, "state-rights": face.photo.source_id,
+        "start-intake": face.photo.source_id, "run": cluster.run_id, "run-apply": cluster.run_id,
+        "run-discard": cluster.run_id, "undo": 1,
+    }  # fmt: skip
+
+
+def _address(name: str, ids: dict[str, int]) -> str:
+    return reverse(name, args=[ids[name]] if name in ids else [])
+
+
+def test_every_page_is_in_the_table_of_roles() -> None:
+    names = {pattern.name for pattern in get_resolver("annotation.urls").url_patterns if getattr(pattern, "name", None)}
+
+    assert names == set(PAGES) | set(ACTS)
+
+
+@pytest.mark.parametrize("role", sorted(EVERYBODY))
+@pytest.mark.parametrize("name", sorted(PAGES))
+def test_a_page_opens_for_its_roles_only(
+    signed_in: Callable[[str], Client], ids: dict[str, int], name: str, role: str
+) -> None:
+    response = signed_in(role).get(_address(name, ids))
+
+    if response.streaming:
+        b"".join(response.streaming_content)  # to its end, where its file is closed
+    # Without the files of pictures behind the rows, those two answer 404 to whoever may see them.
+    expected = {200, 302, 404} if role in PAGES[name] else {403}
+    assert response.status_code in expected
+    if name not in ("merge-preview", "photo-file", "photo-small", "face-crop", "home") and role in PAGES[name]:
+        assert response.status_code == 200
+
+
+@pytest.mark.parametrize("role", sorted(EVERYBODY))
+@pytest.mark.parametrize("name", sorted(ACTS))
+def test_an_act_is_open_to_its_roles_only(
+    signed_in: Callable[[str], Client], ids: dict[str, int], name: str, role: str
+) -> None:
+    response = signed_in(role).post(_address(name, ids))
+
+    assert response.status_code == (302 if role in ACTS[name] else 403)
+
+
+@pytest.mark.parametrize("name", sorted(PAGES))
+def test_nobody_sees_a_page_without_signing_in(client: Client, ids: dict[str, int], name: str) -> None:
+    response = client.get(_address(name, ids))
+
+    assert response.status_code == 302
+    assert response["Location"].startswith(reverse("login"))
+
+
+@pytest.mark.parametrize("name", sorted(ACTS))
+def test_an_act_is_no_link(signed_in: Callable[[str], Client], ids: dict[str, int], name: str) -> None:
+    assert signed_in(ADMIN).get(_address(name, ids)).status_code == 405
+
+
+def test_an_act_without_the_forms_token_does_nothing(ids: dict[str, int]) -> None:
+    client = Client(enforce_csrf_checks=True)
+    client.force_login(a_user(role=ADMIN))
+
+    response = client.post(_address("rename", ids), {"name": "Eve"})
+
+    assert response.status_code == 403
+    assert b"Load the page again" in response.content
+
+
+HOSTILE = "<script>alert(1)</script>\"'<img src=x onerror=alert(2)>"
+
+
+@pytest.fixture
+def hostile_ids() -> dict[str, int]:
+    source = a_source(HOSTILE.replace("/", ""), licence=HOSTILE, legal_basis=HOSTILE)
+    photo = a_photo(
+        source,
+        file=HOSTILE,
+        query=HOSTILE,
+        caption=HOSTILE,
+        name=HOSTILE,
+        source_url=f"javascript:{HOSTILE}",
+        metadata={HOSTILE: HOSTILE},
+    )
+    face, other = a_face(photo, unusable_because=HOSTILE), a_face(a_photo(source, query=HOSTILE))
+    person, second = a_person([face], name=HOSTILE), a_person([other], name=HOSTILE)
+    source.refusals.create(file=HOSTILE, code="x", reason=HOSTILE)
+    source.intakes.create(kind="folder", state="failed", error=HOSTILE)
+    cluster = a_cluster([a_face(photo, number=1, chosen=False), a_face(photo, number=2, chosen=False)])
+    a_run(state="proposed")
+    a_question([a_face(photo, number=3, chosen=False)], cluster=cluster)
+    a_pair(person, second)
+    ids = {"person": person.pk, "photo": photo.pk, "face": face.pk, "cluster": cluster.pk, "source": source.pk}
+    return ids | {"upload": source.pk, "refusals": source.pk, "run": cluster.run_id, "merge-preview": person.pk}
+
+
+@pytest.mark.parametrize(
+    "name",
+    sorted(set(PAGES) - {"photo-file", "photo-small", "face-crop", "refusals-csv", "labels-csv", "labels-parquet"}),
+)
+def test_no_scraped_text_becomes_markup(
+    signed_in: Callable[[str], Client], hostile_ids: dict[str, int], name: str
+) -> None:
+    other = max(hostile_ids["person"] + 1, 2)
+    query = f"?other=%23{other}&search={HOSTILE}&query={HOSTILE}&cursor={HOSTILE}&sort=faces"
+
+    page = signed_in(ADMIN).get(_address(name, hostile_ids) + query, follow=True).content.decode()
+
+    tags = Tags.of(page)
+    assert all(attributes.get("src") for tag, attributes in tags if tag == "script")
+    assert all(attributes.get("src") != "x" for tag, attributes in tags if tag == "img")
+    assert not [one for one in tags if one[1].get("href", "").startswith("javascript:")]
+    # Nothing inline: the content security policy would refuse it anyway.
+    assert not [tag for tag, attributes in tags if tag == "style" or "style" in attributes]
+    assert not [tag for tag, attributes in tags if any(name.startswith("on") for name in attributes)]
+
+
+class Tags(HTMLParser):
+    """The tags of a page with their attributes, as a browser would read them."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.found: list[tuple[str, dict[str, str]]] = []
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.found.append((tag, {name: value or "" for name, value in attrs}))
+
+    @classmethod
+    def of(cls, page: str) -> list[tuple[str, dict[str, str]]]:
+        parser = cls()
+        parser.feed(page)
+        return parser.found
+
+
+@pytest.mark.parametrize("elsewhere", ["https://evil.example/", "//evil.example/", "javascript:alert(1)"])
+def test_an_act_leads_back_to_our_own_pages_only(
+    signed_in: Callable[[str], Client], ids: dict[str, int], elsewhere: str
+) -> None:
+    response = signed_in(CURATOR).post(reverse("undo", args=[10**9]), {"next": elsewhere})
+
+    assert response["Location"] == reverse("home")
+
+
+def test_signing_in_leads_back_to_our_own_pages_only(client: Client) -> None:
+    a_user("ada", password="a long passphrase")
+
+    response = client.post(
+        reverse("login"), {"username": "ada", "password": "a long passphrase", "next": "https://evil.example/"}
+    )
+
+    assert response["Location"] == reverse("home")
+
+
+def test_a_page_carries_the_policy_that_stops_foreign_scripts(signed_in: Callable[[str], Client]) -> None:
+    policy = signed_in(CURATOR).get(reverse("people"))["Content-Security-Policy"]
+
+    assert "default-src 'self'" in policy
+    assert "unsafe" not in policy
+
+
+def test_what_is_missing_is_told_on_a_page(signed_in: Callable[[str], Client]) -> None:
+    response = signed_in(CURATOR).get("/people/123456/")
+
+    assert response.status_code == 404
+    assert b"nothing at this address" in response.content
+
+
+def test_health_is_told_without_signing_in(client: Client) -> None:
+    assert client.get("/healthz").json() == {"status": "ok"}
+
+
+def test_an_admin_makes_a_user_with_a_role(signed_in: Callable[[str], Client]) -> None:
+    admin = a_user(role=ADMIN)
+    admin.is_staff = admin.is_superuser = True
+    admin.save()
+    client = signed_in(ADMIN)
+    client.force_login(admin)
+    secret = "correct horse battery"
+
+    client.post(
+        "/admin/annotation/user/add/",
+        {"username": "grace", "role": "curator", "usable_password": "true", "password1": secret, "password2": secret},
+    )
+
+    made = User.objects.get(username="grace")
+    assert (made.role, made.is_staff, made.check_password(secret)) == ("curator", False, True)
+
+
+def test_the_ledger_cannot_be_edited_in_the_admin(client: Client) -> None:
+    admin = a_user(role=ADMIN)
+    admin.is_staff = admin.is_superuser = True
+    admin.save()
+    client.force_login(admin)
+    line = a_person(1).decisions.get()
+
+    assert client.get("/admin/annotation/decision/").status_code == 200
+    assert client.post(f"/admin/annotation/decision/{line.pk}/change/", {"kind": "name"}).status_code == 403
+    assert client.post(f"/admin/annotation/decision/{line.pk}/delete/", {"post": "yes"}).status_code == 403
+    assert client.get("/admin/annotation/decision/add/").status_code == 403
+
+
+def test_the_annotate_page_counts_the_open_questions_of_its_kind(signed_in: Callable[[str], Client]) -> None:
+    a_question(2)
+    a_pair()
+
+    assert signed_in(ANNOTATOR).get(reverse("annotate"), {"kind": "pair"}).context["tally"].open == 1
+    assert Question.objects.filter(state="open").count() == 2

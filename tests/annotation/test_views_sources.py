@@ -1,0 +1,165 @@
+"""Sources: made, their rights stated, photos taken in from the server, refusals told."""
+
+from pathlib import Path
+
+import pytest
+from django.contrib.messages import get_messages
+from django.http import HttpResponse
+from django.test import Client
+from django.urls import reverse
+from pytest_django import DjangoAssertNumQueries, DjangoCaptureOnCommitCallbacks, Settings
+
+from annotation import tasks
+from annotation.models import Intake, Source
+from tests.factories import a_face, a_person, a_photo, a_source, a_user
+
+pytestmark = pytest.mark.django_db
+
+
+@pytest.fixture
+def curator(client: Client) -> Client:
+    client.force_login(a_user("carol"))
+    return client
+
+
+@pytest.fixture
+def sent(monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """Ids of intakes that were sent to the belt."""
+    ids: list[int] = []
+    monkeypatch.setattr(tasks.take_in, "delay", ids.append)
+    return ids
+
+
+def told(response: HttpResponse) -> str:
+    return " ".join(str(message) for message in get_messages(response.wsgi_request))
+
+
+def test_a_new_source_leads_to_its_upload_page(curator: Client) -> None:
+    response = curator.post(reverse("source-new"), {"name": "Holiday", "licence": "CC0-1.0", "legal_basis": "consent"})
+
+    source = Source.objects.get(name="Holiday")
+    assert response.url == reverse("upload", args=[source.pk])
+    assert source.rights_stated
+    assert source.created_by == Source.objects.get().created_by
+
+
+@pytest.mark.parametrize(
+    ("name", "complaint"), [("", "required"), ("taken", "There is a source named"), ("a/b", "no slash")]
+)
+def test_a_source_that_cannot_be_made_keeps_what_was_typed(curator: Client, name: str, complaint: str) -> None:
+    a_source("taken")
+
+    response = curator.post(reverse("source-new"), {"name": name, "licence": "CC BY 4.0"})
+
+    assert response.status_code == 400
+    assert complaint in response.content.decode()
+    assert "CC BY 4.0" in response.content.decode()
+
+
+def test_sources_are_listed_with_what_came_of_each(
+    curator: Client, django_assert_max_num_queries: DjangoAssertNumQueries
+) -> None:
+    source, empty = a_source("A", licence=""), a_source("B")
+    photo = a_photo(source)
+    a_person([a_face(photo), a_face(photo, number=1, chosen=False)])
+    photo.copies.create(source=source, file="again.jpg")
+    source.refusals.create(file="bad.jpg", code="damaged", reason="Truncated.")
+
+    with django_assert_max_num_queries(9):
+        page = curator.get(reverse("sources"))
+
+    counts = {shown.pk: found for shown, found in page.context["sources"]}
+    assert (counts[source.pk].photos, counts[source.pk].copies, counts[source.pk].faces) == (1, 1, 2)
+    assert (counts[source.pk].refusals, counts[source.pk].labels) == (1, 2)
+    assert counts[empty.pk].photos == 0
+    assert "not stated" in page.content.decode()
+
+
+def test_rights_are_stated_afterwards(curator: Client) -> None:
+    source = a_source(licence="", legal_basis="")
+
+    curator.post(reverse("state-rights", args=[source.pk]), {"licence": "CC0", "legal_basis": "research"})
+
+    source.refresh_from_db()
+    assert source.rights_stated
+
+
+def test_a_folder_below_the_open_ones_is_taken_in(
+    curator: Client,
+    settings: Settings,
+    tmp_path: Path,
+    sent: list[int],
+    django_capture_on_commit_callbacks: DjangoCaptureOnCommitCallbacks,
+) -> None:
+    settings.INTAKE_FOLDERS = [tmp_path]
+    (tmp_path / "holiday").mkdir()
+    source = a_source()
+
+    with django_capture_on_commit_callbacks(execute=True):
+        curator.post(reverse("start-intake", args=[source.pk]), {"kind": "folder", "path": str(tmp_path / "holiday")})
+
+    intake = Intake.objects.get()
+    assert (intake.kind, intake.path, sent) == ("folder", str(tmp_path / "holiday"), [intake.pk])
+
+
+@pytest.mark.parametrize("path", ["/etc", "{open}/../secret", "{open}/link", "{open}\0"])
+def test_no_page_takes_in_what_lies_outside_the_open_folders(
+    curator: Client, settings: Settings, tmp_path: Path, path: str
+) -> None:
+    for name in ("open", "secret"):
+        (tmp_path / name).mkdir()
+    (tmp_path / "open" / "link").symlink_to(tmp_path / "secret")
+    settings.INTAKE_FOLDERS = [tmp_path / "open"]
+
+    response = curator.post(
+        reverse("start-intake", args=[a_source().pk]),
+        {"kind": "folder", "path": path.format(open=tmp_path / "open")},
+    )
+
+    assert not Intake.objects.exists()
+    assert told(response)
+
+
+def test_a_folder_that_is_not_there_is_told(curator: Client, settings: Settings, tmp_path: Path) -> None:
+    settings.INTAKE_FOLDERS = [tmp_path]
+
+    response = curator.post(
+        reverse("start-intake", args=[a_source().pk]), {"kind": "folder", "path": str(tmp_path / "gone")}
+    )
+
+    assert "There is no folder" in told(response)
+
+
+def test_a_sources_page_shows_how_far_its_intakes_are(curator: Client) -> None:
+    source = a_source()
+    source.intakes.create(kind="folder", state="running", total=10, taken=3, refused=1)
+    source.intakes.create(kind="archive", state="failed", error="The disk is full.")
+
+    page = curator.get(reverse("source", args=[source.pk])).content.decode()
+
+    assert 'value="4" max="10"' in page
+    assert "The disk is full." in page
+
+
+def test_each_refused_file_has_its_line_and_its_reason(curator: Client) -> None:
+    source = a_source()
+    for number in range(120):
+        source.refusals.create(file=f"{number:03}.jpg", code="damaged", reason=f"Reason {number}.")
+
+    page = curator.get(reverse("refusals", args=[source.pk]))
+    rest = curator.get(reverse("refusals", args=[source.pk]), {"cursor": page.context["page"].next})
+
+    assert [refusal.file for refusal in page.context["refusals"]][:2] == ["000.jpg", "001.jpg"]
+    assert len(page.context["refusals"]) + len(rest.context["refusals"]) == 120
+
+
+def test_refusals_as_csv_hold_no_formula(curator: Client) -> None:
+    source = a_source()
+    source.refusals.create(file="=HYPERLINK(1)", code="damaged", reason="Truncated.")
+
+    response = curator.get(reverse("refusals-csv", args=[source.pk]))
+    lines = b"".join(response.streaming_content).decode().splitlines()
+
+    assert lines[0] == "file,code,reason,at"
+    assert lines[1].startswith("'=HYPERLINK(1),damaged,Truncated.")
+    assert response["Content-Disposition"].startswith("attachment")

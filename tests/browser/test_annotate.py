@@ -1,0 +1,261 @@
+"""Questions answered in a real browser, by key, by mouse and on a bad line."""
+
+import re
+
+import pytest
+from playwright.sync_api import Page, expect
+
+from annotation.models import Answer, Identity, Label, Question
+from tests.browser.scenes import Site, a_cluster_question, a_pair_question
+from tests.factories import an_annotator
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+TILE = "#grid .tile"
+
+
+def settled(page: Page) -> None:
+    """Waits until no answer is on its way any more."""
+    page.wait_for_function("() => !Object.keys(localStorage).some((key) => key.startsWith('dager.answer.'))")
+    page.wait_for_load_state("networkidle")
+
+
+def keys(page: Page, *names: str) -> None:
+    for name in names:
+        page.keyboard.press(name)
+
+
+def test_a_cluster_is_checked_by_keyboard_alone(site: Site) -> None:
+    question = a_cluster_question()
+    site.sign_in()
+    page = site.open("/annotate/")
+    expect(page.locator(TILE)).to_have_count(6)
+    expect(page.get_by_role("heading", name="Are these one person?")).to_be_visible()
+
+    keys(page, "ArrowRight", "ArrowRight", "Space", "ArrowRight", "n", "ArrowRight", "t", "e")
+    page.keyboard.type("Ada Lovelace")
+    page.keyboard.press("Enter")
+    settled(page)
+
+    answer = Answer.objects.get()
+    faces = [shown.face_id for shown in question.shown.all()]
+    assert answer.content == {
+        "verdict": "one_person",
+        "marks": {str(faces[2]): "other", str(faces[3]): "not_a_face", str(faces[4]): "cannot_tell"},
+        "marked_are_one": False,
+        "name": "Ada Lovelace",
+    }
+    assert answer.elapsed_ms is not None
+    assert Label.objects.filter(identity__name="Ada Lovelace").count() == 3
+    expect(page.get_by_text("No question waits for you.")).to_be_visible()
+    expect(page.locator("#answered")).to_have_text("1")
+
+
+def test_undo_brings_the_question_back_as_it_was_answered(site: Site) -> None:
+    a_cluster_question()
+    site.sign_in()
+    page = site.open("/annotate/")
+    page.locator(TILE).nth(1).click()
+    page.get_by_label("Name").fill("Ada")
+    page.get_by_role("button", name="The other 5 are one person").click()
+    settled(page)
+    assert Label.objects.count() == 5
+
+    page.locator("body").press("u")  # with nothing left to answer, its button is out of sight
+    expect(page.locator("#keys")).to_be_hidden()
+    page.reload()
+    site.open("/answers/").get_by_role("button", name=re.compile("^Undo")).click()
+    expect(page.get_by_text("Undone.")).to_be_visible()
+    assert Label.objects.count() == 0
+    expect(site.open("/annotate/").locator(TILE)).to_have_count(6)
+
+
+def test_undo_shows_the_last_question_with_its_marks_and_its_name(site: Site) -> None:
+    a_cluster_question(1, worth=2.0)
+    a_cluster_question(2, count=4)
+    site.sign_in()
+    page = site.open("/annotate/")
+    expect(page.locator(TILE)).to_have_count(6)
+    keys(page, "Space", "e")
+    page.keyboard.type("Ada")
+    page.keyboard.press("Enter")
+    expect(page.locator(TILE)).to_have_count(4)
+    settled(page)
+
+    page.keyboard.press("u")
+
+    expect(page.locator(TILE)).to_have_count(6)
+    expect(page.locator(TILE).first).to_have_attribute("aria-pressed", "true")
+    expect(page.get_by_label("Name")).to_have_value("Ada")
+    assert not Label.objects.exists()
+    page.keyboard.press("Enter")
+    expect(page.locator(TILE)).to_have_count(4)
+    settled(page)
+    assert Label.objects.count() == 5
+
+
+def test_the_marked_ones_are_one_other_person(site: Site) -> None:
+    a_cluster_question()
+    site.sign_in()
+    page = site.open("/annotate/")
+    split = page.get_by_role("button", name="Marked are one other person")
+    expect(split).to_be_disabled()
+
+    page.locator(TILE).nth(0).click()
+    page.locator(TILE).nth(1).click()
+    page.keyboard.press("s")
+    expect(split).to_have_attribute("aria-pressed", "true")
+    page.keyboard.press("Enter")
+    settled(page)
+
+    assert sorted(identity.labels.count() for identity in Identity.objects.all()) == [2, 4]
+
+
+def test_two_people_are_merged_by_one_key(site: Site) -> None:
+    question = a_pair_question()
+    site.sign_in()
+    page = site.open("/annotate/?kind=pair")
+    expect(page.get_by_role("heading", name="Are these two people one?")).to_be_visible()
+    expect(page.locator("#pair img")).to_have_count(5)
+
+    page.keyboard.press("y")
+    settled(page)
+
+    question.refresh_from_db()
+    assert question.state == "settled"
+    assert Identity.objects.filter(merged_into=None).get().labels.count() == 5
+
+
+def test_keys_typed_into_a_field_or_with_a_modifier_press_nothing(site: Site) -> None:
+    a_cluster_question()
+    site.sign_in()
+    page = site.open("/annotate/")
+    page.get_by_label("Name").click()
+
+    page.keyboard.type("nstkcu z")
+    page.keyboard.press("Escape")
+    keys(page, "Control+n", "Alt+s")
+
+    expect(page.locator(f"{TILE}[aria-pressed=true]")).to_have_count(0)
+    expect(page.get_by_label("Name")).to_have_value("nstkcu z")
+    assert not Answer.objects.exists()
+
+
+def test_the_whole_photo_is_a_key_away(site: Site) -> None:
+    a_cluster_question()
+    site.sign_in()
+    page = site.open("/annotate/")
+    expect(page.locator(TILE).first).to_be_focused()
+
+    page.keyboard.press("z")
+    expect(page.get_by_role("dialog")).to_be_visible()
+    expect(page.locator("dialog rect")).to_have_attribute("width", "120")
+    page.keyboard.press("z")
+    expect(page.get_by_role("dialog")).to_be_hidden()
+
+
+def test_the_next_question_shows_at_once_with_its_pictures_loaded(site: Site) -> None:
+    a_cluster_question(1, worth=2.0)
+    a_cluster_question(2, count=24)
+    site.sign_in()
+    page = site.open("/annotate/")
+    expect(page.locator(TILE)).to_have_count(6)
+    page.wait_for_load_state("networkidle")
+
+    shown = page.evaluate(
+        """() => {
+          const start = performance.now();
+          document.querySelector("[data-do=confirm]").click();
+          const pictures = [...document.querySelectorAll("#grid img")];
+          return { pictures: pictures.length, elapsed: performance.now() - start };
+        }"""
+    )
+    page.wait_for_function(
+        "() => [...document.querySelectorAll('#grid img')].every((each) => each.complete && each.naturalWidth)"
+    )
+
+    assert shown["pictures"] == 24
+    assert shown["elapsed"] < 50
+    settled(page)
+
+
+def test_a_lost_line_loses_no_answer(site: Site, page_problems: list[str]) -> None:
+    first, second = a_cluster_question(1, worth=2.0), a_cluster_question(2)
+    site.sign_in()
+    page = site.open("/annotate/")
+    expect(page.locator(TILE)).to_have_count(6)
+    page.wait_for_load_state("networkidle")
+
+    page.context.set_offline(True)
+    keys(page, "Enter", "Enter")
+    expect(page.get_by_text("2 not sent yet")).to_be_visible()
+    assert not Answer.objects.exists()
+
+    page.context.set_offline(False)
+    settled(page)
+    assert set(Answer.objects.values_list("question", flat=True)) == {first.pk, second.pk}
+    assert Question.objects.filter(state="settled").count() == 2
+    assert page_problems
+    assert all("ERR_INTERNET_DISCONNECTED" in problem for problem in page_problems)
+    page_problems.clear()
+
+
+def test_an_answer_that_comes_too_late_is_told_and_the_next_question_shows(
+    site: Site, page_problems: list[str]
+) -> None:
+    late = a_cluster_question(1, worth=2.0)
+    a_cluster_question(2, count=4)
+    site.sign_in()
+    page = site.open("/annotate/")
+    expect(page.locator(TILE)).to_have_count(6)
+    Question.objects.filter(pk=late.pk).update(state="withdrawn", leased_to=None)
+
+    page.keyboard.press("Enter")
+
+    expect(page.get_by_text(f"Question {late.pk} is withdrawn")).to_be_visible()
+    expect(page.locator(TILE)).to_have_count(4)
+    assert not Answer.objects.exists()
+    page_problems.clear()  # the browser tells the 409, too
+
+
+def test_leaving_the_page_frees_the_questions(site: Site) -> None:
+    question = a_cluster_question()
+    site.sign_in()
+    page = site.open("/annotate/")
+    expect(page.locator(TILE)).to_have_count(6)
+    question.refresh_from_db()
+    assert question.leased_to == site.curator
+
+    site.open("/people/")
+    for _ in range(50):  # what a page sends as it goes is out of the browser's sight
+        question.refresh_from_db()
+        if question.leased_to is None:
+            break
+        page.wait_for_timeout(100)
+
+    assert question.leased_to is None
+
+
+def test_an_annotator_sees_the_pictures_and_nothing_but_the_question(site: Site) -> None:
+    a_cluster_question()
+    site.sign_in(an_annotator("ann"))
+
+    page = site.open("/")
+
+    expect(page).to_have_url(re.compile("/annotate/$"))
+    page.wait_for_function("() => document.querySelectorAll('#grid img').length === 6")
+    page.wait_for_function("() => [...document.querySelectorAll('#grid img')].every((each) => each.naturalWidth)")
+    expect(page.get_by_role("navigation", name="Sections").get_by_role("link")).to_have_text(["Annotate"])
+
+
+def test_a_screen_reader_hears_what_each_face_is_and_what_was_marked(site: Site) -> None:
+    a_cluster_question()
+    site.sign_in()
+    page = site.open("/annotate/")
+
+    first = page.get_by_role("button", name="Face 1 of 6, found under Ada")
+    expect(first).to_be_focused()
+    page.keyboard.press("n")
+
+    expect(page.get_by_role("button", name="Face 1 of 6, found under Ada, marked: not a face")).to_be_visible()
+    expect(page.locator("#heard")).to_have_text("Face 1: not a face. 5 belong.")

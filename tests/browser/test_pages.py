@@ -1,0 +1,190 @@
+"""The other pages in a real browser: from sign-in to export, on a phone, in the dark."""
+
+import csv
+from io import BytesIO
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import expect
+
+from annotation.core.drawn import draw_portrait
+from annotation.models import Answer, Identity, Label, Photo
+from tests.browser.scenes import PASSWORD, Site, a_cluster_question, a_pair_question, faces_of
+from tests.factories import a_person, a_run, a_source
+
+CONTRAST = Path(__file__).with_name("contrast.js").read_text()
+UNNAMED = Path(__file__).with_name("unnamed.js").read_text()
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+
+def a_file(name: str, seed: int) -> dict[str, object]:
+    content = BytesIO()
+    draw_portrait(seed, seed, (120, 140)).save(content, "JPEG")
+    return {"name": name, "mimeType": "image/jpeg", "buffer": content.getvalue()}
+
+
+def test_from_signing_in_to_the_exported_labels(site: Site, tmp_path: Path) -> None:
+    page = site.open("/")
+    page.get_by_label("User name").fill("carol")
+    page.get_by_label("Password").fill(PASSWORD)
+    page.get_by_role("button", name="Sign in").click()
+
+    page.get_by_role("link", name="Make a source").click()
+    page.get_by_label("Name").fill("Holiday")
+    page.get_by_role("button", name="Make it").click()
+    page.get_by_label("Choose files").set_input_files(
+        [a_file("one.jpg", 1), a_file("two.jpg", 2), {"name": "bad.jpg", "mimeType": "image/jpeg", "buffer": b"no"}]
+    )
+    expect(page.get_by_text("3 of 3: 2 taken in, 1 refused")).to_be_visible()
+    expect(page.get_by_text("The content is no JPEG, PNG or WebP picture")).to_be_visible()
+    assert Photo.objects.count() == 2
+
+    a_cluster_question()
+    site.open("/").get_by_role("link", name="Annotate").last.click()
+    expect(page.locator(".tile")).to_have_count(6)
+    page.get_by_role("button", name="Ada 6").click()  # the search term as the name
+    page.get_by_role("button", name="All 6 are one person").click()
+    expect(page.get_by_text("No question waits for you.")).to_be_visible()
+    page.wait_for_load_state("networkidle")
+
+    site.open("/export/")
+    with page.expect_download() as started:
+        page.get_by_role("link", name="CSV").click()
+    started.value.save_as(tmp_path / "labels.csv")
+    with (tmp_path / "labels.csv").open(newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert [(row["identity_name"], row["decided_by"]) for row in rows] == [("Ada", "carol")] * 6
+
+
+def test_a_folder_dropped_on_the_page_is_uploaded_file_by_file(site: Site) -> None:
+    source = a_source()
+    site.sign_in()
+    page = site.open(f"/sources/{source.pk}/upload")
+
+    files = [a_file(f"{number}.jpg", number)["buffer"] for number in range(5)]
+    page.evaluate(
+        """(files) => {
+          const data = new DataTransfer();
+          files.forEach((bytes, index) => data.items.add(new File([new Uint8Array(bytes)], `${index}.jpg`)));
+          const drop = new DragEvent("drop", { dataTransfer: data, bubbles: true });
+          document.querySelector("[data-drop]").dispatchEvent(drop);
+        }""",
+        [list(content) for content in files],
+    )
+
+    expect(page.get_by_text("5 of 5: 5 taken in")).to_be_visible()
+    assert source.photos.count() == 5
+
+
+def test_faces_are_chosen_by_click_stretch_and_key_and_split_off(site: Site) -> None:
+    person = a_person(faces_of(1, 6), name="Ada")
+    site.sign_in()
+    page = site.open(f"/people/{person.pk}/")
+    boxes = page.get_by_role("checkbox")
+    expect(page.get_by_role("button", name="Another person")).to_be_disabled()
+
+    boxes.nth(1).click()
+    boxes.nth(3).click(modifiers=["Shift"])
+    expect(page.get_by_text("3 selected")).to_be_visible()
+    page.keyboard.press("ArrowRight")
+    page.keyboard.press("Space")
+    expect(page.get_by_text("4 selected")).to_be_visible()
+    page.keyboard.press("s")
+
+    expect(page.get_by_text("4 faces split off as person")).to_be_visible()
+    assert Label.objects.filter(identity=person).count() == 2
+    page.get_by_role("status").get_by_role("button", name="Undo").click()
+    expect(page.get_by_text("Undone.")).to_be_visible()
+    assert Label.objects.filter(identity=person).count() == 6
+
+
+def test_somebody_is_merged_with_a_person_found_by_name(site: Site) -> None:
+    one, other = a_person(faces_of(1, 2), name="Ada"), a_person(faces_of(2, 3), name="Augusta")
+    site.sign_in()
+    page = site.open(f"/people/{one.pk}/")
+
+    page.get_by_label("Merge with whom").press_sequentially("August")
+    expect(page.locator("#people-names option")).to_have_attribute("value", f"Augusta (#{other.pk})")
+    page.get_by_label("Merge with whom").fill(f"Augusta (#{other.pk})")
+    page.get_by_role("button", name="Merge with").click()
+    page.get_by_role("button", name="Merge: 5 faces of Ada").click()
+
+    expect(page.get_by_text(f"Merged person {other.pk} into this one.")).to_be_visible()
+    assert Identity.objects.get(pk=other.pk).merged_into == one
+
+
+PAGES = [
+    "/", "/annotate/", "/annotate/?kind=pair", "/answers/", "/people/", "/clusters/", "/photos/", "/faces/",
+    "/sources/", "/sources/new", "/runs/", "/export/", "/password",
+]  # fmt: skip
+
+
+@pytest.fixture
+def furnished(site: Site) -> list[str]:
+    """The addresses of all pages, each with something on it."""
+    question, pair = a_cluster_question(1, 24), a_pair_question()
+    face = question.shown.first().face
+    source, person = face.photo.source, pair.identity
+    source.refusals.create(file="a/very/long/" + "name" * 40 + ".jpg", code="damaged", reason="Truncated. " * 10)
+    source.intakes.create(kind="folder", state="running", total=100, taken=40, refused=1)
+    example = {"kind": "split", "groups": [[face.pk], [face.pk]], "note": "2 faces of one group go to 2 groups"}
+    run = a_run(state="proposed")
+    run.changes = {"faces": 29, "clusters": 3, "examples": [example]}
+    run.save()
+    site.sign_in()
+    own = [
+        f"/people/{person.pk}/",
+        f"/people/{person.pk}/merge?other=%23{pair.other_identity_id}",
+        f"/clusters/{question.cluster_id}/",
+        f"/photos/{face.photo_id}/",
+        f"/faces/{face.pk}/",
+        f"/sources/{source.pk}/",
+        f"/sources/{source.pk}/upload",
+        f"/sources/{source.pk}/refusals",
+        f"/runs/{run.pk}/",
+    ]
+    return [*PAGES, *own]
+
+
+@pytest.mark.parametrize(("width", "height"), [(375, 740), (1280, 800), (3840, 2160)])
+def test_no_page_is_wider_than_the_screen(site: Site, furnished: list[str], width: int, height: int) -> None:
+    site.page.set_viewport_size({"width": width, "height": height})
+
+    for address in furnished:
+        page = site.open(address)
+        page.wait_for_load_state("networkidle")
+        assert page.evaluate("document.documentElement.scrollWidth <= innerWidth"), address
+
+
+def test_every_page_is_dark_where_darkness_is_asked_for_and_readable(site: Site, furnished: list[str]) -> None:
+    for scheme in ("dark", "light"):
+        site.page.emulate_media(color_scheme=scheme)
+        for address in furnished:
+            page = site.open(address)
+            ground, poor = page.evaluate(CONTRAST)
+            assert (ground < 0.05) == (scheme == "dark"), address
+            assert not poor, f"{address} in the {scheme}: {poor}"
+
+
+def test_every_control_has_a_name_and_every_picture_a_text(site: Site, furnished: list[str]) -> None:
+    for address in furnished:
+        page = site.open(address)
+        unnamed = page.evaluate(UNNAMED)
+        assert not unnamed, f"{address}: {unnamed}"
+        assert page.locator("h1:visible").count() == 1, address
+
+
+def test_an_answer_by_touch_on_a_phone(site: Site) -> None:
+    a_cluster_question(1, 24)
+    site.sign_in()
+    site.page.set_viewport_size({"width": 375, "height": 740})
+    page = site.open("/annotate/")
+    expect(page.locator(".tile")).to_have_count(24)
+
+    page.locator(".tile").nth(2).click()
+    page.get_by_role("button", name="The other 23 are one person").click()
+    expect(page.get_by_text("No question waits for you.")).to_be_visible()
+    page.wait_for_load_state("networkidle")
+
+    assert len(Answer.objects.get().content["marks"]) == 1

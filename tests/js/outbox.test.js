@@ -1,0 +1,109 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+
+import { isFinal, Outbox } from "../../annotation/static/annotation/outbox.js";
+
+class Storage {
+  constructor() {
+    this.items = new Map();
+  }
+  get length() {
+    return this.items.size;
+  }
+  key(index) {
+    return [...this.items.keys()][index];
+  }
+  getItem(key) {
+    return this.items.get(key) ?? null;
+  }
+  setItem(key, value) {
+    this.items.set(key, value);
+  }
+  removeItem(key) {
+    this.items.delete(key);
+  }
+}
+
+const an = (id, at = 0) => ({ client_id: id, question: 1, content: { verdict: "same" }, at });
+
+function outbox(send, storage = new Storage()) {
+  const told = [];
+  const later = [];
+  const box = new Outbox({
+    storage,
+    prefix: "a.",
+    send,
+    told: { kept: (answer, kept) => told.push(["kept", answer.client_id, kept]), refused: (answer) => told.push(["refused", answer.client_id]), lost: () => told.push(["lost"]) },
+    later: (work, wait) => later.push({ work, wait }),
+  });
+  return { box, told, later, storage };
+}
+
+test("an answer stays in the browser until the server has it", async () => {
+  let arrive;
+  const { box, told, storage } = outbox(() => new Promise((resolve) => (arrive = resolve)));
+  const sent = box.put(an("x"));
+  assert.equal(storage.length, 1);
+  arrive({ id: 7 });
+  await sent;
+  assert.equal(storage.length, 0);
+  assert.deepEqual(told, [["kept", "x", { id: 7 }]]);
+});
+
+test("a lost line loses no answer, and waits longer each time", async () => {
+  let online = false;
+  const sent = [];
+  const { box, told, later, storage } = outbox(async (answer) => {
+    if (!online) throw new Error("no line");
+    sent.push(answer.client_id);
+  });
+  await box.put(an("x", 1));
+  await box.put(an("y", 2));
+  assert.equal(storage.length, 2);
+  assert.deepEqual(told.map(([what]) => what), ["lost", "lost"]);
+  assert.equal(later.length, 1);
+  await later[0].work();
+  assert.ok(later[1].wait > later[0].wait);
+  online = true;
+  await box.flush();
+  assert.deepEqual(sent, ["x", "y"]);
+  assert.equal(storage.length, 0);
+});
+
+test("what a former page left is sent by the next one, in its order", async () => {
+  const storage = new Storage();
+  storage.setItem("a.y", JSON.stringify(an("y", 2)));
+  storage.setItem("a.x", JSON.stringify(an("x", 1)));
+  storage.setItem("other", "not ours");
+  const sent = [];
+  await outbox(async (answer) => sent.push(answer.client_id), storage).box.flush();
+  assert.deepEqual(sent, ["x", "y"]);
+  assert.equal(storage.length, 1);
+});
+
+test("a refused answer does not hold up the next", async () => {
+  const { box, told, storage } = outbox(async (answer) => {
+    if (answer.client_id === "x") throw Object.assign(new Error("settled"), { status: 409 });
+  });
+  storage.setItem("a.x", JSON.stringify(an("x", 1)));
+  await box.put(an("y", 2));
+  assert.deepEqual(told.map(([what, id]) => `${what} ${id}`), ["refused x", "kept y"]);
+});
+
+test("an answer that has not left can be taken back, one under way cannot", async () => {
+  let arrive;
+  const { box } = outbox(() => new Promise((resolve) => (arrive = resolve)));
+  const sent = box.put(an("x", 1));
+  box.put(an("y", 2));
+  assert.equal(box.take("y"), true);
+  assert.equal(box.take("x"), false);
+  assert.equal(box.take("z"), false);
+  arrive({});
+  await sent;
+  assert.equal(box.waiting.length, 0);
+});
+
+test("only what sending again cannot mend is final", () => {
+  for (const status of [400, 404, 409]) assert.equal(isFinal({ status }), true);
+  for (const status of [undefined, 401, 403, 429, 500, 503]) assert.equal(isFinal({ status }), false);
+});
