@@ -44,10 +44,12 @@ def _record(
     elapsed_ms: int | None,
     now: datetime,
 ) -> Answer:
+    # The lock queues up answers that arrive together: the first settles it, the others find themselves or it closed.
+    question = Question.objects.select_for_update().filter(pk=question_id).first()
     earlier = Answer.objects.filter(annotator=annotator, client_id=client_id).first()
     if earlier is not None:
         return earlier
-    question = _open_question(question_id, annotator, now)
+    question = _require_open(question, question_id, annotator, now)
     shown = list(question.shown.values_list("face_id", flat=True))
     try:
         said = cluster_answer(content, set(shown)) if question.kind == Question.Kind.CLUSTER else pair_answer(content)
@@ -75,9 +77,7 @@ def _record(
     return answer
 
 
-def _open_question(question_id: int, annotator: User, now: datetime) -> Question:
-    # The lock queues up two answers that arrive together: one settles it, the other finds it closed.
-    question = Question.objects.select_for_update().filter(pk=question_id).first()
+def _require_open(question: Question | None, question_id: int, annotator: User, now: datetime) -> Question:
     if question is None:
         raise QuestionClosed(question_id, "gone")
     if question.state != Question.State.OPEN:
