@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+import numba as nb
 import numpy as np
 import numpy.typing as npt
 
@@ -16,7 +17,6 @@ Ints = npt.NDArray[np.int64]
 Floats = npt.NDArray[np.float64]
 
 SAMPLE = 1_000  # faces whose neighbours tell how reliable the terms are, where not all faces are looked at
-PIECE = 1_000_000  # pairs of vectors multiplied at once, half a gigabyte each
 
 
 @dataclass(frozen=True, eq=False)
@@ -41,9 +41,9 @@ class Faces:
         """These rows with their nearest among all, by the cosine alone."""
         return self._weighed(*self._ends(rows))
 
-    def near_or_sharing(self, rows: Ints) -> Pairs:
-        """These rows with their nearest among all and among those of the same search term, by the cosine alone."""
-        ends = [self._ends(rows), *self._sharing(rows)]
+    def with_sharing(self, near: Pairs, rows: Ints) -> Pairs:
+        """These pairs, and these rows with their nearest of the same search term, by the cosine alone."""
+        ends = [(near.one, near.other), *self._sharing(rows)]
         return self._weighed(np.concatenate([one for one, _ in ends]), np.concatenate([other for _, other in ends]))
 
     def _ends(self, rows: Ints, among: Ints | None = None) -> tuple[Ints, Ints]:
@@ -67,11 +67,21 @@ class Faces:
         one, other = one[apart], other[apart]
         keys = np.unique(np.minimum(one, other) * len(self.vectors) + np.maximum(one, other))
         one, other = keys // len(self.vectors), keys % len(self.vectors)
-        cosine = np.empty(len(one))
-        for start in range(0, len(one), PIECE):
-            piece = slice(start, start + PIECE)
-            cosine[piece] = np.einsum("ij,ij->i", self.vectors[one[piece]], self.vectors[other[piece]])
+        cosine: Floats = _cosines(self.vectors, one, other)
         return Pairs(one, other, self.calibration.slope * cosine + self.calibration.intercept)
+
+
+@nb.njit(cache=True, fastmath=True)
+def _cosines(vectors, one, other):  # type: ignore[no-untyped-def]  # pragma: no cover
+    """Row by row, where numpy would first copy both vectors of every pair: a gigabyte a million."""
+    found = np.empty(len(one))
+    for pair in range(len(one)):
+        a, b = vectors[one[pair]], vectors[other[pair]]
+        total = np.float32(0)
+        for place in range(len(a)):
+            total += a[place] * b[place]
+        found[pair] = total
+    return found
 
 
 def all_pairs(faces: Faces) -> Pairs:
@@ -82,7 +92,7 @@ def all_pairs(faces: Faces) -> Pairs:
     if told is None:
         return near
     right = terms.trust(faces.query, near.one, near.other, near.log_odds + told.shift, told)
-    return _with_terms(faces, faces.near_or_sharing(rows), right, told)
+    return _with_terms(faces, faces.with_sharing(near, rows), right, told)
 
 
 def pairs_of(faces: Faces, rows: Ints, groups: Ints, seed: int) -> Pairs:
@@ -95,7 +105,7 @@ def pairs_of(faces: Faces, rows: Ints, groups: Ints, seed: int) -> Pairs:
     right = terms.trust_in_groups(faces.query, groups, told)
     right[rows] = np.nan
     right = terms.trust(faces.query, near.one, near.other, near.log_odds + told.shift, told, known=right)
-    return _with_terms(faces, faces.near_or_sharing(rows), right, told)
+    return _with_terms(faces, faces.with_sharing(near, rows), right, told)
 
 
 def _with_terms(faces: Faces, pairs: Pairs, right: Floats, told: Reliability) -> Pairs:

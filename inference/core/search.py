@@ -32,6 +32,7 @@ def _index(vectors: Vectors, *, queries: int) -> faiss.Index:
     index = faiss.IndexIVFScalarQuantizer(
         flat, dimensions, lists, faiss.ScalarQuantizer.QT_8bit, faiss.METRIC_INNER_PRODUCT
     )
+    index.cp.niter = 10  # of k-means; the lists need to be alike in size, not perfect
     rng = np.random.default_rng(0)
     index.train(vectors[rng.permutation(len(vectors))[: 40 * lists]])
     index.add(np.ascontiguousarray(vectors, np.float32))
