@@ -19,6 +19,7 @@ from inference.core.images import PictureRefused
 PHOTOS = 48
 FACES = 96
 NEIGHBOURS = 12
+CROWD = 30  # faces; beyond it 68 points each would hide the photo
 TYPES = {"jpg": "image/jpeg", "png": "image/png", "webp": "image/webp"}
 
 
@@ -63,6 +64,7 @@ def photo(request: SignedIn, pk: int) -> HttpResponse:
     context = {
         "photo": shown,
         "faces": shown.faces.all(),
+        "landmarks": len(shown.faces.all()) <= CROWD,
         "dot": _dot(shown),
         "duplicates": [other for other in group if other.pk != shown.pk],
         "metadata": sorted(shown.metadata.items()),

@@ -150,7 +150,7 @@ function fit() {
   if (!shown || shown.question.kind !== "cluster") return;
   const grid = at("grid");
   const room = window.innerHeight - grid.getBoundingClientRect().top - window.scrollY - at("keys").offsetHeight - 24;
-  grid.style.setProperty("--columns", columnsThatFit(shown.question.faces.length, grid.clientWidth, room));
+  grid.style.setProperty("--columns", columnsThatFit(shown.question.faces.length, grid.clientWidth, room, { most: Math.max(260, innerWidth / 8) }));
 }
 
 function tile(face, index) {

@@ -23,6 +23,6 @@ export function photoWithBox(face) {
     "figure",
     { class: "photo-shown" },
     element("img", { src: face.photo, width, height, alt: "The whole photo, with the face in a box" }),
-    element("svg", { viewBox: `0 0 ${width} ${height}`, preserveAspectRatio: "none", "aria-hidden": "true" }, box),
+    element("svg", { viewBox: `0 0 ${width} ${height}`, "aria-hidden": "true" }, box),
   );
 }
