@@ -312,9 +312,9 @@ class FaceSerializer(serializers.ModelSerializer):
     class Meta:
         model = Face
         fields = [
-            "id", "photo", "number", "x", "y", "width", "height", "score", "points", "landmarks", "chosen",
-            "yaw", "pitch", "roll", "sharpness", "brightness", "gray", "truncated", "usable", "unusable_because", "duplicate_of",
-            "verdict", "identity",
+            "id", "photo", "number", "x", "y", "width", "height", "score", "points", "landmarks",
+            "chosen", "yaw", "pitch", "roll", "sharpness", "brightness", "gray", "truncated", "usable",
+            "unusable_because", "duplicate_of", "verdict", "identity",
         ]  # fmt: skip
         read_only_fields = fields
 

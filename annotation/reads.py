@@ -11,7 +11,7 @@ from django.db.models import Count, F, Model, Q, QuerySet, Window
 from django.db.models.functions import RowNumber
 from django.utils import timezone
 
-from annotation import export, progress
+from annotation import progress
 from annotation.models import (
     Answer,
     Cluster,
@@ -117,8 +117,10 @@ def standing(now: datetime | None = None) -> Standing:
     recent = Q(finished_at__gte=(now or timezone.now()) - timedelta(hours=1))
     unfinished = Q(state__in=[Intake.State.WAITING, Intake.State.RUNNING])
     intakes = Intake.objects.filter(unfinished | recent).select_related("source").order_by("-pk")[:10]
-    people = Label.objects.filter(verdict=Label.Verdict.IDENTITY).aggregate(count=Count("identity", distinct=True))
-    counts = progress.funnel() | {"people": people["count"], "exportable": export.summary().labels}
+    labels = Label.objects.filter(verdict=Label.Verdict.IDENTITY)
+    people = labels.aggregate(count=Count("identity", distinct=True))
+    exportable = labels.filter(face__photo__in=Photo.objects.exportable())
+    counts = progress.funnel() | {"people": people["count"], "exportable": exportable.count()}
     return Standing(counts=counts, steps=steps, intakes=list(intakes), done=done)
 
 
