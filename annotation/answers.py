@@ -59,7 +59,7 @@ def _record(
         question=question,
         annotator=annotator,
         client_id=client_id,
-        content=dict(content),
+        content=said.content,
         actions=said.actions,
         elapsed_ms=elapsed_ms,
         at=now,

@@ -261,10 +261,10 @@ def _examples(
         faces_of[before[face], after[face]].append(face)
     for old, to in sorted(split.items(), key=lambda item: -item[1].total()):
         groups = [faces_of[old, new][:SHOWN] for new, _ in to.most_common(4)]
-        yield {"kind": "split", "groups": groups, "note": f"{to.total()} faces of one group go to {len(to)} groups"}
+        yield {"kind": "split", "groups": groups, "note": f"{to.total()} faces of one cluster go to {len(to)} clusters"}
     for new, of in sorted(merged.items(), key=lambda item: -item[1].total()):
         groups = [faces_of[old, new][:SHOWN] for old, _ in of.most_common(4)]
-        yield {"kind": "merged", "groups": groups, "note": f"faces of {len(of)} groups become one of {of.total()}"}
+        yield {"kind": "merged", "groups": groups, "note": f"faces of {len(of)} clusters become one of {of.total()}"}
 
 
 @transaction.atomic

@@ -1,15 +1,16 @@
 """Identity labels out, each with its provenance: who said so, when, on which evidence."""
 
-import csv
 import json
 from collections.abc import Iterator
 from dataclasses import dataclass
+from datetime import datetime
 from typing import IO, Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 from django.db.models import QuerySet
 
+from annotation.core import tables
 from annotation.core.batches import batched
 from annotation.errors import RightsNotStated
 from annotation.models import Label, Photo, Source
@@ -103,31 +104,14 @@ def _rows(source: Source | None) -> Iterator[dict[str, Any]]:
         }
 
 
-class _Echo:
-    """A file that hands back each line it is given, for streaming."""
-
-    def write(self, line: str) -> str:
-        return line
-
-
 def csv_lines(source: Source | None = None) -> Iterator[str]:
     """The CSV, line by line, with its header. Raises RightsNotStated before the first line."""
     table = rows(source)
-    writer = csv.DictWriter(_Echo(), fieldnames=SCHEMA.names)
-
-    def lines() -> Iterator[str]:
-        yield writer.writerow(dict(zip(SCHEMA.names, SCHEMA.names, strict=True)))
-        for row in table:
-            yield writer.writerow({key: _inert(value) for key, value in row.items()})
-
-    return lines()
+    return tables.csv_lines(SCHEMA.names, ([_written(row[name]) for name in SCHEMA.names] for row in table))
 
 
-def _inert(value: object) -> object:
-    """A scraped name must not become a formula in somebody's spreadsheet (OWASP, CSV injection)."""
-    if hasattr(value, "isoformat"):
-        return value.isoformat()
-    return f"'{value}" if isinstance(value, str) and value[:1] in ("=", "+", "-", "@", "\t", "\r") else value
+def _written(value: object) -> object:
+    return value.isoformat() if isinstance(value, datetime) else value
 
 
 def write_parquet(stream: IO[bytes], source: Source | None = None) -> int:

@@ -15,6 +15,12 @@ from inference.models import ModelVersion
 FILE_NAME_LENGTH = 500  # it is indexed, and PostgreSQL's index rows end at 2,700 bytes
 
 
+class Users(UserManager["User"]):
+    def create_superuser(self, *args: Any, **fields: Any) -> "User":
+        """Whoever may do everything is an admin in the pages, too."""
+        return super().create_superuser(*args, **({"role": User.Role.ADMIN} | fields))
+
+
 class User(AbstractUser):
     class Role(models.TextChoices):
         ANNOTATOR = "annotator"  # answers questions
@@ -24,7 +30,7 @@ class User(AbstractUser):
 
     role = models.CharField(max_length=10, choices=Role, default=Role.ANNOTATOR)
 
-    objects: ClassVar[UserManager["User"]] = UserManager["User"]()  # type: ignore[assignment]
+    objects: ClassVar[Users] = Users()
 
     @property
     def curates(self) -> bool:

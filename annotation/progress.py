@@ -31,7 +31,7 @@ def steps(delivery: Intake | None = None) -> tuple[list[Step], bool]:
     found.append(Step("Embeddings", vectors, faces - Face.objects.exclude(failure="").count()))
     run = ClusteringRun.objects.filter(state=ClusteringRun.State.APPLIED).first()
     behind = belt.ungrouped(version, run).count()
-    found.append(Step("Groups", vectors - behind, vectors))
+    found.append(Step("Clusters", vectors - behind, vectors))
     grouping = ClusteringRun.objects.filter(state=ClusteringRun.State.RUNNING).exists()
     return found, belt.drained(version) and not behind and not grouping
 

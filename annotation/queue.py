@@ -17,7 +17,7 @@ def take_next(
     """Lease up to `ahead` of the most worthwhile questions that this person has not answered.
 
     The UPDATE names the state that it expects, so of two people who ask at once one changes the row
-    and the other looks further down. Questions that are leased to this person already come first.
+    and the other looks further down. What is leased to this person already is among them, and renewed.
     """
     now = now or timezone.now()
     taken = list[Question]()

@@ -30,11 +30,21 @@ class ClusterAnswer:
             return 1
         return 1 + len(self.marks) + bool(self.name) + self.marked_are_one
 
+    @property
+    def content(self) -> dict[str, object]:
+        """What is kept of it: nothing that the browser sent besides."""
+        marks = {str(face): mark for face, mark in self.marks.items()}
+        return {"verdict": self.verdict, "marks": marks, "marked_are_one": self.marked_are_one, "name": self.name}
+
 
 @dataclass(frozen=True)
 class PairAnswer:
     verdict: PairVerdict
     actions: int = 1
+
+    @property
+    def content(self) -> dict[str, object]:
+        return {"verdict": self.verdict}
 
 
 def cluster_answer(content: Mapping[str, Any], faces: Collection[int]) -> ClusterAnswer:

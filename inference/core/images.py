@@ -75,7 +75,7 @@ class TooManyPixels(PictureRefused):
 
     def __init__(self, size: str, limit: int) -> None:
         super().__init__(
-            f"Its header says {size} pixels; at most {limit} megapixels are decoded. Reduce it or raise DAGER_MEGAPIXELS."
+            f"Its header says {size} pixels; at most {limit} megapixels are taken. Reduce it or raise DAGER_MEGAPIXELS."
         )
 
 

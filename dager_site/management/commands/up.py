@@ -86,7 +86,7 @@ def _first_admin() -> str:
     if User.objects.exists():
         return ""
     password = secrets.token_urlsafe(12)
-    User.objects.create_superuser(ADMIN, password=password, role=User.Role.ADMIN)
+    User.objects.create_superuser(ADMIN, password=password)
     return password
 
 
@@ -165,6 +165,6 @@ def _report(console: Console, delivery: Intake | None, address: str) -> None:
             console.print("Its licence or legal basis is not stated: it can be worked on, but nothing of it exported.")
     counts = progress.funnel()
     console.print(
-        f"{counts['photos']} photos, {counts['faces']} faces, {counts['clusters']} groups, "
+        f"{counts['photos']} photos, {counts['faces']} faces, {counts['clusters']} clusters, "
         f"[bold]{counts['questions']} questions waiting[/]: {address}annotate/\nCtrl-C stops it."
     )
