@@ -11,7 +11,16 @@ from typing import IO
 from annotation.core.folders import storable
 from annotation.core.refusals import Refusal, Skipped, is_junk
 
-DAMAGE = (zipfile.BadZipFile, tarfile.TarError, zlib.error, EOFError, OSError, RuntimeError, NotImplementedError, ValueError)
+DAMAGE = (
+    zipfile.BadZipFile,
+    tarfile.TarError,
+    zlib.error,
+    EOFError,
+    OSError,
+    RuntimeError,
+    NotImplementedError,
+    ValueError,
+)
 
 
 @dataclass(frozen=True)
@@ -35,7 +44,7 @@ class BadArchive(Exception):
         super().__init__(f"{path.name} is not a zip or tar archive that can be read: {cause}. Pack it anew.")
 
 
-def members(path: Path, limits: ArchiveLimits = ArchiveLimits()) -> Iterator[Member | Refusal | Skipped]:  # noqa: B008 - frozen
+def members(path: Path, limits: ArchiveLimits = ArchiveLimits()) -> Iterator[Member | Refusal | Skipped]:
     """Every file of the archive, or the reason why not, in constant memory.
 
     What was read before a damaged place is kept, and the damage is reported as a refusal of the archive
@@ -59,12 +68,20 @@ def _guarded(
         for item in found:
             count += 1
             if count > limits.members:
-                yield Refusal(path.name, "archive_bomb", f"It holds more than {limits.members} files. The rest is left out; split it.")
+                yield Refusal(
+                    path.name,
+                    "archive_bomb",
+                    f"It holds more than {limits.members} files. The rest is left out; split it.",
+                )
                 return
             yield item
     except DAMAGE as error:
         cause = str(error) or type(error).__name__
-        yield Refusal(path.name, "archive_damaged", f"It is damaged after {count} files ({cause}). What came before was taken in; pack it anew.")
+        yield Refusal(
+            path.name,
+            "archive_damaged",
+            f"It is damaged after {count} files ({cause}). What came before was taken in; pack it anew.",
+        )
 
 
 def _zip(path: Path, limits: ArchiveLimits) -> Iterator[Member | Refusal | Skipped]:
@@ -83,7 +100,9 @@ def _zip(path: Path, limits: ArchiveLimits) -> Iterator[Member | Refusal | Skipp
                 yield _link(file)
             elif entry.flag_bits & 1:
                 yield Refusal(file, "encrypted", "It is encrypted. Pack it anew without a password.")
-            elif entry.file_size > limits.member_bytes or entry.file_size > limits.ratio * max(entry.compress_size, 1_000):
+            elif entry.file_size > limits.member_bytes or entry.file_size > limits.ratio * max(
+                entry.compress_size, 1_000
+            ):
                 yield _bomb(file, entry.file_size)
             elif total + entry.file_size > limits.total_bytes:
                 yield _bomb(path.name, total + entry.file_size)
@@ -141,4 +160,6 @@ def _link(file: str) -> Refusal:
 
 
 def _bomb(file: str, size: int) -> Refusal:
-    return Refusal(file, "archive_bomb", f"It would unpack to {size / 1e6:.1f} MB, more than is allowed or credible. Leave it out.")
+    return Refusal(
+        file, "archive_bomb", f"It would unpack to {size / 1e6:.1f} MB, more than is allowed or credible. Leave it out."
+    )

@@ -47,7 +47,7 @@ class Downloader:
 
     def __init__(
         self,
-        limits: DownloadLimits = DownloadLimits(),  # noqa: B008 - frozen
+        limits: DownloadLimits = DownloadLimits(),
         *,
         allowed: Callable[[str], bool] = is_public,
         sleep: Callable[[float], None] = time.sleep,
@@ -70,7 +70,9 @@ class Downloader:
             if target is None:
                 return body
             url = urljoin(url, target)
-        raise DownloadRefused("too_many_redirects", f"It redirects more than {self.limits.redirects} times. Give the final address.")
+        raise DownloadRefused(
+            "too_many_redirects", f"It redirects more than {self.limits.redirects} times. Give the final address."
+        )
 
     def _checked(self, url: str) -> SplitResult:
         try:
@@ -99,12 +101,16 @@ class Downloader:
         connection = self._connect(parts, deadline)
         try:
             path = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
-            connection.request("GET", path, headers={"User-Agent": AGENT, "Accept": "image/*", "Accept-Encoding": "identity"})
+            connection.request(
+                "GET", path, headers={"User-Agent": AGENT, "Accept": "image/*", "Accept-Encoding": "identity"}
+            )
             response = connection.getresponse()
             if response.status in (301, 302, 303, 307, 308) and response.headers.get("Location"):
                 return b"", response.headers["Location"]
             if response.status != 200:
-                raise DownloadRefused("http_error", f"The server answered {response.status} {response.reason}. Check the address.")
+                raise DownloadRefused(
+                    "http_error", f"The server answered {response.status} {response.reason}. Check the address."
+                )
             return self._body(connection, response, deadline), None
         finally:
             connection.close()
@@ -112,10 +118,14 @@ class Downloader:
     def _connect(self, parts: SplitResult, deadline: float) -> http.client.HTTPConnection:
         """A connection to an address that was checked itself: a name that resolves differently later gains nothing."""
         host, port = str(parts.hostname), parts.port or (443 if parts.scheme == "https" else 80)
-        addresses = list(dict.fromkeys(str(info[4][0]) for info in socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)))
+        addresses = list(
+            dict.fromkeys(str(info[4][0]) for info in socket.getaddrinfo(host, port, type=socket.SOCK_STREAM))
+        )
         refused = [address for address in addresses if not self._allowed(address.split("%")[0])]
         if refused:
-            raise DownloadRefused("private_address", f"{host} is at {refused[0]}, which is not a public address. It is not fetched.")
+            raise DownloadRefused(
+                "private_address", f"{host} is at {refused[0]}, which is not a public address. It is not fetched."
+            )
         plain = socket.create_connection((addresses[0], port), timeout=max(0.01, deadline - time.monotonic()))
         connection = http.client.HTTPConnection(host, port)
         connection.sock = (
@@ -123,7 +133,9 @@ class Downloader:
         )
         return connection
 
-    def _body(self, connection: http.client.HTTPConnection, response: http.client.HTTPResponse, deadline: float) -> bytes:
+    def _body(
+        self, connection: http.client.HTTPConnection, response: http.client.HTTPResponse, deadline: float
+    ) -> bytes:
         limit, body = self.limits.megabytes * 1_000_000, bytearray()
         while True:
             left = deadline - time.monotonic()
@@ -136,13 +148,17 @@ class Downloader:
                 break
             body += piece
             if len(body) > limit:
-                raise DownloadRefused("too_large", f"It sends more than {self.limits.megabytes} MB. Reduce the picture.")
+                raise DownloadRefused(
+                    "too_large", f"It sends more than {self.limits.megabytes} MB. Reduce the picture."
+                )
         if response.length:
             raise http.client.IncompleteRead(bytes(body), response.length)
         return bytes(body)
 
     def _failed(self, url: str, error: Exception) -> DownloadRefused:
         if isinstance(error, TimeoutError):
-            return DownloadRefused("download_timeout", f"{url[:200]} did not arrive within {self.limits.seconds:g} s. Try again later.")
+            return DownloadRefused(
+                "download_timeout", f"{url[:200]} did not arrive within {self.limits.seconds:g} s. Try again later."
+            )
         cause = str(error) or type(error).__name__
         return DownloadRefused("download_failed", f"{url[:200]} could not be fetched: {cause}. Try again later.")

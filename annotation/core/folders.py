@@ -39,7 +39,9 @@ def _list(root: Path, folder: Path, above: list[tuple[int, int]]) -> Iterator[Fo
         try:
             resolved = path.resolve(strict=True) if entry.is_symlink() else path
             if not resolved.is_relative_to(root):
-                yield Refusal(file, "link_outside", "It is a link to a place outside the folder. Copy the file itself there.")
+                yield Refusal(
+                    file, "link_outside", "It is a link to a place outside the folder. Copy the file itself there."
+                )
                 continue
             status = os.stat(resolved)
         except (OSError, RuntimeError) as error:
@@ -61,7 +63,11 @@ def _one(
         try:
             yield from _list(root, path, [*above, _identity(status)])
         except OSError as error:
-            yield Refusal(file, "unreadable", f"The folder cannot be listed: {_cause(error)}. Change its permissions (chmod a+rX).")
+            yield Refusal(
+                file,
+                "unreadable",
+                f"The folder cannot be listed: {_cause(error)}. Change its permissions (chmod a+rX).",
+            )
 
 
 def storable(name: str) -> str:

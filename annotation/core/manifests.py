@@ -199,7 +199,10 @@ def _csv_rows(lines: Any, header: list[str]) -> Iterator[tuple[int, Values | str
         if not any(cells):
             continue
         if len(cells) != len(header):
-            yield lines.line_num, f"it has {len(cells)} values for {len(header)} columns. Quote values that hold a comma."
+            yield (
+                lines.line_num,
+                f"it has {len(cells)} values for {len(header)} columns. Quote values that hold a comma.",
+            )
         else:
             yield lines.line_num, dict(zip(header, cells, strict=True))
 

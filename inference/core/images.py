@@ -158,7 +158,9 @@ class Decoder:
     def _running(self) -> subprocess.Popen[bytes]:
         if self._owner != os.getpid():
             self._child, self._owner = None, os.getpid()
-        if self._child is None or self._child.poll() is not None:
+        if self._child is not None and self._child.poll() is not None:
+            self.close()
+        if self._child is None:
             # -E and -I keep out the environment's own ideas; the parent's end closes stdin, which ends the child.
             self._child = subprocess.Popen(
                 [sys.executable, "-m", "inference.core.decode_worker", str(self.limits.memory_mb * 2**20)],

@@ -98,9 +98,7 @@ def near_duplicates(truth: dict, files: list[str], photos: dict, received: dict)
     planted = {frozenset((received[file].pk, received[truth[file]["of"]].pk)) for file in files}
     pairs = [(photo.pk, photo.duplicate_of_id) for photo in photos.values() if photo.duplicate_of_id]
     beyond = sum(frozenset(pair) not in planted for pair in pairs)
-    print(
-        f"pairs found in all:            {len(pairs)}, of which {beyond} are not among the planted: to be looked at by eye"
-    )
+    print(f"pairs found in all:            {len(pairs)}, {beyond} of them not planted: look at those by eye")
 
 
 def main() -> None:
@@ -113,7 +111,7 @@ def main() -> None:
         spent = stages()
         files = sum(1 for _ in (SCRAPE / "photos").rglob("*.*"))
         print(
-            f"\nfrom `manage.py up` to questions waiting, {os.cpu_count()} cores: {first:.0f} s, {files / first:.1f} photos/s"
+            f"\n`manage.py up` to questions waiting: {first:.0f} s, {files / first:.1f} photos/s ({os.cpu_count()} cores)"
         )
         print(f"one process, one thread: {sum(spent.values()):.0f} s, {files / sum(spent.values()):.1f} photos/s\n")
         print("| stage | seconds | share | ms a photo |\n| --- | --- | --- | --- |")
