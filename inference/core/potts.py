@@ -138,12 +138,20 @@ def _move(start, to, weight, size, foe_start, foe_to, pinned, may_move, order, r
     for place in range(len(order)):
         queue[place] = order[place]
         waiting[order[place]] = True
-    head, count, budget = 0, len(order), SWEEPS * nodes
+    head, count, budget, moves = 0, len(order), SWEEPS * nodes, 0
     to_group = np.zeros(nodes)  # weight of the edges from the node at hand to each group
     touched = np.empty(nodes, np.int64)
     seen = np.zeros(nodes, np.bool_)
     forbidden = np.zeros(nodes, np.bool_)
-    while count > 0 and budget > 0:
+    while budget > 0:
+        if count == 0:
+            # Who joined a group may have made it worse for those in it whom no edge ties to it: ask everybody again.
+            if moves == 0:
+                break
+            head, count, moves = 0, len(order), 0
+            for place in range(len(order)):
+                queue[place] = order[place]
+                waiting[order[place]] = True
         node = queue[head]
         head = (head + 1) % nodes
         count -= 1
@@ -185,6 +193,7 @@ def _move(start, to, weight, size, foe_start, foe_to, pinned, may_move, order, r
         pins[own] -= pinned[node]
         pins[best] += pinned[node]
         label[node] = best
+        moves += 1
         if total[own] == 0:
             free[spare] = own
             spare += 1
