@@ -104,14 +104,14 @@ class Downloader:
             connection.request(
                 "GET", path, headers={"User-Agent": AGENT, "Accept": "image/*", "Accept-Encoding": "identity"}
             )
-            response = connection.getresponse()
-            if response.status in (301, 302, 303, 307, 308) and response.headers.get("Location"):
-                return b"", response.headers["Location"]
-            if response.status != 200:
-                raise DownloadRefused(
-                    "http_error", f"The server answered {response.status} {response.reason}. Check the address."
-                )
-            return self._body(connection, response, deadline), None
+            with connection.getresponse() as response:
+                if response.status in (301, 302, 303, 307, 308) and response.headers.get("Location"):
+                    return b"", response.headers["Location"]
+                if response.status != 200:
+                    raise DownloadRefused(
+                        "http_error", f"The server answered {response.status} {response.reason}. Check the address."
+                    )
+                return self._body(connection, response, deadline), None
         finally:
             connection.close()
 
