@@ -110,9 +110,7 @@ def main() -> None:
         call_command("migrate", verbosity=0)
         spent = stages()
         files = sum(1 for _ in (SCRAPE / "photos").rglob("*.*"))
-        print(
-            f"\n`manage.py up` to questions waiting: {first:.0f} s, {files / first:.1f} photos/s ({os.cpu_count()} cores)"
-        )
+        print(f"\n`up` to questions waiting: {first:.0f} s, {files / first:.1f} photos/s, {os.cpu_count()} cores")
         print(f"one process, one thread: {sum(spent.values()):.0f} s, {files / sum(spent.values()):.1f} photos/s\n")
         print("| stage | seconds | share | ms a photo |\n| --- | --- | --- | --- |")
         for stage, seconds in spent.items():
