@@ -86,11 +86,13 @@ drop.addEventListener("drop", async (event) => {
   const files = entries.length ? (await Promise.all(entries.map(filesOf))).flat() : [...event.dataTransfer.files];
   add(files);
 });
+function addChosen(field) {
+  add([...field.files]);
+  field.value = "";
+}
 for (const field of root.querySelectorAll("[data-files]")) {
-  field.addEventListener("change", () => {
-    add([...field.files]);
-    field.value = "";
-  });
+  field.addEventListener("change", () => addChosen(field));
+  addChosen(field); // chosen before this script was there
 }
 window.addEventListener("beforeunload", (event) => {
   const ended = Object.values(counts).reduce((sum, count) => sum + count, 0);
