@@ -59,8 +59,13 @@ class Faces:
         order = np.argsort(self.query, kind="stable")
         named, first = np.unique(self.query[order], return_index=True)
         for term, members in zip(named, np.split(order, first[1:]), strict=True):
-            if term >= 0 and len(members) > 1 and wanted[members].any():
-                yield self._ends(members[wanted[members]], members)
+            mine = members[wanted[members]]
+            if term < 0 or len(members) < 2 or len(mine) == 0:
+                continue
+            if len(members) <= self.neighbours + 1:  # most terms: nothing to search for, all are near enough
+                yield np.repeat(mine, len(members)), np.tile(members, len(mine))
+            else:
+                yield self._ends(mine, members)
 
     def _weighed(self, one: Ints, other: Ints) -> Pairs:
         apart = one != other
