@@ -11,7 +11,7 @@ from annotation import labels
 from annotation.core.batches import batched
 from annotation.models import Embedding, Face, Photo
 from annotation.pictures import read_crop
-from inference.core.duplicates import SAME_DETAIL, detail_correlation, representatives, same_faces, same_photos
+from inference.core.duplicates import SAME_DETAIL, alike_faces, detail_correlation, representatives, same_photos
 from inference.core.types import Vectors
 from inference.models import ModelVersion
 
@@ -78,19 +78,17 @@ def _seen(version: ModelVersion, fresh: Collection[int] | None) -> _Seen:
 
 
 def _copies(seen: _Seen, rows: npt.NDArray[np.int64]) -> list[tuple[int, int]]:
-    candidates = same_faces(seen.vectors, seen.crops, seen.photos, rows)
-    sure, doubtful = (
-        [(int(seen.faces[a]), int(seen.faces[b])) for a, b in pairs] for pairs in (candidates.sure, candidates.doubtful)
-    )
+    alike = [
+        (int(seen.faces[a]), int(seen.faces[b])) for a, b in alike_faces(seen.vectors, seen.crops, seen.photos, rows)
+    ]
     # Two faces of one photo are two faces, however alike: twins, or a collage.
-    apart = [(a, b) for a, b in sure if seen.photo_of[a] != seen.photo_of[b]]
-    return apart + _confirmed([(a, b) for a, b in doubtful if seen.photo_of[a] != seen.photo_of[b]])
+    return _confirmed([(a, b) for a, b in alike if seen.photo_of[a] != seen.photo_of[b]])
 
 
 def _confirmed(pairs: list[tuple[int, int]]) -> list[tuple[int, int]]:
     """The pairs whose crops agree in detail, too."""
     confirmed = list[tuple[int, int]]()
-    for piece in batched({(min(pair), max(pair)) for pair in pairs}, 500):
+    for piece in batched(pairs, 500):
         faces = Face.objects.select_related("photo").in_bulk({face for pair in piece for face in pair})
         crops = {pk: read_crop(face) for pk, face in faces.items()}
         confirmed += [(a, b) for a, b in piece if detail_correlation(crops[a], crops[b]) >= SAME_DETAIL]

@@ -1,7 +1,5 @@
 """Which pictures are one picture: re-encoded, resized or slightly cropped."""
 
-from dataclasses import dataclass
-
 import cv2
 import faiss
 import numpy as np
@@ -13,14 +11,18 @@ from inference.core.types import Picture, Vectors
 Ints = npt.NDArray[np.int64]
 Hashes = npt.NDArray[np.uint64]
 
-# Chosen on 250 photos of LFW that were re-encoded (quality 30–90), resized (0.5–0.9) and cropped (up to 8 % a side),
-# against 340 pairs of other photos of one person: see tests/benchmarks/near_duplicates.py.
-SAME_CROP = 8  # bits that the hashes of two aligned crops may differ in: copies 6 at most, other photos 10 at least
-SAME_VECTOR = 0.97  # cosine (dlib's vectors): copies 0.979 at least
-SAME_DETAIL = 0.85  # correlation of the crops' detail: all but one in a hundred copies above, other photos 0.79 at most
-SAME_WHOLE = 2  # bits between the hashes of whole photos whose vectors agree: what encoding and resizing change
+# Chosen on copies of 250 photos of LFW, re-encoded (quality 30–90), resized (0.5–0.9) and cropped (up to 8 % a side),
+# among 600 photos of the same people: see tests/benchmarks/near_duplicates.py.
+ALIKE_VECTOR = 0.97  # cosine (dlib's vectors): copies 0.975 at least
+ALIKE_CROP = 14  # bits that the hashes of two aligned crops may differ in: copies 14 at most
+ALIKE_WHOLE = 10  # bits between the hashes of whole photos: what encoding and resizing change, and some of the crops
+SAME_DETAIL = (
+    0.93  # correlation of registered crops: all but one of 1,000 copies 0.96 at least, other photos 0.88 at most
+)
 SAME_PHOTO = 2  # bits, for pictures without a face, which nothing else can confirm
 FLAT = 4.0  # deviation of the luma; a blank page hashes to noise
+REGISTERED_AT = 96  # pixels
+ECC_STOP = (cv2.TERM_CRITERIA_EPS | cv2.TERM_CRITERIA_COUNT, 50, 1e-4)
 NEIGHBOURS = 12  # a photo is scraped a few times over, not hundreds of times
 
 
@@ -29,7 +31,7 @@ def perceptual_hash(picture: Picture) -> int | None:
 
     The signs of the 8 × 8 lowest frequencies of the 32 × 32 luma around their median.
     """
-    luma = cv2.resize(cv2.cvtColor(picture, cv2.COLOR_RGB2GRAY), (32, 32), interpolation=cv2.INTER_AREA)
+    luma = _luma(picture, 32)
     if luma.std() < FLAT:
         return None
     frequencies = cv2.dct(luma.astype(np.float32))[:8, :8].ravel()
@@ -43,17 +45,41 @@ def crop_hash(crop: Picture) -> int | None:
 
 
 def detail_correlation(crop: Picture, other: Picture) -> float:
-    """How alike two aligned crops are in their fine structure, −1 to 1.
+    """How alike two aligned crops are in their fine structure, −1 to 1, once one is registered onto the other.
 
-    In another photo of one person the light may be alike, but not the hair.
+    In another photo of one person the light may be alike, but not the hair. Landmarks found anew in a copy lie some
+    pixels beside, so the crops do, too; that must not count.
     """
+    return max(_correlation(crop, other), _correlation(crop, _registered(crop, other)))
+
+
+def _correlation(crop: Picture, other: Picture) -> float:
     return float(np.corrcoef(_detail(crop).ravel(), _detail(other).ravel())[0, 1])
 
 
+def _registered(crop: Picture, other: Picture) -> Picture:
+    """The other crop warped onto this one by the affine map that correlates them best (ECC: Evangelidis, 2008)."""
+    still, moving = (_luma(picture, REGISTERED_AT) for picture in (crop, other))
+    identity = np.eye(2, 3, dtype=np.float32)
+    try:
+        _, warp = cv2.findTransformECC(still, moving, identity, cv2.MOTION_AFFINE, ECC_STOP, None, 5)  # type: ignore[call-overload]
+    except cv2.error:  # they have nothing in common that could be brought together
+        return other
+    warp[:, 2] *= crop.shape[0] / REGISTERED_AT
+    warped = cv2.warpAffine(
+        other, warp, crop.shape[1::-1], flags=cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP, borderMode=cv2.BORDER_REPLICATE
+    )
+    return np.asarray(warped, np.uint8)
+
+
 def _detail(crop: Picture) -> npt.NDArray[np.float32]:
-    luma = cv2.resize(cv2.cvtColor(_inner(crop), cv2.COLOR_RGB2GRAY), (48, 48), interpolation=cv2.INTER_AREA)
-    fine = luma.astype(np.float32)
+    fine = _luma(_inner(crop), 48).astype(np.float32)
     return np.asarray(fine - cv2.GaussianBlur(fine, (0, 0), 6), np.float32)
+
+
+def _luma(picture: Picture, side: int) -> Picture:
+    gray = cv2.cvtColor(picture, cv2.COLOR_RGB2GRAY)
+    return np.asarray(cv2.resize(gray, (side, side), interpolation=cv2.INTER_AREA), np.uint8)
 
 
 def _inner(crop: Picture) -> Picture:
@@ -61,26 +87,22 @@ def _inner(crop: Picture) -> Picture:
     return np.ascontiguousarray(crop[margin:-margin, margin:-margin])
 
 
-@dataclass(frozen=True, eq=False)
-class Candidates:
-    """Pairs of rows that may show one face of one picture."""
+def alike_faces(vectors: Vectors, crops: Hashes, photos: Hashes, rows: Ints) -> list[tuple[int, int]]:
+    """Pairs that may show one face of one picture: each of `rows` among all n. `detail_correlation` has the last word.
 
-    sure: list[tuple[int, int]]  # the whole photos hash alike, too
-    doubtful: list[tuple[int, int]]  # the crops hash alike; `detail_correlation` has the last word
-
-
-def same_faces(vectors: Vectors, crops: Hashes, photos: Hashes, rows: Ints) -> Candidates:
-    """Copies of each of `rows` among all n: vectors (n, dimensions) agree, and hashes (n,) of crops or photos."""
+    Vectors (n, dimensions) agree, and so do the hashes (n,) of the crops or of the whole photos.
+    """
     found, cosines = nearest(vectors[rows], vectors, NEIGHBOURS + 1)
     one, other, cosine = np.repeat(rows, found.shape[1]), found.ravel(), cosines.ravel()
-    keep = (other >= 0) & (one != other) & (cosine >= SAME_VECTOR)
+    keep = (other >= 0) & (one != other) & (cosine >= ALIKE_VECTOR)
     one, other = one[keep], other[keep]
-    whole = np.bitwise_count(photos[one] ^ photos[other]) <= SAME_WHOLE
-    close = (np.bitwise_count(crops[one] ^ crops[other]) <= SAME_CROP) & ~whole
-    return Candidates(
-        sure=list(zip(one[whole].tolist(), other[whole].tolist(), strict=True)),
-        doubtful=list(zip(one[close].tolist(), other[close].tolist(), strict=True)),
+    crops_apart, photos_apart = (
+        np.bitwise_count(crops[one] ^ crops[other]),
+        np.bitwise_count(photos[one] ^ photos[other]),
     )
+    alike = (crops_apart <= ALIKE_CROP) | (photos_apart <= ALIKE_WHOLE)
+    pairs = np.sort(np.column_stack([one, other])[alike], axis=1)
+    return [(int(a), int(b)) for a, b in np.unique(pairs, axis=0)]
 
 
 def same_photos(hashes: Hashes) -> list[tuple[int, int]]:

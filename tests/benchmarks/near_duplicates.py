@@ -22,11 +22,11 @@ from inference.core.bundle import cold_start, open_embedder
 from inference.core.detect import cold_detector
 from inference.core.duplicates import (
     SAME_DETAIL,
+    alike_faces,
     crop_hash,
     detail_correlation,
     perceptual_hash,
     representatives,
-    same_faces,
     same_photos,
 )
 from inference.core.faces import find_faces
@@ -108,11 +108,9 @@ class Album:
         rows = np.array([row for row, pair in enumerate(hashed) if None not in pair and self.faces[row][1]])
         crops, photos = np.array([hashed[row] for row in rows], np.uint64).T
         vectors = NETWORK.embed(stack([self.network_crops[row] for row in rows]))
-        found = same_faces(vectors, crops, photos, np.arange(len(rows)))
-        pairs = [(rows[a], rows[b]) for a, b in found.sure]
-        pairs += [
+        pairs = [
             (rows[a], rows[b])
-            for a, b in found.doubtful
+            for a, b in alike_faces(vectors, crops, photos, np.arange(len(rows)))
             if detail_correlation(self.crops[rows[a]], self.crops[rows[b]]) >= SAME_DETAIL
         ]
         return [(self.faces[a][0], self.faces[b][0]) for a, b in pairs]

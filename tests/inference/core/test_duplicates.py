@@ -7,14 +7,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from inference.core.duplicates import (
-    SAME_CROP,
+    ALIKE_CROP,
     SAME_DETAIL,
     SAME_PHOTO,
+    alike_faces,
     crop_hash,
     detail_correlation,
     perceptual_hash,
     representatives,
-    same_faces,
     same_photos,
 )
 
@@ -53,7 +53,7 @@ def test_a_copy_hashes_alike(quality, scale):
 def test_other_pictures_hash_otherwise():
     hashes = [perceptual_hash(a_picture(seed)) for seed in range(40)]
 
-    assert min(bits(one, other) for i, one in enumerate(hashes) for other in hashes[:i]) > SAME_CROP
+    assert min(bits(one, other) for i, one in enumerate(hashes) for other in hashes[:i]) > ALIKE_CROP
 
 
 @pytest.mark.parametrize("value", [0, 128, 255])
@@ -84,17 +84,34 @@ def test_detail_tells_a_copy_from_a_picture_of_the_same_light():
     assert detail_correlation(crop, other) < 0.5
 
 
-def test_faces_are_one_picture_only_if_vectors_and_hashes_agree():
-    vectors = np.zeros((4, 8), np.float32)
+@pytest.mark.parametrize("shift", [(0, 0), (4, -3), (-6, 5)])
+def test_detail_does_not_mind_a_crop_that_lies_beside(shift):
+    photo = a_picture(3, 300)
+    turned = cv2.getRotationMatrix2D((150, 150), 2, 1.02)
+    moved = cv2.warpAffine(photo, turned + np.array([[0, 0, shift[0]], [0, 0, shift[1]]]), (300, 300))
+    crop, beside = photo[22:-22, 22:-22], reencoded(moved[22:-22, 22:-22], 60)
+
+    assert detail_correlation(crop, beside) > SAME_DETAIL
+
+
+def test_detail_of_pictures_with_nothing_in_common_is_still_a_number():
+    half = np.zeros((256, 256, 3), np.uint8)
+    half[:, 128:] = 255
+
+    assert detail_correlation(a_picture(4), half) < 0.5
+
+
+def test_faces_may_be_one_picture_only_if_vectors_and_a_hash_agree():
+    vectors = np.zeros((5, 8), np.float32)
     vectors[:, 0] = 1
     vectors[3] = [0, 1, 0, 0, 0, 0, 0, 0]
-    crops = np.array([0, 0, 2**40 - 1, 0], np.uint64)
-    photos = np.array([0, 2**30 - 1, 0, 0], np.uint64)
+    crops = np.array([0, 0, 2**40 - 1, 0, 2**40 - 1], np.uint64)
+    photos = np.array([0, 2**30 - 1, 0, 0, 2**30 - 1], np.uint64)
 
-    found = same_faces(vectors, crops, photos, np.array([0]))
+    pairs = alike_faces(vectors, crops, photos, np.array([0]))
 
-    assert found.sure == [(0, 2)]  # the whole photos hash alike
-    assert found.doubtful == [(0, 1)]  # only the crops do; 3 hashes alike but is somebody else
+    # 1 by its crop, 2 by its photo; 3 hashes alike but is somebody else; 4 hashes otherwise
+    assert pairs == [(0, 1), (0, 2)]
 
 
 def test_photos_without_faces_need_nearly_the_same_hash():
