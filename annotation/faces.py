@@ -23,7 +23,7 @@ from inference.core.types import FaceFound, Picture, Transform
 log = logging.getLogger(__name__)
 
 REDUCED_SIDE = 1600  # px; a photo larger than this is decoded reduced first, which is several times faster
-SMALL_IN_REDUCED = 100.0  # px; a crop of 256 px would be blown up from a face smaller than this, so decode in full
+SMALL_IN_REDUCED = 150.0  # px; a crop of 384 px would be blown up from a face smaller than this, so decode in full
 
 
 def seek(photos: Sequence[Photo], *, now: datetime | None = None) -> int:

@@ -101,7 +101,7 @@ def _dlib_chip() -> Template:
 TEMPLATES: dict[str, Template] = {
     "arcface-112": Template(five=(_ARCFACE_112 + 0.5) / 112),
     # What people are shown and what is kept of a face: hair and chin too, and every narrower crop can be cut from it.
-    "wide-256": Template(five=(_ARCFACE_112 * 1.6 + 38.4 + 0.5) / 256),
+    "wide-384": Template(five=0.15 + 0.7 * (_ARCFACE_112 + 0.5) / 112),
     "dlib-150": _dlib_chip(),
 }
 

@@ -20,6 +20,8 @@ SAME_DETAIL = (
     0.93  # correlation of registered crops: all but one of 1,000 copies 0.96 at least, other photos 0.88 at most
 )
 SAME_PHOTO = 2  # bits, for pictures without a face, which nothing else can confirm
+BLACK = 12  # luma
+SHOWN = 1 / 3  # of the area; with less to compare, nothing is confirmed
 FLAT = 4.0  # deviation of the luma; a blank page hashes to noise
 REGISTERED_AT = 96  # pixels
 ECC_STOP = (cv2.TERM_CRITERIA_EPS | cv2.TERM_CRITERIA_COUNT, 50, 1e-4)
@@ -54,7 +56,22 @@ def detail_correlation(crop: Picture, other: Picture) -> float:
 
 
 def _correlation(crop: Picture, other: Picture) -> float:
-    return float(np.corrcoef(_detail(crop).ravel(), _detail(other).ravel())[0, 1])
+    """Over what both show: beyond the edge of its photo a crop is black."""
+    one, two = (_luma(_inner(picture), 48) for picture in (crop, other))
+    lit = (np.minimum(one, two) > BLACK).astype(np.uint8)
+    shown = cv2.erode(lit, np.ones((3, 3), np.uint8), borderValue=1).astype(bool)
+    if shown.mean() < SHOWN:
+        return 0.0
+    fine, also_fine = (_detail(luma.astype(np.float32), shown.astype(np.float32))[shown] for luma in (one, two))
+    if min(fine.std(), also_fine.std()) < 1e-6:
+        return 0.0
+    return float(np.corrcoef(fine, also_fine)[0, 1])
+
+
+def _detail(luma: npt.NDArray[np.float32], shown: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
+    """What is left of the luma without its light and shade, a blur that looks only at what is shown."""
+    light = cv2.GaussianBlur(luma * shown, (0, 0), 6) / np.maximum(cv2.GaussianBlur(shown, (0, 0), 6), 1e-6)
+    return np.asarray(luma - light, np.float32)
 
 
 def _registered(crop: Picture, other: Picture) -> Picture:
@@ -66,15 +83,8 @@ def _registered(crop: Picture, other: Picture) -> Picture:
     except cv2.error:  # they have nothing in common that could be brought together
         return other
     warp[:, 2] *= crop.shape[0] / REGISTERED_AT
-    warped = cv2.warpAffine(
-        other, warp, crop.shape[1::-1], flags=cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP, borderMode=cv2.BORDER_REPLICATE
-    )
-    return np.asarray(warped, np.uint8)
-
-
-def _detail(crop: Picture) -> npt.NDArray[np.float32]:
-    fine = _luma(_inner(crop), 48).astype(np.float32)
-    return np.asarray(fine - cv2.GaussianBlur(fine, (0, 0), 6), np.float32)
+    flags = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
+    return np.asarray(cv2.warpAffine(other, warp, crop.shape[1::-1], flags=flags), np.uint8)
 
 
 def _luma(picture: Picture, side: int) -> Picture:
@@ -96,11 +106,8 @@ def alike_faces(vectors: Vectors, crops: Hashes, photos: Hashes, rows: Ints) -> 
     one, other, cosine = np.repeat(rows, found.shape[1]), found.ravel(), cosines.ravel()
     keep = (other >= 0) & (one != other) & (cosine >= ALIKE_VECTOR)
     one, other = one[keep], other[keep]
-    crops_apart, photos_apart = (
-        np.bitwise_count(crops[one] ^ crops[other]),
-        np.bitwise_count(photos[one] ^ photos[other]),
-    )
-    alike = (crops_apart <= ALIKE_CROP) | (photos_apart <= ALIKE_WHOLE)
+    alike = np.bitwise_count(crops[one] ^ crops[other]) <= ALIKE_CROP
+    alike |= np.bitwise_count(photos[one] ^ photos[other]) <= ALIKE_WHOLE
     pairs = np.sort(np.column_stack([one, other])[alike], axis=1)
     return [(int(a), int(b)) for a, b in np.unique(pairs, axis=0)]
 

@@ -35,7 +35,7 @@ from inference.core.landmarks import cold_landmarker
 from inference.core.types import CropSpec, Picture
 from tests.benchmarks.shared_data import SHARED_DATA, picture, share
 
-CROP = CropSpec("wide-256", 256)  # what is kept of a face, and compared
+CROP = CropSpec("wide-384", 384)  # what is kept of a face, and compared
 
 
 # ---- copies

@@ -15,10 +15,14 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 
 import django
+import numpy as np
 from django.core.management import call_command
 
+from inference.core.cluster_scores import bcubed, pairwise
+from tests.benchmarks.clustering import interval
 from tests.benchmarks.shared_data import SHARED_DATA, share
 
 SCRAPE = SHARED_DATA / "scrape"
@@ -89,6 +93,7 @@ def scores() -> None:
     same = [received[file].pk == received[truth[file]["of"]].pk for file in of["exact-duplicate"]]
     print("exact duplicates known:       ", share(sum(same), len(same)))
     near_duplicates(truth, of["near-duplicate"], photos, received)
+    groups(truth, received)
 
 
 def near_duplicates(truth: dict, files: list[str], photos: dict, received: dict) -> None:  # type: ignore[type-arg]
@@ -99,6 +104,37 @@ def near_duplicates(truth: dict, files: list[str], photos: dict, received: dict)
     pairs = [(photo.pk, photo.duplicate_of_id) for photo in photos.values() if photo.duplicate_of_id]
     beyond = sum(frozenset(pair) not in planted for pair in pairs)
     print(f"pairs found in all:            {len(pairs)}, {beyond} of them not planted: look at those by eye")
+
+
+def groups(truth: dict, received: dict) -> None:  # type: ignore[type-arg]
+    """How well the files, copies among them, are grouped by their chosen faces before anybody has answered."""
+    from annotation import clustering  # noqa: PLC0415  Django is set up by now
+    from annotation.models import Face, Membership  # noqa: PLC0415
+    from inference.core.cluster import SETTINGS, cluster  # noqa: PLC0415
+
+    run = clustering.current()
+    assert run is not None
+    together = dict(Membership.objects.filter(run=run).values_list("face_id", "cluster_id"))
+    corpus = clustering.load(run.version)
+    unaided = cluster(corpus.vectors, replace(corpus.evidence, query=np.full_like(corpus.evidence.query, -1)), SETTINGS)
+    alone = dict(zip(corpus.faces.tolist(), unaided.labels.tolist(), strict=True))
+
+    face_of = {face.photo_id: face for face in Face.objects.filter(chosen=True)}
+    named = [file for file, row in truth.items() if row["identity"] and file in received]
+    known = [
+        (face_of[received[file].pk], int(truth[file]["identity"])) for file in named if received[file].pk in face_of
+    ]
+    people = np.array([person for _, person in known])
+    print(f"\n| evidence, n = {len(known)} files | BCubed F (95 % CI) | precision | recall | pairwise F |")
+    print("| --- " * 5 + "|")
+    for name, labels in (
+        ("vectors alone", [alone[face.duplicate_of_id or face.pk] for face, _ in known]),
+        ("vectors and search term", [together[face.pk] for face, _ in known]),
+    ):
+        _, found = np.unique(labels, return_inverse=True)
+        score, (low, high) = bcubed(found, people), interval(found, people)
+        cells = f"{score.f:.4f} ({low:.3f}–{high:.3f}) | {score.precision:.3f} | {score.recall:.3f}"
+        print(f"| {name} | {cells} | {pairwise(found, people).f:.3f} |")
 
 
 def main() -> None:

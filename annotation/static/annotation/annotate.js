@@ -130,7 +130,7 @@ function showCluster(question) {
   if (person) {
     at("known").append(
       element("p", {}, element("strong", {}, person.name || `Person ${person.id}`), element("br"), element("span", { class: "muted small" }, `${number(person.face_count)} faces known`)),
-      element("div", { class: "faces" }, ...person.faces.map((face) => element("img", { src: face.crop, alt: "A known face", width: 256, height: 256 }))),
+      element("div", { class: "faces" }, ...person.faces.map((face) => element("img", { src: face.crop, alt: "A known face", width: 384, height: 384 }))),
     );
   }
   at("name").placeholder = person?.name ?? "";
@@ -157,7 +157,7 @@ function tile(face, index) {
   const button = element(
     "button",
     { type: "button", class: "tile", "aria-pressed": "false", tabindex: -1, "data-index": index },
-    element("img", { src: face.crop, alt: "", width: 256, height: 256, draggable: "false" }),
+    element("img", { src: face.crop, alt: "", width: 384, height: 384, draggable: "false" }),
     element("span", { class: "mark" }),
   );
   button.addEventListener("click", () => {
@@ -197,7 +197,7 @@ function showPair(question) {
 }
 
 function plain(face, index) {
-  const button = element("button", { type: "button", class: "plain-face", "aria-label": `Face ${index + 1}: zoom` }, element("img", { src: face.crop, alt: "", width: 256, height: 256 }));
+  const button = element("button", { type: "button", class: "plain-face", "aria-label": `Face ${index + 1}: zoom` }, element("img", { src: face.crop, alt: "", width: 384, height: 384 }));
   button.addEventListener("click", () => zoom(face));
   return button;
 }
