@@ -55,6 +55,8 @@ def _record(
         said = cluster_answer(content, set(shown)) if question.kind == Question.Kind.CLUSTER else pair_answer(content)
     except Malformed as error:
         raise BadAnswer(str(error)) from error
+    # Whoever skipped it and answers after all has one answer, not two.
+    question.answers.filter(annotator=annotator, undone_at=None, content__verdict="skip").update(undone_at=now)
     answer = Answer.objects.create(
         question=question,
         annotator=annotator,
@@ -166,7 +168,7 @@ def undo_answer(*, answer_id: int, by: User, now: datetime | None = None) -> Non
     now = now or timezone.now()
     Answer.objects.filter(pk=answer.pk).update(undone_at=now)
     ledger.undo(answer.decisions.standing().order_by("-id"), person=by, answer=answer)
-    if answer.question_id is not None:
+    if answer.question_id is not None and answer.content["verdict"] != "skip":  # a skip settled nothing
         _ask_again(answer.question_id)
 
 

@@ -167,6 +167,28 @@ def test_a_skip_settles_nothing():
     assert not Decision.objects.exists()
 
 
+def test_who_skipped_it_may_answer_after_all():
+    question, annotator = a_question(3), an_annotator()
+    answer(question, annotator, verdict="skip")
+
+    answer(question, annotator)
+
+    question.refresh_from_db()
+    assert question.state == "settled"
+    assert Answer.objects.filter(undone_at=None).count() == 1
+
+
+def test_taking_back_a_skip_leaves_what_others_settled():
+    question, annotator = a_question(3), an_annotator()
+    skipped = answer(question, annotator, verdict="skip")
+    answer(question)
+
+    undo_answer(answer_id=skipped.pk, by=annotator)
+
+    question.refresh_from_db()
+    assert question.state == "settled"
+
+
 def test_cannot_tell_is_kept_for_each_face():
     question = a_question(2)
     answer(question, verdict="cannot_tell")
