@@ -85,7 +85,8 @@ class Team:
         return self.chance.choice([*Identity.objects.values_list("pk", flat=True), 0])
 
     def of(self, person: int) -> list[int]:
-        return list(Label.objects.filter(identity=person).values_list("face_id", flat=True))
+        """Their faces, but for the duplicate photo's: it keeps to the word about the one that stands for it."""
+        return list(Label.objects.filter(identity=person, face__in=self.faces).values_list("face_id", flat=True))
 
     def some(self, items: list[int], least: int = 1) -> list[int]:
         return self.chance.sample(items, self.chance.randint(min(least, len(items)), min(3, len(items))))
