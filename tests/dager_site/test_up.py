@@ -1,6 +1,8 @@
 """`manage.py up` as a person starts it: real processes, the queue of files, killed and started again."""
 
+import json
 import os
+import re
 import shutil
 import signal
 import socket
@@ -9,7 +11,14 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from http.cookiejar import CookieJar
 from pathlib import Path
+from threading import Event
+from urllib.error import HTTPError
+from urllib.parse import urlencode
+from urllib.request import HTTPCookieProcessor, Request, build_opener
+from uuid import uuid4
 
 import pytest
 
@@ -34,7 +43,7 @@ class Up:
         self.sample = sample
         self.running: subprocess.Popen[str] | None = None
 
-    def start(self) -> subprocess.Popen[str]:
+    def start(self, *, until_ready: bool = True) -> subprocess.Popen[str]:
         with socket.socket() as probe:
             probe.bind(("127.0.0.1", 0))
             self.port = probe.getsockname()[1]
@@ -44,10 +53,12 @@ class Up:
         environment |= {
             "DAGER_DATA": str(self.data),
             "DAGER_SWEEP_SECONDS": "1",
+            "DAGER_WORKERS": "2",
             "DJANGO_SETTINGS_MODULE": "dager_site.settings",
         }
         command = [sys.executable, "manage.py", "up", "--photos", str(self.sample / "photos")]
-        command += ["--manifest", str(self.sample / "manifest.csv"), "--port", str(self.port), "--until-ready"]
+        command += ["--manifest", str(self.sample / "manifest.csv"), "--port", str(self.port)]
+        command += ["--until-ready"] * until_ready
         self.running = subprocess.Popen(
             command, cwd=REPOSITORY, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
         )
@@ -144,6 +155,72 @@ def test_killed_in_every_stage_it_goes_on_and_does_nothing_twice(up: Up):
     assert up.table() == table
     assert "0 photos taken in" in again
     assert "password" not in again
+
+
+class Person:
+    """Somebody at a browser, by HTTP alone."""
+
+    def __init__(self, port: int, password: str) -> None:
+        self.site = f"http://127.0.0.1:{port}"
+        self.cookies = CookieJar()
+        self.opener = build_opener(HTTPCookieProcessor(self.cookies))
+        self.get("/sign-in")
+        self.post("/sign-in", urlencode({"username": "admin", "password": password, "csrfmiddlewaretoken": self.token}))
+
+    @property
+    def token(self) -> str:
+        return next(cookie.value or "" for cookie in self.cookies if cookie.name == "csrftoken")
+
+    def get(self, path: str) -> bytes:
+        with self.opener.open(self.site + path, timeout=60) as response:
+            return bytes(response.read())
+
+    def post(self, path: str, body: str, kind: str = "application/x-www-form-urlencoded") -> bytes:
+        headers = {"Content-Type": kind, "X-CSRFToken": self.token, "Referer": self.site}
+        with self.opener.open(Request(self.site + path, body.encode(), headers), timeout=60) as response:
+            return bytes(response.read())
+
+    def use_the_site(self, until: Event) -> tuple[int, int]:
+        """Browse and answer what comes; returns how many pages were seen and questions answered."""
+        pages = answers = 0
+        while not until.is_set():
+            for path in ("/", "/photos/", "/faces/", "/people/", "/clusters/", "/sources/", "/api/v1/standing"):
+                self.get(path)
+                pages += 1
+            for question in json.loads(self.get("/api/v1/questions/next?ahead=2"))["questions"]:
+                verdict = "one_person" if question["kind"] == "cluster" else "different"
+                said = {"client_id": str(uuid4()), "content": {"verdict": verdict}, "elapsed_ms": 5}
+                try:
+                    self.post(f"/api/v1/questions/{question['id']}/answer", json.dumps(said), "application/json")
+                    answers += 1
+                except HTTPError as error:
+                    if error.code != 409:  # the other browser of the same person was first
+                        raise
+        return pages, answers
+
+
+@pytest.mark.timeout(400)
+def test_sqlite_holds_a_web_server_two_workers_and_people_at_once(up: Up):
+    process = up.start(until_ready=False)
+    assert process.stdout is not None
+    password = next(found[1] for line in process.stdout if (found := re.search(r"password (\S+)", line)))
+    ended = Event()
+    with ThreadPoolExecutor(4) as pool:
+        people = [pool.submit(Person(up.port, password).use_the_site, ended) for _ in range(4)]
+        waiting = next(line for line in process.stdout if "questions waiting" in line)
+        ended.wait(5)  # the work is done; people go on answering
+        ended.set()
+        seen = [person.result(timeout=120) for person in people]
+
+    assert waiting
+    assert min(pages for pages, _ in seen) > 0
+    assert sum(answers for _, answers in seen) == up.count("SELECT count(*) FROM annotation_answer") > 0
+    assert "database is locked" not in up.logs()
+    assert "Traceback" not in up.logs()
+    process.send_signal(signal.SIGINT)
+    process.communicate(timeout=60)
+    up.running = None
+    up.wait_for_children()
 
 
 def test_a_port_that_is_taken_is_named_with_the_way_out(up: Up):
