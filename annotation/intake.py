@@ -187,26 +187,20 @@ def _of_archive(path: Path) -> Iterator[Item]:
 def _of_manifest(intake: Intake) -> Iterator[Item]:
     path = Path(intake.path)
     root = Path(intake.root) if intake.root else path.parent
-    # A name that was here before in this manifest: as hashes, so that a million rows take 50 MB.
-    seen: dict[bytes, bytes] = {}
+    first_rows = manifests.FirstRows()
     downloader = downloads.Downloader(downloads.DownloadLimits(megabytes=settings.INTAKE_FILE_MB))
     try:
         for row in manifests.read(path):
             if isinstance(row, Refused):
                 yield row
                 continue
-            place, said = _digest(row.place), _digest(repr((row.texts, row.dates, row.metadata)))
-            if seen.setdefault(place, said) != said:
+            if first_rows.contradicts(row):
                 reason = f"Line {row.line} names it again and says something else. The first row counts; remove one."
                 yield Refused(row.place, "duplicate_row", reason)
             else:
                 yield _of_row(row, root, downloader)
     except manifests.BadManifest as error:
         raise BadIntake(str(error)) from error
-
-
-def _digest(text: str) -> bytes:
-    return hashlib.blake2b(text.encode("utf-8", "backslashreplace"), digest_size=12).digest()
 
 
 def _of_row(row: manifests.Row, root: Path, downloader: downloads.Downloader) -> Item:
@@ -359,7 +353,7 @@ def _shortened(file: str) -> str:
     """A name that fits its column and is still one of its own."""
     if len(file) <= FILE_NAME_LENGTH:
         return file
-    return f"{file[: FILE_NAME_LENGTH - 26]}…{_digest(file).hex()}"
+    return f"{file[: FILE_NAME_LENGTH - 26]}…{manifests.digest(file).hex()}"
 
 
 # ---- uploads

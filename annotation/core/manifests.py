@@ -2,8 +2,10 @@
 
 import calendar
 import csv
+import hashlib
 import json
 import re
+import sqlite3
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import date, datetime
@@ -50,6 +52,25 @@ class Row:
     @property
     def is_address(self) -> bool:
         return self.place.lower().startswith(("http://", "https://"))
+
+
+class FirstRows:
+    """What the first row of each name said, in a temporary file: a million rows take no memory."""
+
+    def __init__(self) -> None:
+        self._rows = sqlite3.connect("")  # an empty name is a database that is on disk and gone when it is closed
+        self._rows.execute("CREATE TABLE rows (place BLOB PRIMARY KEY, said BLOB) WITHOUT ROWID")
+
+    def contradicts(self, row: Row) -> bool:
+        """Whether an earlier row names the same file or address and says something else of it."""
+        place, said = digest(row.place), digest(repr((row.texts, row.dates, row.metadata)))
+        self._rows.execute("INSERT OR IGNORE INTO rows VALUES (?, ?)", (place, said))
+        (first,) = self._rows.execute("SELECT said FROM rows WHERE place = ?", (place,)).fetchone()
+        return bool(first != said)
+
+
+def digest(text: str) -> bytes:
+    return hashlib.blake2b(text.encode("utf-8", "backslashreplace"), digest_size=12).digest()
 
 
 def read(path: Path) -> Iterator[Row | Refusal]:

@@ -1,12 +1,13 @@
 import datetime
 import json
+import tracemalloc
 from pathlib import Path
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from annotation.core.manifests import BadManifest, PartialDate, Row, parse_date, read, resolve
+from annotation.core.manifests import BadManifest, FirstRows, PartialDate, Row, parse_date, read, resolve
 from annotation.core.refusals import Refusal
 
 HEADER = "file,query,taken_at,birth_date,mood\n"
@@ -122,3 +123,26 @@ def test_a_link_that_leads_out_is_refused(tmp_path: Path):
 def test_dates_with_a_time_are_dates():
     assert parse_date("taken_at", "2019-07-30T10:11:12Z").day == datetime.date(2019, 7, 30)
     assert parse_date("taken_at", datetime.datetime(2019, 7, 30, 1)).precision == "day"
+
+
+def test_a_row_contradicts_the_first_of_its_name_only_if_it_says_something_else():
+    first = FirstRows()
+
+    said = [first.contradicts(Row(n, place, {"query": query})) for n, (place, query) in enumerate(
+        [("a.jpg", "x"), ("b.jpg", "x"), ("a.jpg", "x"), ("a.jpg", "y"), ("a.jpg", "x"), ("b.jpg", "")]
+    )]  # fmt: skip
+
+    assert said == [False, False, False, True, False, True]
+
+
+def test_a_hundred_thousand_names_take_no_memory():
+    first = FirstRows()
+    tracemalloc.start()
+    try:
+        for number in range(100_000):
+            first.contradicts(Row(number, f"{number}.jpg"))
+        kept, _ = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+
+    assert kept < 200_000  # bytes; a dict of hashes keeps twenty million
