@@ -72,7 +72,7 @@ def decode(data: bytes, pixels: int, max_side: int | None) -> tuple[dict[str, An
     image.load()
     image = ImageOps.exif_transpose(image)
     if max_side is not None and max(image.size) > max_side:
-        image.thumbnail((max_side, max_side), Image.Resampling.LANCZOS, reducing_gap=2.0)
+        image.thumbnail((max_side, max_side), Image.Resampling.BILINEAR, reducing_gap=2.0)
     picture = np.asarray(to_rgb(image))
     facts = {
         "shape": picture.shape,

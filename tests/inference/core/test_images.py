@@ -126,11 +126,14 @@ def test_what_is_no_picture_is_refused_with_its_reason(decoder: Decoder):
 
 
 @pytest.mark.parametrize("kind", ["JPEG", "PNG", "WEBP"])
-@pytest.mark.parametrize("kept", [0.3, 0.6, 0.9])
-def test_a_truncated_file_is_refused(decoder: Decoder, kind: str, kept: float):
+@pytest.mark.parametrize("kept", [0.3, 0.6, 0.9, 0.999])
+@pytest.mark.parametrize("max_side", [None, 64])
+def test_a_truncated_file_is_refused(decoder: Decoder, kind: str, kept: float, max_side: int | None):
     noise = Image.fromarray(np.random.default_rng(0).integers(0, 256, (200, 300, 3), np.uint8))
     data = saved(noise, kind)
-    assert code_of(decoder, data[: int(len(data) * kept)]) in ("damaged", "not_a_picture")
+    with pytest.raises(PictureRefused) as refused:
+        decoder.decode(data[: int(len(data) * kept)], max_side=max_side)
+    assert refused.value.code in ("damaged", "not_a_picture")
 
 
 def png_header(width: int, height: int) -> bytes:
