@@ -1,0 +1,138 @@
+"""Answers weighed by reliability beat counting them, and nobody's few answers make them infallible."""
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from annotation.core.consensus import Votes, believed, dawid_skene, next_step
+
+
+def a_crowd(seed: int, right: list[float], items: int = 400, classes: int = 2, answers: int = 5):
+    """Votes of people who are right so often and otherwise err evenly; `answers` of them about each item."""
+    rng = np.random.default_rng(seed)
+    truth = rng.integers(classes, size=items)
+    voter = np.concatenate([rng.choice(len(right), answers, replace=False) for _ in range(items)])
+    item = np.repeat(np.arange(items), answers)
+    correct = rng.random(len(item)) < np.array(right)[voter]
+    value = np.where(correct, truth[item], (truth[item] + rng.integers(1, classes, len(item))) % classes)
+    return Votes(item, voter, value), truth
+
+
+def majority(votes: Votes, items: int, classes: int) -> np.ndarray:
+    return np.bincount(votes.item * classes + votes.value, minlength=items * classes).reshape(items, classes).argmax(1)
+
+
+def test_the_reliable_outvote_the_many():
+    votes, truth = a_crowd(0, [0.97, 0.97, *[0.55] * 6])
+
+    found = dawid_skene(votes, items=400, voters=8, classes=2)
+
+    right = (found.belief.argmax(1) == truth).mean()
+    assert right > 0.93
+    assert right > (majority(votes, 400, 2) == truth).mean() + 0.05
+    assert found.confusion[:2].diagonal(axis1=1, axis2=2).min() > found.confusion[2:].diagonal(axis1=1, axis2=2).max()
+
+
+def test_somebody_who_means_the_opposite_is_understood():
+    votes, truth = a_crowd(1, [0.9, 0.9, 0.9, 0.9, 0.05], answers=4)
+
+    found = dawid_skene(votes, items=400, voters=5, classes=2)
+
+    assert found.confusion[4].diagonal().max() < 0.4
+    assert (found.belief.argmax(1) == truth).mean() > (majority(votes, 400, 2) == truth).mean()
+
+
+def test_reliability_is_known_by_class():
+    """One person takes every sad face for a neutral one."""
+    rng = np.random.default_rng(2)
+    truth = rng.integers(3, size=600)
+    item, voter = np.repeat(np.arange(600), 3), np.tile(np.arange(3), 600)
+    value = truth[item].copy()
+    value[(voter == 2) & (value == 1)] = 0
+    found = dawid_skene(Votes(item, voter, value), items=600, voters=3, classes=3)
+
+    assert found.confusion[2, 1].argmax() == 0
+    assert found.confusion[2, 2, 2] > 0.9
+    assert (found.belief.argmax(1) == truth).all()
+
+
+@given(st.integers(0, 1_000))
+def test_names_of_voters_and_classes_do_not_matter(seed: int):
+    votes, _ = a_crowd(seed, [0.9, 0.8, 0.7, 0.6], items=30, classes=3, answers=3)
+    rng = np.random.default_rng(seed)
+    people, classes = rng.permutation(4), rng.permutation(3)
+
+    found = dawid_skene(votes, items=30, voters=4, classes=3)
+    renamed = dawid_skene(Votes(votes.item, people[votes.voter], classes[votes.value]), items=30, voters=4, classes=3)
+
+    assert renamed.belief[:, classes] == pytest.approx(found.belief, abs=1e-6)
+
+
+@given(st.integers(0, 1_000))
+def test_beliefs_and_confusions_are_distributions(seed: int):
+    votes, _ = a_crowd(seed, [0.9, 0.5], items=20, classes=4, answers=2)
+
+    found = dawid_skene(votes, items=22, voters=3, classes=4)  # two items and one voter without a vote
+
+    assert found.belief.sum(axis=1) == pytest.approx(np.ones(22))
+    assert found.confusion.sum(axis=2) == pytest.approx(np.ones((3, 4)))
+
+
+def test_one_answer_makes_nobody_infallible():
+    found = dawid_skene(Votes(np.array([0]), np.array([0]), np.array([1])), items=1, voters=1, classes=2)
+
+    assert 0.6 < found.belief[0, 1] < 0.9
+
+
+def test_the_machine_is_a_voter():
+    votes = Votes(np.array([0, 1]), np.array([0, 0]), np.array([0, 0]))
+    machine = np.array([[0.99, 0.01], [0.01, 0.99]])
+
+    found = dawid_skene(votes, items=2, voters=1, classes=2, machine=machine)
+
+    assert found.belief[0, 0] > 0.99
+    assert found.belief[1, 0] < 0.5
+
+
+def test_gold_is_not_argued_with_and_teaches_who_errs():
+    votes, truth = a_crowd(3, [0.95, 0.95, 0.3, 0.3, 0.3], answers=5)
+    gold = np.where(np.arange(400) < 60, truth, -1)
+
+    found = dawid_skene(votes, items=400, voters=5, classes=2, gold=gold)
+
+    assert (found.belief[:60].argmax(1) == truth[:60]).all()
+    assert (found.belief.argmax(1) == truth).mean() > 0.95  # three who mostly lie, and two who do not
+
+
+def test_the_belief_of_one_item_is_that_of_all_together():
+    votes, _ = a_crowd(4, [0.9, 0.8, 0.7, 0.9], answers=4)
+    machine = np.full((400, 2), 0.5)
+    found = dawid_skene(votes, items=400, voters=4, classes=2, machine=machine)
+    of = votes.item == 7
+
+    alone = believed(machine[7], found.confusion[votes.voter[of]], votes.value[of])
+
+    assert alone == pytest.approx(found.belief[7], abs=1e-3)
+
+
+def test_what_happens_next():
+    sure, unsure = np.array([0.995, 0.005]), np.array([0.6, 0.4])
+
+    assert next_step(sure, 1) == "settled"
+    assert next_step(sure, 0) == "ask"  # the machine alone settles nothing
+    assert next_step(unsure, 3) == "ask"
+    assert next_step(unsure, 7) == "curator"
+
+
+@pytest.mark.parametrize("bad", [{"items": 1}, {"voters": 1}, {"classes": 1}])
+def test_a_vote_from_nowhere_is_refused(bad: dict[str, int]):
+    sizes = {"items": 2, "voters": 2, "classes": 2} | bad
+
+    with pytest.raises(ValueError, match="outside of 0 to 0"):
+        dawid_skene(Votes(np.array([1]), np.array([1]), np.array([1])), **sizes)
+
+
+def test_votes_of_uneven_length_are_refused():
+    with pytest.raises(ValueError, match="differ"):
+        Votes(np.zeros(2, np.int64), np.zeros(1, np.int64), np.zeros(2, np.int64))
