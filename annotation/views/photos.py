@@ -79,11 +79,8 @@ def face(request: SignedIn, pk: int) -> HttpResponse:
     )
     member = Membership.objects.filter(face=shown, run__state="applied").select_related("cluster__identity").first()
     nearest = clustering.nearest(shown, NEIGHBOURS)
-    names = dict(
-        Label.objects.filter(face__in=[other for other, _ in nearest], identity__isnull=False).values_list(
-            "face", "identity__name"
-        )
-    )
+    labelled = Label.objects.filter(face__in=[other for other, _ in nearest], identity__isnull=False)
+    people = {label.face_id: str(label.identity) for label in labelled.select_related("identity")}
     context = {
         "face": shown,
         "photo": shown.photo,
@@ -91,7 +88,7 @@ def face(request: SignedIn, pk: int) -> HttpResponse:
         "dot": _dot(shown.photo),
         "label": getattr(shown, "label", None),
         "member": member,
-        "neighbours": [(other, similarity, names.get(other.pk)) for other, similarity in nearest],
+        "neighbours": [(other, similarity, people.get(other.pk)) for other, similarity in nearest],
         "lines": reads.lines_of(shown),
     }
     return render(request, "annotation/face.html", context)

@@ -51,7 +51,7 @@ def answer(replies: BinaryIO, data: bytes, pixels: int, max_side: int | None) ->
         facts, picture = {"refused": "out_of_memory", "detail": ""}, None
     except Exception as error:
         # Pillow's plugins raise anything at all on a damaged file.
-        facts, picture = {"refused": "damaged", "detail": f"{type(error).__name__}: {error}"}, None
+        facts, picture = {"refused": "damaged", "detail": str(error) or type(error).__name__}, None
     replies.write(json.dumps(facts).encode() + b"\n")
     if picture is not None:
         replies.write(picture.data)

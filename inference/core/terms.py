@@ -11,6 +11,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
+from scipy.special import expit, logit
 
 Ints = npt.NDArray[np.int64]
 Floats = npt.NDArray[np.float64]
@@ -116,7 +117,7 @@ def _word(sharing: npt.NDArray[np.bool_], right: Floats, terms: Reliability) -> 
 
 def _posterior(said: Floats, terms: Reliability) -> Floats:
     prior = np.sqrt(terms.agreement)
-    return np.asarray(np.clip(1 / (1 + np.exp(-(said + np.log(prior / (1 - prior))))), 1 - TRUST, TRUST))
+    return np.asarray(np.clip(expit(said + logit(prior)), 1 - TRUST, TRUST))
 
 
 def evidence(query: Queries, one: Ints, other: Ints, right: Floats, terms: Reliability) -> Floats:

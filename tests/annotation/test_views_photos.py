@@ -146,10 +146,12 @@ def test_a_faces_page_tells_its_whole_story(curator: Client) -> None:
         an_embedding(one, version, vector)
     cluster = a_cluster([face, twin])
     a_person([face], name="Ada")
+    unnamed = a_person([stranger])
 
     page = curator.get(reverse("face", args=[face.pk]))
 
-    assert [other.pk for other, _, _ in page.context["neighbours"]] == [twin.pk, stranger.pk]
+    neighbours = [(other.pk, person) for other, _, person in page.context["neighbours"]]
+    assert neighbours == [(twin.pk, None), (stranger.pk, f"Person {unnamed.pk}")]
     assert page.context["member"].cluster == cluster
     text = page.content.decode()
     assert "Ada" in text
