@@ -1,5 +1,6 @@
 """The Celery application. `celery -A dager_site worker` finds it here."""
 
+import json
 import os
 from pathlib import Path
 
@@ -13,8 +14,16 @@ app.autodiscover_tasks()
 
 
 def make_queue_folders() -> None:
-    """The queue of files needs its folders before the first message; Redis needs none."""
+    """The queue of files needs its folders before the first message; Redis needs none.
+
+    A table of queues that a full disk or a kill left half-written goes: workers write it again as they start.
+    """
     options = settings.CELERY_BROKER_TRANSPORT_OPTIONS
-    for name in ("data_folder_in", "control_folder"):
-        if name in options:
-            Path(str(options[name])).mkdir(parents=True, exist_ok=True)
+    folders = [Path(str(options[name])) for name in ("data_folder_in", "control_folder") if name in options]
+    for folder in folders:
+        folder.mkdir(parents=True, exist_ok=True)
+    for table in folders[-1].iterdir() if folders else ():
+        try:
+            json.loads(table.read_text())
+        except ValueError:
+            table.unlink()

@@ -41,7 +41,9 @@ FILE_UPLOAD_MAX_MEMORY_SIZE = 2_500_000  # larger uploads go to a temporary file
 # ---- the belt
 REDIS = env.text("CELERY_BROKER_URL", "")
 QUEUE_DIR = DATA_DIR / "queue"
-CELERY_BROKER_URL = REDIS or "filesystem://"
+CELERY_BROKER_URL = REDIS or "filesystem://localhost"
+if not REDIS:
+    CELERY_BROKER_TRANSPORT = "dager_site.message_folder:Transport"
 CELERY_BROKER_TRANSPORT_OPTIONS = (
     {"visibility_timeout": 3600}
     if REDIS
