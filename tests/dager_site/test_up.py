@@ -35,6 +35,12 @@ def sample(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
 class Up:
     """One data folder, and the command that works on it."""
 
@@ -44,9 +50,7 @@ class Up:
         self.running: subprocess.Popen[str] | None = None
 
     def start(self, *, until_ready: bool = True) -> subprocess.Popen[str]:
-        with socket.socket() as probe:
-            probe.bind(("127.0.0.1", 0))
-            self.port = probe.getsockname()[1]
+        self.port = free_port()
         environment = {
             name: value for name, value in os.environ.items() if not name.startswith(("DAGER_", "CELERY", "DATABASE"))
         }
@@ -221,6 +225,24 @@ def test_sqlite_holds_a_web_server_two_workers_and_people_at_once(up: Up):
     process.communicate(timeout=60)
     up.running = None
     up.wait_for_children()
+
+
+def test_the_first_password_is_not_lost_by_a_start_that_failed(up: Up):
+    command = [sys.executable, "manage.py", "up", "--photos", str(up.data / "nowhere"), "--port", str(free_port())]
+    failed = subprocess.run(
+        command,
+        cwd=REPOSITORY,
+        env=os.environ | {"DAGER_DATA": str(up.data)},
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+
+    assert failed.returncode == 1
+    assert "There is no file" in failed.stderr
+    assert "password" not in failed.stdout
+    assert "password" in up.finish()
 
 
 def test_a_port_that_is_taken_is_named_with_the_way_out(up: Up):

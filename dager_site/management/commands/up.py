@@ -1,6 +1,7 @@
 """`manage.py up`: everything on one machine, from an empty folder to questions waiting."""
 
 import secrets
+import shutil
 import signal
 import sys
 import time
@@ -25,6 +26,7 @@ from inference import registry
 
 ADMIN = "admin"
 SAMPLE = "Drawn sample"
+LITTLE_SPACE = 5_000_000  # bytes; less than one photo with its crops, thumbnail and rows may need
 
 
 class Command(BaseCommand):
@@ -49,19 +51,19 @@ class Command(BaseCommand):
         call_command("migrate", verbosity=0)
         registry.ensure_live()
         make_queue_folders()
-        password = _first_admin()
+        _make_first_admin()
         if not settings.REDIS:
             belt.release_all_claims()  # the in-machine queue has no other workers than those started here
         try:
             delivery = _deliver(options)
-        except AnnotationError as error:
+        except (AnnotationError, OSError) as error:
             raise CommandError(str(error)) from error
         processes = Processes(settings.DATA_DIR / "logs")
         signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
         try:
             _start(processes, options["host"], options["port"])
             processes.wait_for_web(options["port"])
-            address = f"http://{options['host']}:{options['port']}/"
+            address, password = f"http://{options['host']}:{options['port']}/", _first_password()
             console.print(
                 f"\nDAGER is at [bold]{address}[/]"
                 + (f"  sign in as [bold]{ADMIN}[/], password [bold]{password}[/]" if password else "")
@@ -81,12 +83,19 @@ class Command(BaseCommand):
             processes.stop()
 
 
-def _first_admin() -> str:
-    """Make the first user, with a password that nobody else has; returns it, or nothing if there is a user."""
-    if User.objects.exists():
+def _make_first_admin() -> None:
+    if not User.objects.exists():
+        User.objects.create_superuser(ADMIN)
+
+
+def _first_password() -> str:
+    """A password for the first user, made when it can be shown: a start that failed before must not have lost it."""
+    admin = User.objects.filter(username=ADMIN).first()
+    if admin is None or admin.has_usable_password():
         return ""
     password = secrets.token_urlsafe(12)
-    User.objects.create_superuser(ADMIN, password=password)
+    admin.set_password(password)
+    admin.save(update_fields=["password"])
     return password
 
 
@@ -138,8 +147,14 @@ def _watch(console: Console, processes: Processes, delivery: Intake | None) -> N
     columns = (TextColumn("{task.description:<12}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
     with Progress(*columns, console=console) as display:
         bars: dict[str, TaskID] = {}
+        warned = False
         while True:
             processes.check()
+            if not warned and _disk_is_full():
+                display.console.print(
+                    f"[bold]The disk of {settings.DATA_DIR} is full.[/] Free some space: it goes on then."
+                )
+                warned = True
             steps, done = progress.steps(delivery)
             for step in steps:
                 if step.name not in bars:
@@ -148,6 +163,10 @@ def _watch(console: Console, processes: Processes, delivery: Intake | None) -> N
             if done:
                 return
             time.sleep(0.5)
+
+
+def _disk_is_full() -> bool:
+    return min(shutil.disk_usage(folder).free for folder in (settings.DATA_DIR, settings.MEDIA_ROOT)) < LITTLE_SPACE
 
 
 def _report(console: Console, delivery: Intake | None, address: str) -> None:
