@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 from scipy.stats import beta
 
 from annotation.core.certificate import broken, certify, evidence, needed, thresholds, upper_bound
+from tests.benchmarks.certificates import MACHINES, RANK, audit, naive, ours
 
 THRESHOLDS = thresholds(np.linspace(0.5, 1, 1_001))
 
@@ -117,3 +118,13 @@ def test_counts_that_cannot_be_are_refused(audited: int, wrong: int):
 def test_a_target_that_cannot_be_is_refused():
     with pytest.raises(ValueError, match="target"):
         certify(np.ones(1), np.zeros(1, bool), np.zeros(1), [0.5], target=0.0)
+
+
+@pytest.mark.parametrize("machine", ["errs where it is unsure", "just too often everywhere"])
+def test_the_naive_rule_breaks_the_promise_that_ours_keeps(machine: str):
+    error = MACHINES[machine](RANK)
+
+    broken_by = {rule.__name__: np.mean([audit(rule, error, seed)[0] for seed in range(60)]) for rule in (ours, naive)}
+
+    assert broken_by["ours"] <= 0.05
+    assert broken_by["naive"] > 0.4
