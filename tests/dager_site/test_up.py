@@ -221,7 +221,7 @@ def test_sqlite_holds_a_web_server_two_workers_and_people_at_once(up: Up):
     assert sum(answers for _, answers in seen) == up.count("SELECT count(*) FROM annotation_answer") > 0
     assert "database is locked" not in up.logs()
     assert "Traceback" not in up.logs()
-    process.send_signal(signal.SIGINT)
+    process.terminate()
     process.communicate(timeout=60)
     up.running = None
     up.wait_for_children()

@@ -1,0 +1,116 @@
+"""Dates in, ages out, with what is not known of a date as the uncertainty of the age."""
+
+import calendar
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import date, timedelta
+
+from annotation.core.manifests import PartialDate
+from inference.core.attributes import OLDEST
+
+DAYS = 365.2425  # of a year
+SLACK = 0.02  # years: a week's difference between two records of one birth date is no contradiction
+
+
+class ImpossibleAge(ValueError):
+    """These dates cannot both be right; the message says why."""
+
+
+@dataclass(frozen=True)
+class Span:
+    """From the first to the last day that a partial date may mean."""
+
+    first: date
+    last: date
+
+    @classmethod
+    def of(cls, partial: PartialDate) -> "Span":
+        day = partial.day
+        if partial.precision == "year":
+            return cls(date(day.year, 1, 1), date(day.year, 12, 31))
+        if partial.precision == "month":
+            return cls(day.replace(day=1), day.replace(day=calendar.monthrange(day.year, day.month)[1]))
+        return cls(day, day)
+
+
+@dataclass(frozen=True)
+class Age:
+    """A real age in years: what it is at least, at most, and in the middle."""
+
+    low: float
+    high: float
+
+    @property
+    def years(self) -> float:
+        return (self.low + self.high) / 2
+
+    @property
+    def uncertainty(self) -> float:
+        """± so many years: half a year for a year without a day."""
+        return (self.high - self.low) / 2
+
+
+def real_age(birth: PartialDate, taken: PartialDate) -> Age:
+    """How old somebody born then is in a photo taken then. Raises ImpossibleAge."""
+    born, shot = Span.of(birth), Span.of(taken)
+    high, low = _years(born.first, shot.last), _years(born.last, shot.first)
+    if high < 0:
+        raise ImpossibleAge(
+            f"Born {_said(birth)}, after the photo was taken {_said(taken)}. One of the dates is wrong."
+        )
+    if low > OLDEST:
+        raise ImpossibleAge(
+            f"Born {_said(birth)}, the person would be {low:.0f} in a photo of {_said(taken)}, more than {OLDEST}."
+        )
+    return Age(max(low, 0.0), min(high, OLDEST + 1.0))
+
+
+def _years(start: date, end: date) -> float:
+    return (end - start).days / DAYS
+
+
+def _said(partial: PartialDate) -> str:
+    return partial.day.strftime({"year": "in %Y", "month": "in %B %Y", "day": "on %Y-%m-%d"}[partial.precision])
+
+
+@dataclass(frozen=True)
+class BirthRecord:
+    """When a person was born, as one photo has it: from `first` to `last`, in years."""
+
+    first: float
+    last: float
+
+
+def stated_birth(birth: PartialDate) -> BirthRecord:
+    span = Span.of(birth)
+    return BirthRecord(_in_years(span.first), _in_years(span.last))
+
+
+def implied_birth(taken: PartialDate, low: float, high: float) -> BirthRecord:
+    """What a photo of somebody between `low` and `high` years old says of the birth: recorded, or as it looks."""
+    span = Span.of(taken)
+    return BirthRecord(_in_years(span.first) - high, _in_years(span.last) - low)
+
+
+def _in_years(day: date) -> float:
+    return day.year + (day - date(day.year, 1, 1)) / timedelta(days=DAYS)
+
+
+def contradicting(records: Mapping[int, BirthRecord]) -> list[int]:
+    """Of the records of one person, by photo: those that cannot be true together with most of the others.
+
+    Two birth dates, and ages that run against the dates of their photos, are the same: the time of birth that most
+    records allow is sought, and who does not allow it is asked about. Among two that differ nobody knows which is
+    wrong: both are named.
+    """
+    if len(records) < 2:
+        return []
+    moments = sorted({record.first for record in records.values()} | {record.last for record in records.values()})
+    allowed = {moment: {photo for photo, record in records.items() if _allows(record, moment)} for moment in moments}
+    most = max(len(photos) for photos in allowed.values())
+    agreed = set.intersection(*(photos for photos in allowed.values() if len(photos) == most))
+    return sorted(set(records) - agreed)
+
+
+def _allows(record: BirthRecord, moment: float) -> bool:
+    return record.first - SLACK <= moment <= record.last + SLACK

@@ -1,0 +1,108 @@
+"""Ages from dates: never surer than the dates are, and impossible ones refused."""
+
+from datetime import date, timedelta
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from annotation.core.ages import (
+    BirthRecord,
+    ImpossibleAge,
+    contradicting,
+    implied_birth,
+    real_age,
+    stated_birth,
+)
+from annotation.core.manifests import PartialDate
+
+
+def day(text: str) -> PartialDate:
+    return PartialDate(date.fromisoformat(text), "day")
+
+
+def year(number: int) -> PartialDate:
+    return PartialDate(date(number, 1, 1), "year")
+
+
+def test_two_days_give_an_age_to_the_day():
+    age = real_age(day("1980-05-17"), day("2020-05-17"))
+
+    assert age.years == pytest.approx(40, abs=0.01)
+    assert age.uncertainty == 0
+
+
+def test_a_year_without_a_day_is_half_a_year_of_doubt():
+    assert real_age(day("1980-07-01"), year(2020)).uncertainty == pytest.approx(0.5, abs=0.01)
+    assert real_age(year(1980), year(2020)).uncertainty == pytest.approx(1, abs=0.01)
+    month = PartialDate(date(2020, 3, 1), "month")
+    assert real_age(day("1980-07-01"), month).uncertainty == pytest.approx(1 / 24, abs=0.01)
+
+
+days = st.dates(date(1900, 1, 1), date(2025, 12, 31))
+
+
+@given(
+    days, st.integers(0, 40_000), st.sampled_from(["year", "month", "day"]), st.sampled_from(["year", "month", "day"])
+)
+def test_the_true_age_lies_within_what_partial_dates_say(born: date, lived: int, birth: str, taken: str):
+    shot = born + timedelta(days=lived)
+
+    age = real_age(PartialDate(born, birth), PartialDate(shot, taken))
+
+    assert age.low - 1e-9 <= lived / 365.2425 <= age.high + 1e-9
+
+
+@pytest.mark.parametrize(
+    ("birth", "taken", "why"),
+    [
+        (day("2000-01-02"), day("2000-01-01"), "after the photo was taken on 2000-01-01"),
+        (year(2001), year(2000), "Born in 2001, after the photo was taken in 2000"),
+        (year(1850), day("2020-01-01"), "more than 116"),
+    ],
+)
+def test_ages_that_cannot_be_are_refused_with_the_reason(birth: PartialDate, taken: PartialDate, why: str):
+    with pytest.raises(ImpossibleAge, match=why):
+        real_age(birth, taken)
+
+
+def test_a_photo_of_the_year_of_birth_is_possible():
+    assert real_age(year(2000), year(2000)).low == 0
+
+
+def test_two_birth_dates_of_one_person_contradict_each_other():
+    records = {1: stated_birth(day("1980-05-17")), 2: stated_birth(day("1981-05-17"))}
+
+    assert contradicting(records) == [1, 2]
+    assert contradicting({1: stated_birth(day("1980-05-17")), 2: stated_birth(year(1980))}) == []
+
+
+def test_the_odd_one_out_is_named_alone():
+    records = {photo: stated_birth(day("1980-05-17")) for photo in (1, 2, 3)} | {7: stated_birth(day("1990-05-17"))}
+
+    assert contradicting(records) == [7]
+
+
+def test_ages_out_of_order_over_dated_photos_contradict_one_another():
+    """30 years old in 2010, 35 in 2015, and 20 in 2020."""
+    records = {number: implied_birth(year(taken), age, age + 1) for number, (taken, age) in enumerate(
+        [(2010, 30), (2015, 35), (2020, 20)]
+    )}  # fmt: skip
+
+    assert contradicting(records) == [2]
+
+
+def test_nothing_is_said_of_a_single_record():
+    assert contradicting({1: BirthRecord(1980, 1981)}) == []
+    assert contradicting({}) == []
+
+
+@given(st.lists(st.tuples(st.integers(1950, 2020), st.integers(0, 30)), min_size=2, max_size=8), days)
+def test_true_records_never_contradict_one_another(photos: list[tuple[int, int]], born: date):
+    records = {number: stated_birth(PartialDate(born, precision)) for number, precision in enumerate(("year", "day"))}
+    for number, (_, lived) in enumerate(photos, start=2):
+        shot = born + timedelta(days=365 * lived)
+        age = real_age(PartialDate(born, "day"), PartialDate(shot, "day"))
+        records[number] = implied_birth(PartialDate(shot, "month"), age.low - 1, age.high + 1)
+
+    assert contradicting(records) == []
