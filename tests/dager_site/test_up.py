@@ -143,6 +143,8 @@ def test_killed_in_every_stage_it_goes_on_and_does_nothing_twice(up: Up):
     up.kill_when(lambda: 5 <= up.count("SELECT count(*) FROM annotation_photo") < 40)
     up.kill_when(lambda: up.count("SELECT count(*) FROM annotation_face") > 0)
     up.kill_when(lambda: up.count("SELECT count(*) FROM annotation_embedding") > 0)
+    up.kill_when(lambda: up.count("SELECT count(*) FROM annotation_clusteringrun") > 0)
+    up.kill_when(lambda: up.count("SELECT count(*) FROM annotation_membership") > 0)
     output = up.finish()
 
     table = up.table()
