@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from uuid import uuid4
 
 import pytest
+from django.http import HttpResponseBase, StreamingHttpResponse
 from django.test import Client
 
 from annotation import forms
@@ -67,6 +68,12 @@ def admin() -> Client:
     return client
 
 
+def read(answer: HttpResponseBase) -> None:
+    """An export is an open file until it is read to its end."""
+    if isinstance(answer, StreamingHttpResponse):
+        assert sum(len(piece) for piece in answer.streaming_content) >= 0
+
+
 def test_no_query_makes_a_page_fail(admin: Client):
     chance = random.Random(0)
     names = words()
@@ -74,6 +81,7 @@ def test_no_query_makes_a_page_fail(admin: Client):
         for _ in range(12):
             query = {chance.choice(names): chance.choice(ODD) for _ in range(chance.randint(0, 3))}
             answer = admin.get(path, query)
+            read(answer)
             assert answer.status_code < 500, (path, query)
 
 
@@ -89,6 +97,7 @@ def test_no_form_and_no_json_makes_an_act_fail(admin: Client):
                 if path.startswith("/api/")
                 else admin.post(path, body)
             )
+            read(answer)
             assert answer.status_code < 500, (path, body)
 
 
