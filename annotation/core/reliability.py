@@ -1,0 +1,125 @@
+"""How far answers agree, who departs from the others, and who answers without looking."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+import numpy.typing as npt
+
+from annotation.core.consensus import Votes
+
+Floats = npt.NDArray[np.float64]
+Ints = npt.NDArray[np.int64]
+
+RECENT = 50  # answers that drift is looked for in
+DRIFTED = 3.0  # standard errors below one's own past
+TOO_FAST = 0.25  # of the usual time for a kind of question: nobody reads a face in that
+BAR = 0.7  # of gold answered rightly, with all doubt in the annotator's favour; below it they are paused
+
+
+def krippendorff_alpha(unit: Ints, value: Floats, level: Literal["nominal", "interval"] = "nominal") -> float:
+    """Agreement beyond chance of answers `value` (answers,) to questions `unit` (answers,): 1 full, 0 as by chance.
+
+    Any number of answers a question; those answered once say nothing (Krippendorff, "Content analysis", 2004). NaN
+    where nothing can be compared, or where there is only one value. Computed from moments, not from pairs.
+    """
+    counts = np.bincount(unit)
+    paired = counts[unit] > 1
+    _, unit = np.unique(unit[paired], return_inverse=True)
+    value = value[paired]
+    if len(value) == 0:
+        return float("nan")
+    apart = _apart_nominal if level == "nominal" else _apart_interval
+    within = apart(unit, value) / (np.bincount(unit) - 1)
+    overall = apart(np.zeros(len(value), np.int64), value)[0] / (len(value) - 1)
+    return float("nan") if overall == 0 else float(1 - within.sum() / overall)
+
+
+def _apart_nominal(unit: Ints, value: Floats) -> Floats:
+    """In each unit: the number of ordered pairs that differ."""
+    _, code = np.unique(value, return_inverse=True)
+    classes = int(code.max()) + 1
+    table = np.bincount(unit * classes + code, minlength=(int(unit.max()) + 1) * classes).reshape(-1, classes)
+    size = table.sum(axis=1)
+    return np.asarray(size**2 - (table**2).sum(axis=1), np.float64)
+
+
+def _apart_interval(unit: Ints, value: Floats) -> Floats:
+    """In each unit: the sum of squared differences over ordered pairs."""
+    centred = value - value.mean()
+    size = np.bincount(unit)
+    total, squares = np.bincount(unit, weights=centred), np.bincount(unit, weights=centred**2)
+    return np.asarray(2 * (size * squares - total**2), np.float64)
+
+
+def intraclass_correlation(unit: Ints, value: Floats) -> float:
+    """How much of the variance of guesses lies between faces, ICC(1) (Shrout & Fleiss, 1979), for uneven numbers.
+
+    Of `value` (answers,) about `unit` (answers,); NaN where no face has two answers or there is one face only.
+    """
+    _, unit = np.unique(unit, return_inverse=True)
+    size = np.bincount(unit)
+    faces, answers = len(size), len(unit)
+    if faces < 2 or answers == faces:
+        return float("nan")
+    mean = np.bincount(unit, weights=value) / size
+    within = ((value - mean[unit]) ** 2).sum() / (answers - faces)
+    between = (size * (mean - value.mean()) ** 2).sum() / (faces - 1)
+    typical = (answers - (size**2).sum() / answers) / (faces - 1)
+    scale = between + (typical - 1) * within
+    return float("nan") if scale == 0 else float((between - within) / scale)
+
+
+@dataclass(frozen=True)
+class Bias:
+    """By how many years somebody guesses older (+) or younger (−) than the others do, and its standard error."""
+
+    years: float
+    error: float
+
+
+def biases(unit: Ints, voter: Ints, value: Floats, voters: int) -> list[Bias]:
+    """Each voter's against the mean of all other answers to the same question; NaN who shares no question."""
+    size, total = np.bincount(unit)[unit], np.bincount(unit, weights=value)[unit]
+    shared = size > 1
+    gap = value[shared] - (total - value)[shared] / (size[shared] - 1)
+    return [_bias(gap[voter[shared] == one]) for one in range(voters)]
+
+
+def _bias(gap: Floats) -> Bias:
+    if len(gap) < 2:
+        return Bias(float("nan"), float("nan"))
+    return Bias(float(gap.mean()), float(gap.std(ddof=1) / np.sqrt(len(gap))))
+
+
+def drifted(right: npt.NDArray[np.bool_], recent: int = RECENT) -> bool:
+    """Whether somebody's latest answers to gold (answers,), oldest first, are worse than their own earlier ones."""
+    if len(right) < 2 * recent:
+        return False
+    past, now = right[:-recent].mean(), right[-recent:].mean()
+    spread = np.sqrt(max(past * (1 - past), 1 / len(right)) * (1 / recent + 1 / (len(right) - recent)))
+    return bool((past - now) / spread > DRIFTED)
+
+
+def too_fast(elapsed: Ints, kind: Ints) -> npt.NDArray[np.bool_]:
+    """Which of the answers were given in less than a quarter of the median time (ms) of their kind of question."""
+    median = np.zeros(int(kind.max(initial=-1)) + 1)
+    for each in np.unique(kind):
+        median[each] = np.median(elapsed[kind == each])
+    return np.asarray(elapsed < TOO_FAST * median[kind], np.bool_)
+
+
+def below_the_bar(right: int, answered: int, upper_bound: Callable[[int, int], float], bar: float = BAR) -> bool:
+    """Whether even the most that may be believed of somebody is too little.
+
+    `upper_bound` of their share of right answers, from (answered, right): valid however often it is looked at, so
+    that nobody is paused for a bad hour.
+    """
+    return upper_bound(answered, right) < bar
+
+
+def only_by(votes: Votes, voter: int) -> Ints:
+    """The items (m,) that nobody but this voter has answered: asked again, once they are paused."""
+    others = np.unique(votes.item[votes.voter != voter])
+    return np.setdiff1d(votes.item[votes.voter == voter], others)

@@ -1,0 +1,109 @@
+"""Agreement as the literature's examples have it, and the few who stand out found without accusing the rest."""
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from annotation.core.certificate import upper_bound
+from annotation.core.consensus import Votes
+from annotation.core.reliability import (
+    below_the_bar,
+    biases,
+    drifted,
+    intraclass_correlation,
+    krippendorff_alpha,
+    only_by,
+    too_fast,
+)
+
+# Krippendorff, "Computing Krippendorff's alpha-reliability" (2011), example C: four observers, twelve units.
+OBSERVERS = [
+    [1, 2, 3, 3, 2, 1, 4, 1, 2, 0, 0, 0],
+    [1, 2, 3, 3, 2, 2, 4, 1, 2, 5, 0, 3],
+    [0, 3, 3, 3, 2, 3, 4, 2, 2, 5, 1, 0],
+    [1, 2, 3, 3, 2, 4, 4, 1, 2, 5, 1, 0],
+]
+
+
+def answers() -> tuple[np.ndarray, np.ndarray]:
+    pairs = [(unit, value) for row in OBSERVERS for unit, value in enumerate(row) if value]
+    return np.array([unit for unit, _ in pairs]), np.array([value for _, value in pairs], float)
+
+
+def test_alpha_is_that_of_krippendorffs_own_example():
+    unit, value = answers()
+
+    assert krippendorff_alpha(unit, value) == pytest.approx(0.743, abs=5e-4)
+    assert krippendorff_alpha(unit, value, "interval") == pytest.approx(0.849, abs=5e-4)
+
+
+def test_the_intraclass_correlation_is_that_of_shrout_and_fleiss():
+    """Their table 2: six targets, four judges."""
+    table = np.array([[9, 2, 5, 8], [6, 1, 3, 2], [8, 4, 6, 8], [7, 1, 2, 6], [10, 5, 6, 9], [6, 2, 4, 7]], float)
+
+    assert intraclass_correlation(np.repeat(np.arange(6), 4), table.ravel()) == pytest.approx(0.17, abs=5e-3)
+
+
+@given(st.integers(0, 300))
+def test_full_agreement_is_one_and_guessing_is_about_nothing(seed: int):
+    rng = np.random.default_rng(seed)
+    unit = np.repeat(np.arange(300), 3)
+    truth = rng.integers(3, size=300)[unit].astype(float)
+
+    for level in ("nominal", "interval"):
+        assert krippendorff_alpha(unit, truth, level) == pytest.approx(1)
+        assert abs(krippendorff_alpha(unit, rng.integers(3, size=900).astype(float), level)) < 0.12
+    assert intraclass_correlation(unit, truth) == pytest.approx(1)
+
+
+def test_what_cannot_be_compared_is_no_number():
+    assert np.isnan(krippendorff_alpha(np.arange(5), np.ones(5)))
+    assert np.isnan(krippendorff_alpha(np.zeros(5, int), np.ones(5)))
+    assert np.isnan(krippendorff_alpha(np.zeros(0, int), np.zeros(0)))
+    assert np.isnan(intraclass_correlation(np.arange(5), np.ones(5)))
+
+
+def test_a_persons_bias_in_years_is_found():
+    rng = np.random.default_rng(0)
+    age = rng.uniform(10, 70, 400)
+    unit, voter = np.repeat(np.arange(400), 4), np.tile(np.arange(4), 400)
+    lean = np.array([0, 0, 0, 4.0])
+    found = biases(unit, voter, age[unit] + lean[voter] + rng.normal(0, 3, 1600), voters=5)
+
+    assert found[3].years == pytest.approx(4, abs=4 * found[3].error)
+    assert found[0].years == pytest.approx(-4 / 3, abs=4 * found[0].error)
+    assert found[3].error < 0.3
+    assert np.isnan(found[4].years)  # never answered
+
+
+def test_drift_is_found_and_a_steady_hand_is_not_accused():
+    rng = np.random.default_rng(1)
+
+    steady = [drifted(rng.random(400) < 0.9) for _ in range(300)]
+    tired = [drifted(np.concatenate([rng.random(350) < 0.95, rng.random(50) < 0.6])) for _ in range(300)]
+
+    assert np.mean(steady) < 0.02
+    assert np.mean(tired) > 0.95
+    assert not drifted(np.zeros(60, bool))  # too few to tell
+
+
+def test_answers_that_nobody_can_have_looked_for_are_found_by_kind():
+    elapsed = np.array([900, 1_000, 1_100, 200, 9_000, 10_000, 11_000, 2_000])
+    kind = np.array([0, 0, 0, 0, 1, 1, 1, 1])
+
+    assert too_fast(elapsed, kind).tolist() == [False, False, False, True, False, False, False, True]
+    assert too_fast(np.array([], int), np.array([], int)).tolist() == []
+
+
+def test_nobody_is_paused_for_a_bad_hour():
+    assert not below_the_bar(1, 4, upper_bound)
+    assert not below_the_bar(35, 50, upper_bound)
+    assert below_the_bar(20, 50, upper_bound)
+
+
+def test_what_only_a_paused_person_said_is_asked_again():
+    votes = Votes(np.array([0, 0, 1, 2, 2]), np.array([0, 1, 0, 1, 2]), np.zeros(5, int))
+
+    assert only_by(votes, 0).tolist() == [1]
+    assert only_by(votes, 1).tolist() == []
