@@ -54,16 +54,28 @@ def test_no_single_node_could_gain_by_moving(case):
             assert worth(moved, edges, 2.0, np.ones(n)) <= best + 1e-6
 
 
-@settings(max_examples=200, deadline=None)
-@given(graphs())
-def test_the_best_grouping_is_nearly_reached(case):
-    n, edges = case
+def random_graph(rng):
+    n = int(rng.integers(2, 7))
+    pairs = [(one, other) for one in range(n) for other in range(one + 1, n)]
+    chosen = rng.choice(len(pairs), rng.integers(1, len(pairs) + 1), replace=False)
+    return n, [(*pairs[index], float(rng.integers(1, 10))) for index in chosen]
 
-    found = worth(coarsest(groups_of(n, edges), resolution=2.0, seed=0), edges, 2.0, np.ones(n))
 
-    best = max(worth(labels, edges, 2.0, np.ones(n)) for labels in groupings(n))
-    assert found >= 0.6 * best
-    assert found >= 0
+def test_the_best_grouping_is_nearly_always_reached():
+    """Local moves may end where no single one helps, as on a path whose middle was joined first; seldom, though."""
+    rng = np.random.default_rng(0)
+    reached, reached_by_some = [], []
+    for _ in range(400):
+        n, edges = random_graph(rng)
+        best = max(worth(labels, edges, 2.0, np.ones(n)) for labels in groupings(n))
+        found = [worth(coarsest(groups_of(n, edges), resolution=2.0, seed=s), edges, 2.0, np.ones(n)) for s in range(8)]
+        assert min(found) >= 0
+        if best > 0:
+            reached.append(found[0] / best)
+            reached_by_some.append(max(found) / best)
+
+    assert np.mean(reached) > 0.99
+    assert min(reached_by_some) > 0.9
 
 
 def test_two_triangles_with_one_edge_between_them_stay_two():
