@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import hypothesis
 import pytest
 from django.conf import settings
 from playwright.sync_api import Browser, Page, sync_playwright
@@ -60,6 +61,9 @@ def _lay_out_environment() -> Path:
 
 
 DATA = _lay_out_environment()
+# The same examples each time: a landing must not fail by chance. `pytest --hypothesis-profile=default` seeks new ones.
+hypothesis.settings.register_profile("suite", derandomize=True, deadline=None)
+hypothesis.settings.load_profile("suite")
 DESELECTED = pytest.StashKey[dict[str, int]]()
 
 
