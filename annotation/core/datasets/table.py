@@ -1,0 +1,44 @@
+"""A set of one's own: a CSV with a `file` a row and any of `identity, age, gender, emotion`."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+from annotation.core.ages import Age
+from annotation.core.datasets.entry import EMOTIONS, GENDERS, BadDataset, Entry, Unread, rows
+from inference.core.attributes import OLDEST, attribute
+
+WORDS = {"gender": GENDERS, "emotion": EMOTIONS}
+KNOWN = ("file", "identity", "age", *WORDS)
+
+
+def read(path: Path) -> Iterator[Entry | Unread]:
+    """From the CSV itself, or from a folder that holds `labels.csv`. Pictures lie beside it."""
+    table = path / "labels.csv" if path.is_dir() else path
+    if not table.is_file():
+        raise BadDataset(f"There is no table {table}. Give a CSV with the columns {', '.join(KNOWN)}.")
+    for row in rows(table, ["file"]):
+        yield _entry(table.parent, row)
+
+
+def _entry(folder: Path, row: dict[str, str]) -> Entry | Unread:
+    file = row["file"]
+    if not (folder / file).resolve().is_relative_to(folder.resolve()) or not (folder / file).is_file():
+        return Unread(file, "There is no such picture beside the table. Check the name.")
+    values: dict[str, str] = {}
+    for name, words in WORDS.items():
+        said = row.get(name, "").strip().lower()
+        value = words.get(said, said)
+        if value and value not in attribute(name).values:
+            return Unread(file, f"Its {name} is {said!r}; known are {', '.join(attribute(name).values)}.")
+        if value:
+            values[name] = value
+    age = row.get("age", "").strip()
+    if age and not (age.replace(".", "", 1).isdecimal() and float(age) <= OLDEST):
+        return Unread(file, f"Its age is {age!r}; a number of years from 0 to {OLDEST} is expected.")
+    return Entry(
+        file,
+        identity=row.get("identity", "").strip(),
+        age=None if not age else Age(float(age), float(age) + 1) if age.isdecimal() else Age(float(age), float(age)),
+        values=values,
+        metadata={name: value for name, value in row.items() if name not in KNOWN and value},
+    )
