@@ -87,14 +87,14 @@ _DLIB_Y = (
     "0.727388 0.745405 0.780233 0.864805 0.902192 0.909281 0.902192 0.864805 0.784792 0.778746 0.785343 0.778746 "
     "0.784792 0.824182 0.831803 0.824182"
 )
-_DLIB_PADDING = 0.25
 _DLIB_MARKS = (*range(27, 55), *range(60, 65))
 
 
-def _dlib_chip() -> Template:
+def _dlib_chip(padding: float) -> Template:
+    """With so much of the face's width left and right of it."""
     face = np.array([_DLIB_X.split(), _DLIB_Y.split()], dtype=np.float64).T
     mean = np.full((68, 2), np.nan)  # the jaw has no place in it, and is never asked for
-    mean[17:] = (face + _DLIB_PADDING) / (2 * _DLIB_PADDING + 1)
+    mean[17:] = (face + padding) / (2 * padding + 1)
     return Template(five=five_points(mean), marks=_DLIB_MARKS, marked=mean[list(_DLIB_MARKS)], inward=True)
 
 
@@ -102,7 +102,8 @@ TEMPLATES: dict[str, Template] = {
     "arcface-112": Template(five=(_ARCFACE_112 + 0.5) / 112),
     # What people are shown and what is kept of a face: hair and chin too, and every narrower crop can be cut from it.
     "wide-384": Template(five=0.15 + 0.7 * (_ARCFACE_112 + 0.5) / 112),
-    "dlib-150": _dlib_chip(),
+    "dlib-150": _dlib_chip(padding=0.25),
+    "dlib-64": _dlib_chip(padding=0.2),  # of dlib's age and gender networks, at 64 and 32 px
 }
 
 

@@ -10,10 +10,13 @@ from typing import Protocol
 import numpy as np
 import numpy.typing as npt
 
+from inference.core.attributes import Attribute
+
 Picture = npt.NDArray[np.uint8]  # (height, width, 3), RGB, upright
 Crops = npt.NDArray[np.uint8]  # (faces, size, size, 3), RGB
 Points = npt.NDArray[np.float32]  # (n, 2), x and y in pixels
 Transform = npt.NDArray[np.float64]  # (2, 3), picture pixels to crop pixels
+Beliefs = npt.NDArray[np.float64]  # (faces, values), each a distribution
 Vectors = npt.NDArray[np.float32]  # (faces, dimensions), unit length
 
 
@@ -114,4 +117,18 @@ class Embedder(Protocol):
 
     def embed(self, crops: Crops) -> Vectors:
         """Vectors of unit length (n, dimensions) for crops (n, size, size, 3)."""
+        ...
+
+
+class AttributeModel(Protocol):
+    """What a network believes of a face, before it is calibrated."""
+
+    @property
+    def attribute(self) -> Attribute: ...
+
+    @property
+    def crop(self) -> CropSpec: ...
+
+    def propose(self, crops: Crops) -> Beliefs:
+        """Distributions (n, values) for crops (n, size, size, 3): over the attribute's values, or the years 0–116."""
         ...

