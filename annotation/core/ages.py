@@ -1,11 +1,10 @@
 """Dates in, ages out, with what is not known of a date as the uncertainty of the age."""
 
-import calendar
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date, timedelta
 
-from annotation.core.manifests import PartialDate
+from annotation.core.dates import PartialDate
 from inference.core.attributes import OLDEST
 
 DAYS = 365.2425  # of a year
@@ -14,23 +13,6 @@ SLACK = 0.02  # years: a week's difference between two records of one birth date
 
 class ImpossibleAge(ValueError):
     """These dates cannot both be right; the message says why."""
-
-
-@dataclass(frozen=True)
-class Span:
-    """From the first to the last day that a partial date may mean."""
-
-    first: date
-    last: date
-
-    @classmethod
-    def of(cls, partial: PartialDate) -> "Span":
-        day = partial.day
-        if partial.precision == "year":
-            return cls(date(day.year, 1, 1), date(day.year, 12, 31))
-        if partial.precision == "month":
-            return cls(day.replace(day=1), day.replace(day=calendar.monthrange(day.year, day.month)[1]))
-        return cls(day, day)
 
 
 @dataclass(frozen=True)
@@ -52,25 +34,16 @@ class Age:
 
 def real_age(birth: PartialDate, taken: PartialDate) -> Age:
     """How old somebody born then is in a photo taken then. Raises ImpossibleAge."""
-    born, shot = Span.of(birth), Span.of(taken)
-    high, low = _years(born.first, shot.last), _years(born.last, shot.first)
+    high, low = _years(birth.first, taken.last), _years(birth.last, taken.first)
     if high < 0:
-        raise ImpossibleAge(
-            f"Born {_said(birth)}, after the photo was taken {_said(taken)}. One of the dates is wrong."
-        )
+        raise ImpossibleAge(f"Born {birth}, after the photo was taken {taken}. One of the dates is wrong.")
     if low > OLDEST:
-        raise ImpossibleAge(
-            f"Born {_said(birth)}, the person would be {low:.0f} in a photo of {_said(taken)}, more than {OLDEST}."
-        )
+        raise ImpossibleAge(f"Born {birth}, the person would be {low:.0f} in a photo of {taken}, more than {OLDEST}.")
     return Age(max(low, 0.0), min(high, OLDEST + 1.0))
 
 
 def _years(start: date, end: date) -> float:
     return (end - start).days / DAYS
-
-
-def _said(partial: PartialDate) -> str:
-    return partial.day.strftime({"year": "in %Y", "month": "in %B %Y", "day": "on %Y-%m-%d"}[partial.precision])
 
 
 @dataclass(frozen=True)
@@ -82,14 +55,12 @@ class BirthRecord:
 
 
 def stated_birth(birth: PartialDate) -> BirthRecord:
-    span = Span.of(birth)
-    return BirthRecord(_in_years(span.first), _in_years(span.last))
+    return BirthRecord(_in_years(birth.first), _in_years(birth.last))
 
 
 def implied_birth(taken: PartialDate, low: float, high: float) -> BirthRecord:
     """What a photo of somebody between `low` and `high` years old says of the birth: recorded, or as it looks."""
-    span = Span.of(taken)
-    return BirthRecord(_in_years(span.first) - high, _in_years(span.last) - low)
+    return BirthRecord(_in_years(taken.first) - high, _in_years(taken.last) - low)
 
 
 def _in_years(day: date) -> float:

@@ -1,24 +1,23 @@
 """A manifest in, its rows out: CSV, JSONL or Parquet, one row a file or address, in constant memory."""
 
-import calendar
 import csv
 import hashlib
 import json
-import re
 import sqlite3
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import date, datetime
 from difflib import get_close_matches
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from annotation.core.ages import real_age
+from annotation.core.dates import PartialDate, parse_date
 from annotation.core.refusals import Refusal
 
-Precision = Literal["year", "month", "day"]
 PLACES = ("file", "path", "url")  # one of these says where the picture is
 TEXTS = ("query", "source_url", "licence", "name", "caption")
 DATES = ("taken_at", "birth_date")
@@ -29,14 +28,6 @@ BOMS = {b"\xff\xfe": "utf-16", b"\xfe\xff": "utf-16", b"\xef\xbb\xbf": "utf-8-si
 
 class BadManifest(Exception):
     """The manifest as a whole cannot be read; the message says where and how to mend it."""
-
-
-@dataclass(frozen=True)
-class PartialDate:
-    """A date of which perhaps only the year or the month is known; the rest stands at its first."""
-
-    day: date
-    precision: Precision
 
 
 @dataclass(frozen=True)
@@ -121,41 +112,11 @@ def _row(line: int, values: Values) -> Row:
         raise ValueError(f"it names no picture: {', '.join(PLACES)} are all empty.")
     dates = {key: parse_date(key, known[key]) for key in DATES if key in known}
     taken, born = dates.get("taken_at"), dates.get("birth_date")
-    if taken and born and last_day(taken) < born.day:
-        raise ValueError(f"taken_at {taken.day} is before birth_date {born.day}. One of the two is wrong.")
+    if taken and born:
+        real_age(born, taken)
     texts = {key: str(known[key]) for key in TEXTS if key in known}
     rest = {key: _plain(value) for key, value in known.items() if key not in (*PLACES, *TEXTS, *DATES)}
     return Row(line, place, texts, dates, rest)
-
-
-def parse_date(column: str, value: object) -> PartialDate:
-    """YYYY, YYYY-MM, YYYY-MM-DD or an ISO date and time. Raises ValueError, naming the column."""
-    if isinstance(value, datetime):
-        return PartialDate(value.date(), "day")
-    if isinstance(value, date):
-        return PartialDate(value, "day")
-    text = str(value).strip()
-    found = re.fullmatch(r"(\d{4})(?:-(\d{2})(?:-(\d{2})(?:[T ].*)?)?)?", text)
-    try:
-        if found is None:
-            raise ValueError
-        if "T" in text or " " in text:
-            return PartialDate(datetime.fromisoformat(text.replace("Z", "+00:00")).date(), "day")
-        year, month, day = found.groups()
-        precision: Precision = "day" if day else "month" if month else "year"
-        return PartialDate(date(int(year), int(month or 1), int(day or 1)), precision)
-    except ValueError as error:
-        raise ValueError(f"{column} {text[:40]!r} is no date. Write YYYY-MM-DD, YYYY-MM or YYYY.") from error
-
-
-def last_day(partial: PartialDate) -> date:
-    """The last day that a partial date may mean."""
-    day = partial.day
-    if partial.precision == "year":
-        return date(day.year, 12, 31)
-    if partial.precision == "month":
-        return date(day.year, day.month, calendar.monthrange(day.year, day.month)[1])
-    return day
 
 
 def _plain(value: Any) -> Any:

@@ -14,7 +14,7 @@ from annotation.core.ages import (
     real_age,
     stated_birth,
 )
-from annotation.core.manifests import PartialDate
+from annotation.core.dates import PartialDate
 
 
 def day(text: str) -> PartialDate:

@@ -7,7 +7,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from annotation.core.manifests import BadManifest, FirstRows, PartialDate, Row, parse_date, read, resolve
+from annotation.core.dates import PartialDate, parse_date
+from annotation.core.manifests import BadManifest, FirstRows, Row, read, resolve
 from annotation.core.refusals import Refusal
 
 HEADER = "file,query,taken_at,birth_date,mood\n"
@@ -72,7 +73,8 @@ def test_another_encoding_is_named_with_the_way_to_convert_it(tmp_path: Path):
         ("1.jpg,x,2019-13-01,,", "taken_at '2019-13-01' is no date"),
         ("1.jpg,x,30.7.2019,,", "Write YYYY-MM-DD"),
         ("1.jpg,x,2019-02-30,,", "is no date"),
-        ("1.jpg,x,1979,1980-05-05,", "is before birth_date"),
+        ("1.jpg,x,1979,1980-05-05,", "Born on 1980-05-05, after the photo was taken in 1979"),
+        ("1.jpg,x,2020,1850,", "more than 116"),
         ("1.jpg,x", "2 values for 5 columns"),
         ("1.jpg,x,,,a,b", "6 values for 5 columns"),
         (",x,,,", "names no picture"),
