@@ -1,6 +1,7 @@
 """Identity labels out, as CSV or Parquet."""
 
 import tempfile
+from contextlib import ExitStack
 
 from django.contrib import messages
 from django.http import FileResponse, HttpResponse, HttpResponseBase, StreamingHttpResponse
@@ -41,15 +42,17 @@ def labels_csv(request: SignedIn) -> HttpResponseBase:
 
 @page(GROUP_AND_EXPORT)
 def labels_parquet(request: SignedIn) -> HttpResponseBase:
-    # A Parquet file ends with its index, so it is written out first: on disk, in constant memory.
-    file = tempfile.TemporaryFile()  # noqa: SIM115 - the response closes it once it is sent
-    try:
-        export.write_parquet(file, _source(request))
-    except RightsNotStated as error:
-        file.close()
-        messages.error(request, str(error))
-        return redirect("export")
-    file.seek(0)
+    source = _source(request)
+    with ExitStack() as unsent:
+        # A Parquet file ends with its index, so it is written out first: on disk, in constant memory.
+        file = unsent.enter_context(tempfile.TemporaryFile())
+        try:
+            export.write_parquet(file, source)
+        except RightsNotStated as error:
+            messages.error(request, str(error))
+            return redirect("export")
+        file.seek(0)
+        unsent.pop_all()  # the response closes it once it is sent
     return FileResponse(
         file, as_attachment=True, filename=f"{_name()}.parquet", content_type="application/vnd.apache.parquet"
     )
