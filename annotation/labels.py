@@ -1,13 +1,14 @@
 """The ledger in, labels out. Labels, merges and names are derived: the same again from the ledger alone."""
 
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator, Mapping
+from dataclasses import dataclass
 
 from django.db import transaction
 from django.db.models import Count, F, Q
 
 from annotation.core.batches import batched
-from annotation.core.lineage import Belief, Line, belief, roots
-from annotation.models import Cluster, ClusteringRun, Decision, Face, Identity, Label, Membership
+from annotation.core.lineage import Belief, Line, ValueLine, belief, holding, roots
+from annotation.models import AttributeLabel, Cluster, ClusteringRun, Decision, Face, Identity, Label, Membership
 
 OF_FACES = (
     Decision.Kind.LABEL,
@@ -29,6 +30,7 @@ def derive(*, faces: Collection[int] = (), identities: Collection[int] = ()) -> 
         affected.update(lines.values_list("face_id", flat=True))
     for chunk in batched(sorted(affected), CHUNK):
         _derive_faces(chunk)
+        _derive_attributes(chunk)
         _derive_clusters(chunk)
         _leave_wrong_clusters(chunk)
 
@@ -100,6 +102,63 @@ def _rows(held: dict[int, Belief | None]) -> Iterator[Label]:
     for face, found in held.items():
         if found is not None:
             yield Label(face_id=face, identity_id=found.identity, verdict=found.verdict, decision_id=found.line)
+
+
+def _derive_attributes(chunk: Collection[int]) -> None:
+    """What each attribute of these faces is: by a line about the face, about the one that stands for it, or about who
+    it is.
+    """
+    touched = Face.objects.filter(Q(pk__in=chunk) | Q(duplicate_of__in=chunk))
+    faces = list(touched.values_list("pk", "duplicate_of_id", "label__verdict", "label__identity_id"))
+    told = _value_lines({pk for row in faces for pk in row[:2] if pk is not None}, {row[3] for row in faces if row[3]})
+    held = dict[tuple[int, str], Decision]()
+    for face, original, verdict, identity in faces:
+        if verdict == Label.Verdict.NOT_A_FACE:
+            continue
+        own = told.of_faces.get(face) or told.of_faces.get(original or 0, [])
+        lines = own + told.of_identities.get(identity or 0, [])
+        for attribute in {line.attribute for line in lines}:
+            stories = {line.pk: line for line in lines if line.attribute == attribute}
+            found = holding(ValueLine(line.pk, line.by, line.face_id is not None) for line in stories.values())
+            if found is not None:
+                held[face, attribute] = stories[found.id]
+    _replace_attribute_labels([face for face, *_ in faces], held)
+
+
+@dataclass(frozen=True)
+class _Told:
+    of_faces: dict[int, list[Decision]]
+    of_identities: dict[int, list[Decision]]  # by what they were merged into
+
+
+def _value_lines(faces: Collection[int], identities: Collection[int]) -> _Told:
+    standing = Decision.objects.standing().filter(kind=Decision.Kind.VALUE)
+    told = _Told({}, {})
+    for line in standing.filter(face__in=faces):
+        told.of_faces.setdefault(line.face_id or 0, []).append(line)
+    people = Q(identity__in=identities) | Q(identity__merged_into__in=identities)
+    for line in standing.filter(people).select_related("identity"):
+        if line.identity is not None:
+            told.of_identities.setdefault(line.identity.merged_into_id or line.identity.pk, []).append(line)
+    return told
+
+
+def _replace_attribute_labels(faces: Collection[int], held: Mapping[tuple[int, str], Decision]) -> None:
+    gone = [
+        pk
+        for pk, face, attribute in AttributeLabel.objects.filter(face__in=faces).values_list("pk", "face", "attribute")
+        if (face, attribute) not in held
+    ]
+    AttributeLabel.objects.filter(pk__in=gone).delete()
+    AttributeLabel.objects.bulk_create(
+        [
+            AttributeLabel(face_id=face, attribute=attribute, value=line.value, detail=line.detail, decision=line)
+            for (face, attribute), line in held.items()
+        ],
+        update_conflicts=True,
+        unique_fields=["face", "attribute"],
+        update_fields=["value", "detail", "decision"],
+    )
 
 
 def _derive_clusters(faces: Iterable[int]) -> None:

@@ -14,6 +14,7 @@ def line(
     face: int | None = None,
     identity: Identity | None = None,
     other_identity: Identity | None = None,
+    attribute: str = "",
     value: str = "",
 ) -> Decision:
     """A line to write, signed by whoever answered, with what they were asked as its evidence."""
@@ -26,6 +27,7 @@ def line(
         face_id=face,
         identity=identity,
         other_identity=other_identity,
+        attribute=attribute,
         value=value,
         person=answer.annotator,
         answer=answer,
@@ -65,6 +67,6 @@ def _follow(lines: Iterable[Decision]) -> None:
     for line in lines:
         if line.face_id is not None:
             faces.add(line.face_id)
-        if line.kind in (Decision.Kind.MERGE, Decision.Kind.NAME):
+        if line.kind in (Decision.Kind.MERGE, Decision.Kind.NAME, Decision.Kind.VALUE):
             identities.update(pk for pk in (line.identity_id, line.other_identity_id) if pk is not None)
     labels.derive(faces=faces, identities=identities)

@@ -71,6 +71,7 @@ class Intake(models.Model):
         ARCHIVE = "archive"
         MANIFEST = "manifest"
         UPLOAD = "upload"
+        LABELLED = "labelled"  # a public set in its own layout, with what it says of each picture
 
     class State(models.TextChoices):
         WAITING = "waiting"
@@ -82,6 +83,7 @@ class Intake(models.Model):
     kind = models.CharField(max_length=10, choices=Kind)
     path = models.TextField(blank=True)  # of the folder, archive or manifest
     root = models.TextField(blank=True)  # the folder that a manifest's paths start from, where it isn't its own
+    layout = models.CharField(max_length=20, blank=True)  # of a labelled set
     state = models.CharField(max_length=10, choices=State, default=State.WAITING)
     error = models.TextField(blank=True)  # why it failed as a whole
     total = models.PositiveIntegerField(null=True)  # files to come, once they are counted
@@ -99,6 +101,7 @@ class Intake(models.Model):
     class Meta:
         constraints = [
             models.CheckConstraint(condition=~Q(state="failed") | ~Q(error=""), name="a_failed_intake_says_why"),
+            models.CheckConstraint(condition=~Q(kind="labelled") | ~Q(layout=""), name="a_labelled_set_has_a_layout"),
         ]
 
     @property
@@ -156,6 +159,7 @@ class Photo(models.Model):
     birth_date = models.DateField(null=True)
     birth_date_precision = models.CharField(max_length=5, choices=DatePrecision, blank=True)
     metadata = models.JSONField(default=dict)  # whatever else the manifest said
+    imported = models.JSONField(null=True)  # what a labelled set says of its main face, as `imports` reads it
     received_at = models.DateTimeField(auto_now_add=True)
 
     claimed_until = models.DateTimeField(null=True)  # a worker has it in hand
@@ -273,6 +277,8 @@ class Identity(models.Model):
 
     name = models.CharField(max_length=300, blank=True, db_index=True)
     merged_into = models.ForeignKey("self", null=True, on_delete=models.SET_NULL, related_name="absorbed")
+    # The source and the name within it, of somebody who came with a labelled set.
+    imported_as = models.CharField(max_length=400, null=True, unique=True)  # noqa: DJ001  unique, so NULL is none
     created_at = models.DateTimeField(auto_now_add=True)
 
     class Meta:
@@ -438,6 +444,7 @@ class Decision(models.Model):
         CANNOT_TELL = "cannot_tell"  # a person looked and could not say who this is
         MERGE = "merge"  # this identity is that identity
         NAME = "name"
+        VALUE = "value"  # of an attribute of this face, or of this identity and so of all its faces
         UNDO = "undo"
 
     class By(models.TextChoices):
@@ -449,7 +456,9 @@ class Decision(models.Model):
     face = models.ForeignKey(Face, null=True, on_delete=models.PROTECT, related_name="decisions")
     identity = models.ForeignKey(Identity, null=True, on_delete=models.PROTECT, related_name="decisions")
     other_identity = models.ForeignKey(Identity, null=True, on_delete=models.PROTECT, related_name="+")
-    value = models.CharField(max_length=300, blank=True)  # a name
+    attribute = models.CharField(max_length=20, blank=True)
+    value = models.CharField(max_length=300, blank=True)  # a name; of an attribute: a class, or years
+    detail = models.JSONField(default=dict)  # what the value leaves out: votes by value, years from low to high
     by = models.CharField(max_length=10, choices=By, default=By.PERSON)
     person = models.ForeignKey(User, null=True, on_delete=models.PROTECT, related_name="decisions")
     answer = models.ForeignKey(Answer, null=True, on_delete=models.PROTECT, related_name="decisions")
@@ -475,6 +484,11 @@ class Decision(models.Model):
             models.CheckConstraint(
                 condition=Q(kind="merge", identity__isnull=False, other_identity__isnull=False) | ~Q(kind="merge"),
                 name="a_merge_has_two_identities",
+            ),
+            models.CheckConstraint(
+                condition=(~Q(attribute="") & ~Q(value="") & (Q(face__isnull=False) ^ Q(identity__isnull=False)))
+                | ~Q(kind="value"),
+                name="a_value_is_of_an_attribute_of_a_face_or_an_identity",
             ),
         ]
 
@@ -508,3 +522,17 @@ class Label(models.Model):
             ),
         ]
         indexes = [models.Index(fields=["identity", "face"], name="label_by_identity")]
+
+
+class AttributeLabel(models.Model):
+    """What an attribute of a face is, as the ledger now has it. Derived, as `Label` is."""
+
+    face = models.ForeignKey(Face, on_delete=models.CASCADE, related_name="attribute_labels")
+    attribute = models.CharField(max_length=20)
+    value = models.CharField(max_length=300)  # a class, "cannot_tell", or years
+    detail = models.JSONField(default=dict)  # as its line of the ledger has it
+    decision = models.ForeignKey(Decision, on_delete=models.CASCADE, related_name="+")
+
+    class Meta:
+        constraints = [models.UniqueConstraint(fields=["face", "attribute"], name="one_label_per_face_and_attribute")]
+        indexes = [models.Index(fields=["attribute", "value"], name="attribute_label_by_value")]

@@ -8,6 +8,7 @@ from annotation import ledger
 from annotation.answers import drop_settled_faces
 from annotation.errors import BadAct
 from annotation.models import Answer, Decision, Face, Identity, Label, User
+from inference.core import attributes as registry
 
 
 @transaction.atomic
@@ -76,6 +77,26 @@ def not_a_face(*, face_ids: Sequence[int], by: User) -> Answer:
     act = _act(by, {"act": "not_a_face", "faces": faces}, actions=len(faces))
     ledger.write([ledger.line(act, Decision.Kind.NOT_A_FACE, face=face) for face in faces])
     drop_settled_faces(faces)
+    return act
+
+
+@transaction.atomic
+def describe(*, identity_id: int, attribute: str, value: str, by: User) -> Answer:
+    """Say what an attribute that is constant over a person is: it holds for all faces of theirs, now and later."""
+    identity = _identity(identity_id)
+    try:
+        wanted = registry.attribute(attribute)
+        if not wanted.of_identity:
+            raise BadAct(
+                f"{attribute} is no matter of a person but of each face. It cannot be said of person {identity.pk}."
+            )
+        if value != "cannot_tell":
+            wanted.index(value)
+    except (registry.UnknownAttribute, registry.UnknownValue) as error:
+        raise BadAct(str(error)) from error
+    content = {"act": "describe", "identity": identity.pk, "attribute": attribute, "value": value}
+    act = _act(by, content, actions=1)
+    ledger.write([ledger.line(act, Decision.Kind.VALUE, identity=identity, attribute=attribute, value=value)])
     return act
 
 

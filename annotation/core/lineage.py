@@ -1,4 +1,4 @@
-"""From lines of the ledger to what now holds: which identities are one, and who a face is."""
+"""From lines of the ledger to what now holds: which identities are one, who a face is, and what."""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -59,3 +59,21 @@ def belief(lines: Iterable[Line], roots: Mapping[int, int]) -> Belief | None:
         elif line.kind == "cannot_link" and held is not None and held.identity == identity:
             held = None
     return held
+
+
+# Whose word holds about an attribute, the least first: a proposal yields to a set's record, and that to a person.
+TRUST = ("machine", "import", "person")
+
+
+@dataclass(frozen=True)
+class ValueLine:
+    """A standing line about an attribute of one face, or of the identity that it is of."""
+
+    id: int
+    by: str  # machine, import, person
+    of_face: bool
+
+
+def holding(lines: Iterable[ValueLine]) -> ValueLine | None:
+    """The line that holds: the most trusted; then the one about this very face; then the latest."""
+    return max(lines, key=lambda line: (TRUST.index(line.by), line.of_face, line.id), default=None)

@@ -10,17 +10,18 @@ import pytest
 from annotation import labels, people
 from annotation.answers import record_answer, undo_answer
 from annotation.errors import BadAct
-from annotation.models import Answer, Decision, Face, Identity, Label, Question, User
+from annotation.models import Answer, AttributeLabel, Decision, Face, Identity, Label, Question, User
 from tests.factories import a_cluster, a_face, a_question, a_user
 
 pytestmark = pytest.mark.django_db
 
 
-def derived() -> tuple[list[tuple[object, ...]], list[tuple[object, ...]]]:
+def derived() -> tuple[list[tuple[object, ...]], ...]:
     """All that is derived from the ledger."""
     return (
         sorted(Label.objects.values_list("face_id", "verdict", "identity_id", "decision_id")),
         sorted(Identity.objects.values_list("pk", "name", "merged_into_id"), key=lambda row: row[0]),
+        sorted(AttributeLabel.objects.values_list("face_id", "attribute", "value", "decision_id")),
     )
 
 
@@ -39,10 +40,15 @@ class Team:
     def act(self) -> None:
         acts: list[Callable[[User], object]] = [
             *[self.answer] * 3, self.assign, self.split, self.remove, self.merge, self.rename, self.not_a_face,
+            self.describe,
             *[self.undo] * 3,
         ]  # fmt: skip
         with suppress(BadAct):  # what was drawn makes no sense now; people are told so
             self.chance.choice(acts)(self.chance.choice(self.curators))
+
+    def describe(self, by: User) -> None:
+        identity = self.chance.choice([*Identity.objects.values_list("pk", flat=True), 0])
+        people.describe(identity_id=identity, attribute="gender", value=self.chance.choice(["female", "male"]), by=by)
 
     def answer(self, by: User) -> None:
         questions = list(Question.objects.filter(state="open"))
