@@ -4,13 +4,14 @@ import logging
 from collections.abc import Sequence
 from datetime import datetime
 
+import cv2
 import numpy as np
 import numpy.typing as npt
 from django.core.files.storage import default_storage
 from django.db import transaction
 from django.utils import timezone
 
-from annotation import pictures
+from annotation import pictures, records
 from annotation.models import Face, Photo
 from inference.core.align import align
 from inference.core.detect import cold_detector
@@ -23,6 +24,8 @@ from inference.core.types import FaceFound, Picture, Transform
 log = logging.getLogger(__name__)
 
 REDUCED_SIDE = 1600  # px; a photo larger than this is decoded reduced first, which is several times faster
+CLOSE_SIDE = 256  # px; what a cropped face is enlarged to before it is looked for
+FRAME = 0.25  # of that side, all around
 SMALL_IN_REDUCED = 150.0  # px; a crop of 384 px would be blown up from a face smaller than this, so decode in full
 
 
@@ -46,10 +49,16 @@ def seek(photos: Sequence[Photo], *, now: datetime | None = None) -> int:
         for face, crop in zip(faces, crops, strict=True):
             pictures.keep(face.crop_key, crop)
         with transaction.atomic():
-            again = Photo.objects.select_for_update().filter(pk=photo.pk, faces_sought_at=None).first()
+            again = (
+                Photo.objects.select_for_update(of=("self",))
+                .select_related("source")
+                .filter(pk=photo.pk, faces_sought_at=None)
+                .first()
+            )
             if again is None:
                 continue
             Face.objects.bulk_create(faces)
+            records.write_down(again)
             Photo.objects.filter(pk=photo.pk).update(
                 faces_sought_at=now or timezone.now(), claimed_until=None, perceptual_hash=hashed, failure=failure
             )
@@ -60,6 +69,8 @@ def seek(photos: Sequence[Photo], *, now: datetime | None = None) -> int:
 def _look(photo: Photo) -> tuple[list[Face], list[Picture], int | None]:
     with default_storage.open(photo.key) as file:
         data = file.read()
+    if photo.imported is not None and photo.imported["cropped"]:
+        return _look_closely(photo, pictures.decode(data).picture)
     decoded = pictures.decode(data, max_side=REDUCED_SIDE)
     picture = decoded.picture
     found = find_faces(picture, cold_detector(), cold_landmarker())
@@ -77,21 +88,46 @@ def _look(photo: Photo) -> tuple[list[Face], list[Picture], int | None]:
     return rows, [crop for crop, _ in aligned], hashed
 
 
-def _row(photo: Photo, number: int, found: FaceFound, crop: Picture, transform: Transform, scale: float) -> Face:
-    """The row of a face that was found in the photo reduced by `scale`."""
+def _look_closely(photo: Photo, picture: Picture) -> tuple[list[Face], list[Picture], int | None]:
+    """In a picture that is an aligned face and nothing around it: enlarged, and in a frame that a detector expects."""
+    enlarged = max(1.0, CLOSE_SIDE / min(picture.shape[:2]))
+    larger = cv2.resize(picture, None, fx=enlarged, fy=enlarged, interpolation=cv2.INTER_CUBIC)
+    frame = round(FRAME * min(larger.shape[:2]))
+    framed = np.pad(larger, ((frame, frame), (frame, frame), (0, 0)), mode="edge").astype(np.uint8)
+    found = [face for face in find_faces(framed, cold_detector(), cold_landmarker()) if face.chosen]
+    aligned = [align(framed, face.landmarks, pictures.CROP) for face in found]
+    rows = [
+        _row(photo, 0, face, crop, transform, 1 / enlarged, offset=frame)
+        for face, (crop, transform) in zip(found, aligned, strict=True)
+    ]
+    return rows, [crop for crop, _ in aligned], signed(perceptual_hash(picture))
+
+
+def _row(
+    photo: Photo,
+    number: int,
+    found: FaceFound,
+    crop: Picture,
+    transform: Transform,
+    scale: float,
+    *,
+    offset: float = 0.0,
+) -> Face:
+    """The row of a face that was found in the photo reduced by `scale`, within a frame of `offset` pixels of that."""
     box, quality, pose = found.detection.box, found.quality, found.pose
     full = transform.copy()
+    full[:, 2] += full[:, :2] @ (offset, offset)
     full[:, :2] /= scale
     return Face(
         photo=photo,
         number=number,
-        x=box.x * scale,
-        y=box.y * scale,
+        x=(box.x - offset) * scale,
+        y=(box.y - offset) * scale,
         width=box.width * scale,
         height=box.height * scale,
         score=found.detection.score,
-        points=_listed(found.detection.points * scale),
-        landmarks=_listed(found.landmarks * scale),
+        points=_listed((found.detection.points - offset) * scale),
+        landmarks=_listed((found.landmarks - offset) * scale),
         chosen=found.chosen,
         yaw=pose.yaw,
         pitch=pose.pitch,

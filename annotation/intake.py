@@ -20,8 +20,11 @@ from django.db import IntegrityError, transaction
 from django.db.models import F
 from django.utils import timezone
 
-from annotation import pictures
+from annotation import pictures, records
 from annotation.core import archives, downloads, folders, manifests
+from annotation.core.ages import ImpossibleAge
+from annotation.core.datasets import readers
+from annotation.core.datasets.entry import BadDataset, Unread
 from annotation.core.refusals import Refusal as Refused
 from annotation.core.refusals import Skipped
 from annotation.errors import BadIntake, SourceExists
@@ -80,23 +83,42 @@ def state_rights(
     )
 
 
-def start_intake(*, source: Source, kind: str, path: str, root: str = "", by: User | None) -> Intake:
+def start_intake(*, source: Source, kind: str, path: str, root: str = "", layout: str = "", by: User | None) -> Intake:
     """Write down a delivery to take in; the belt does the rest. One that is unfinished goes on.
 
-    Raises BadIntake for a path that cannot be read.
+    `layout` names that of a labelled set. Raises BadIntake for a path that cannot be read.
     """
+    if kind == Intake.Kind.LABELLED:
+        _require_layout(Path(path), layout)
     _require_readable(Path(path), kind)
     if root and not Path(root).is_dir():
         raise BadIntake(
             f"{root} is not a folder, so the manifest's paths cannot start there. Name the folder of the photos."
         )
     unfinished = Intake.objects.filter(
-        source=source, kind=kind, path=path, root=root, state__in=[Intake.State.WAITING, Intake.State.RUNNING]
+        source=source,
+        kind=kind,
+        path=path,
+        root=root,
+        layout=layout,
+        state__in=[Intake.State.WAITING, Intake.State.RUNNING],
     ).first()
-    return unfinished or Intake.objects.create(source=source, kind=kind, path=path, root=root, created_by=by)
+    return unfinished or Intake.objects.create(
+        source=source, kind=kind, path=path, root=root, layout=layout, created_by=by
+    )
+
+
+def _require_layout(path: Path, layout: str) -> None:
+    """That the set is what its layout expects, as far as its first picture shows."""
+    try:
+        next(readers.read(layout, path), None)
+    except (BadDataset, OSError) as error:
+        raise BadIntake(_told(error)) from error
 
 
 def _require_readable(path: Path, kind: str) -> None:
+    if kind == Intake.Kind.LABELLED:
+        kind = Intake.Kind.FOLDER if path.is_dir() else Intake.Kind.MANIFEST
     wanted = "folder" if kind == Intake.Kind.FOLDER else "file"
     if not path.exists():
         raise BadIntake(f"There is no {wanted} {path}. Check the spelling; the path is one of the server's.")
@@ -168,6 +190,8 @@ def _arrivals(intake: Intake) -> Iterator[Item]:
         return _of_folder(Path(intake.path))
     if intake.kind == Intake.Kind.ARCHIVE:
         return _of_archive(Path(intake.path))
+    if intake.kind == Intake.Kind.LABELLED:
+        return _of_labelled(Path(intake.path), intake.layout)
     return _of_manifest(intake)
 
 
@@ -230,6 +254,20 @@ def _below(root: Path, place: str) -> Path:
     return path
 
 
+def _of_labelled(path: Path, layout: str) -> Iterator[Item]:
+    """The pictures of a labelled set, each with what the set says of it."""
+    folder = path if path.is_dir() else path.parent
+    try:
+        for entry in readers.read(layout, path):
+            if isinstance(entry, Unread):
+                yield Refused(entry.file, "unread", entry.reason)
+                continue
+            described: dict[str, object] = {"imported": records.kept(entry), "metadata": dict(entry.metadata)}
+            yield Arrival(entry.file, _reader(folder / entry.file), described)
+    except BadDataset as error:
+        raise BadIntake(str(error)) from error
+
+
 def _reader(path: Path) -> Callable[[], bytes]:
     def read() -> bytes:
         with path.open("rb") as file:
@@ -246,7 +284,7 @@ def _count(intake: Intake) -> int | None:
     if intake.kind == Intake.Kind.ARCHIVE:
         with zipfile.ZipFile(path) as archive:
             return sum(not entry.is_dir() for entry in archive.infolist())
-    return sum(1 for _ in (folders.walk(path) if intake.kind == Intake.Kind.FOLDER else _of_manifest(intake)))
+    return sum(1 for _ in _arrivals(intake))
 
 
 # ---- one file
@@ -317,6 +355,10 @@ def _new(source: Source, intake: Intake, arrival: Arrival, data: bytes, sha256: 
         height=decoded.height,
         **described,
     )
+    try:
+        records.age_by_dates(photo)
+    except ImpossibleAge as error:
+        return _refuse(source, intake, arrival.file, "impossible_age", str(error))
     default_storage.save(photo.key, ContentFile(data))
     try:
         with transaction.atomic():
@@ -331,6 +373,10 @@ def _new(source: Source, intake: Intake, arrival: Arrival, data: bytes, sha256: 
 def _again(source: Source, intake: Intake, arrival: Arrival, known: Photo) -> Taken:
     """The same bytes: the same file again, or a copy under another name or from another source."""
     Refusal.objects.filter(source=source, file=arrival.file).delete()
+    said = arrival.described.get("imported")
+    if said is not None and not _says(known, said):
+        reason = f"Its picture came before as {known.file!r}, with other labels. Remove one of the two from the set."
+        return _refuse(source, intake, arrival.file, "contradicts", reason)
     if (known.source_id, known.file) == (source.pk, arrival.file):
         return Taken("taken" if known.intake_id == intake.pk else "known", known)
     copy, new = Copy.objects.get_or_create(
@@ -341,6 +387,18 @@ def _again(source: Source, intake: Intake, arrival: Arrival, known: Photo) -> Ta
         | {key: arrival.described[key] for key in ("query", "source_url") if key in arrival.described},
     )
     return Taken("copy" if new or copy.intake_id == intake.pk else "known", known)
+
+
+@transaction.atomic
+def _says(known: Photo, said: object) -> bool:
+    """Have a photo that is here say what a set says of it; False if it says something else already."""
+    photo = Photo.objects.select_for_update().select_related("source").get(pk=known.pk)
+    if photo.imported is None:
+        photo.imported = said
+        photo.save(update_fields=["imported"])
+        if photo.faces_sought_at is not None:
+            records.write_down_record(photo)
+    return bool(photo.imported == said)
 
 
 def _refuse(source: Source, intake: Intake, file: str, code: str, reason: str) -> Taken:
