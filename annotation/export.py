@@ -1,19 +1,21 @@
-"""Identity labels out, each with its provenance: who said so, when, on which evidence."""
+"""Labelled faces out, each label with its provenance: who said so, when, on which evidence."""
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import datetime
 from typing import IO, Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
-from django.db.models import QuerySet
+from django.db.models import Exists, OuterRef, Prefetch, Q, QuerySet
 
 from annotation.core import tables
 from annotation.core.batches import batched
+from annotation.core.datasets.entry import CANNOT_TELL
 from annotation.errors import RightsNotStated
-from annotation.models import Label, Photo, Source
+from annotation.models import AttributeLabel, Decision, Face, Label, Photo, Source
+from inference.core.attributes import ATTRIBUTES
 
 SCHEMA = pa.schema(
     [
@@ -35,6 +37,8 @@ SCHEMA = pa.schema(
         pa.field("decided_at", pa.timestamp("us", tz="UTC")),
         pa.field("decision_id", pa.int64()),
         pa.field("evidence", pa.string()),
+        *[pa.field(name, pa.float64() if each.in_years else pa.string()) for name, each in ATTRIBUTES.items()],
+        pa.field("attributes", pa.string()),  # JSON: each attribute with all that its label holds and rests on
     ]
 )
 ROWS = 10_000
@@ -42,46 +46,41 @@ ROWS = 10_000
 
 @dataclass(frozen=True)
 class Summary:
-    labels: int  # that an export would hold
-    withheld: int  # labels of photos whose rights are not stated
+    faces: int  # with a label, that an export would hold
+    withheld: int  # those of photos whose rights are not stated
     withheld_sources: list[str]
 
 
-def _identity_labels(source: Source | None) -> QuerySet[Label]:
-    labels = Label.objects.filter(verdict=Label.Verdict.IDENTITY)
-    return labels.filter(face__photo__source=source) if source else labels
+def _labelled(source: Source | None) -> QuerySet[Face]:
+    described = AttributeLabel.objects.filter(face=OuterRef("pk"))
+    faces = Face.objects.filter(Q(label__verdict=Label.Verdict.IDENTITY) | Exists(described))
+    return faces.filter(photo__source=source) if source else faces
 
 
-def _exportable(labels: QuerySet[Label]) -> QuerySet[Label]:
-    return labels.filter(face__photo__in=Photo.objects.exportable())
+def _exportable(faces: QuerySet[Face]) -> QuerySet[Face]:
+    return faces.filter(photo__in=Photo.objects.exportable())
 
 
 def summary(source: Source | None = None) -> Summary:
-    labels = _identity_labels(source)
-    withheld = labels.exclude(pk__in=_exportable(labels).values("pk"))
-    return Summary(
-        labels=_exportable(labels).count(),
-        withheld=withheld.count(),
-        withheld_sources=list(
-            withheld.order_by("face__photo__source__name")
-            .values_list("face__photo__source__name", flat=True)
-            .distinct()
-        ),
-    )
+    faces = _labelled(source)
+    withheld = faces.exclude(pk__in=_exportable(faces).values("pk"))
+    sources = withheld.order_by("photo__source__name").values_list("photo__source__name", flat=True).distinct()
+    return Summary(faces=_exportable(faces).count(), withheld=withheld.count(), withheld_sources=list(sources))
 
 
 def rows(source: Source | None = None) -> Iterator[dict[str, Any]]:
-    """One row a label, in constant memory. Raises RightsNotStated, at once, if rights withhold every label."""
+    """One row a face, in constant memory. Raises RightsNotStated, at once, if rights withhold every one."""
     found = summary(source)
-    if found.withheld and not found.labels:
+    if found.withheld and not found.faces:
         raise RightsNotStated(found.withheld_sources)
     return _rows(source)
 
 
 def _rows(source: Source | None) -> Iterator[dict[str, Any]]:
-    labels = _exportable(_identity_labels(source)).select_related("face__photo__source", "identity", "decision__person")
-    for label in labels.order_by("face_id").iterator(chunk_size=2_000):
-        face, photo, decision = label.face, label.face.photo, label.decision
+    described = Prefetch("attribute_labels", AttributeLabel.objects.select_related("decision__person"))
+    faces = _exportable(_labelled(source)).select_related("photo__source", "label__identity", "label__decision__person")
+    for face in faces.prefetch_related(described).order_by("pk").iterator(chunk_size=2_000):
+        photo = face.photo
         yield {
             "face_id": face.pk,
             "file": photo.file,
@@ -94,14 +93,47 @@ def _rows(source: Source | None) -> Iterator[dict[str, Any]]:
             "y": face.y,
             "width": face.width,
             "height": face.height,
-            "identity_id": label.identity_id,
-            "identity_name": label.identity.name if label.identity else "",
             "duplicate_of": face.duplicate_of_id,
-            "decided_by": decision.person.username if decision.person else decision.by,
-            "decided_at": decision.at,
-            "decision_id": decision.pk,
-            "evidence": json.dumps(decision.evidence, sort_keys=True),
+            **_identity(getattr(face, "label", None)),
+            **_attributes(face.attribute_labels.all()),
         }
+
+
+def _identity(label: Label | None) -> dict[str, Any]:
+    if label is None or label.identity is None:
+        columns = ("identity_id", "identity_name", "decided_by", "decided_at", "decision_id", "evidence")
+        return dict.fromkeys(columns)
+    return {
+        "identity_id": label.identity.pk,
+        "identity_name": label.identity.name,
+        "decided_by": _author(label.decision),
+        "decided_at": label.decision.at,
+        "decision_id": label.decision.pk,
+        "evidence": json.dumps(label.decision.evidence, sort_keys=True),
+    }
+
+
+def _attributes(labels: Iterable[AttributeLabel]) -> dict[str, Any]:
+    """A column for each attribute: a class, or years. Who cannot be told has none there, but says so in the JSON."""
+    columns: dict[str, Any] = dict.fromkeys(ATTRIBUTES)
+    told = dict[str, dict[str, Any]]()
+    for label in labels:
+        decision = label.decision
+        told[label.attribute] = {
+            "value": label.value,
+            "detail": label.detail,
+            "decided_by": _author(decision),
+            "decided_at": decision.at.isoformat(),
+            "decision_id": decision.pk,
+            "evidence": decision.evidence,
+        }
+        if label.value != CANNOT_TELL:
+            columns[label.attribute] = float(label.value) if ATTRIBUTES[label.attribute].in_years else label.value
+    return columns | {"attributes": json.dumps(told, sort_keys=True)}
+
+
+def _author(decision: Decision) -> str:
+    return decision.person.username if decision.person else decision.by
 
 
 def csv_lines(source: Source | None = None) -> Iterator[str]:
@@ -115,7 +147,7 @@ def _written(value: object) -> object:
 
 
 def write_parquet(stream: IO[bytes], source: Source | None = None) -> int:
-    """Write the Parquet file to a stream; returns the number of labels. Raises RightsNotStated."""
+    """Write the Parquet file to a stream; returns the number of faces. Raises RightsNotStated."""
     table, count = rows(source), 0
     with pq.ParquetWriter(stream, SCHEMA, compression="zstd") as writer:
         for batch in batched(table, ROWS):

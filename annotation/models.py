@@ -536,3 +536,7 @@ class AttributeLabel(models.Model):
     class Meta:
         constraints = [models.UniqueConstraint(fields=["face", "attribute"], name="one_label_per_face_and_attribute")]
         indexes = [models.Index(fields=["attribute", "value"], name="attribute_label_by_value")]
+
+    @property
+    def title(self) -> str:
+        return self.attribute.replace("_", " ")

@@ -14,6 +14,7 @@ from django.utils import timezone
 from annotation import progress
 from annotation.models import (
     Answer,
+    AttributeLabel,
     Cluster,
     ClusteringRun,
     Decision,
@@ -28,6 +29,7 @@ from annotation.models import (
     Source,
     User,
 )
+from inference.core.attributes import ATTRIBUTES, Attribute
 
 Row = TypeVar("Row", bound=Model)
 
@@ -351,6 +353,8 @@ def _in_words(answer: Answer, lines: Counter[str]) -> str:
             return f"said of {_faces(len(content['faces']))}: not person {content['identity']}"
         case "assign":
             return f"said of {_faces(len(content['faces']))}: person {content['identity']}"
+        case "describe":
+            return f"said of person {content['identity']}: {content['attribute'].replace('_', ' ')} {content['value']}"
         case "not_a_face":
             return f"said of {_faces(len(content['faces']))}: not a face"
     match content.get("verdict"):
@@ -378,6 +382,8 @@ def _count_in_words(kind: str, count: int) -> str:
             return f"{count} that nobody can tell"
         case Decision.Kind.NAME:
             return "a name"
+        case Decision.Kind.VALUE:
+            return "1 value" if count == 1 else f"{count} values"
     return f"{count} × {kind}"
 
 
@@ -388,9 +394,35 @@ def _faces(count: int) -> str:
 def lines_of(face: Face) -> list[Decision]:
     """The ledger of a face, and of the face that stands for it; the latest line first."""
     faces = [pk for pk in (face.pk, face.duplicate_of_id) if pk is not None]
-    lines = Decision.objects.filter(Q(face__in=faces) | Q(undoes__face__in=faces))
+    about = Q(face__in=faces) | Q(undoes__face__in=faces)
+    label = Label.objects.filter(face=face, identity__isnull=False).select_related("identity").first()
+    if label is not None and label.identity is not None:
+        about |= Q(kind=Decision.Kind.VALUE, identity__in=_once(label.identity))
+    lines = Decision.objects.filter(about)
     related = ("identity", "other_identity", "person", "answer", "undoes", "undone_by")
     return list(lines.select_related(*related).order_by("-pk")[:200])
+
+
+def attribute_labels(face: Face) -> list[AttributeLabel]:
+    return list(face.attribute_labels.select_related("decision__person").order_by("attribute"))
+
+
+@dataclass(frozen=True)
+class OfPerson:
+    """An attribute that is constant over a person: what their faces have of it."""
+
+    attribute: Attribute
+    counts: dict[str, int]  # faces by value
+
+
+def attributes_of_person(identity: Identity) -> list[OfPerson]:
+    found = []
+    for each in ATTRIBUTES.values():
+        if each.of_identity:
+            labels = AttributeLabel.objects.filter(attribute=each.name, face__label__identity=identity)
+            counts = dict(labels.values_list("value").annotate(count=Count("pk")).order_by("value"))
+            found.append(OfPerson(each, counts))
+    return found
 
 
 # ---- sources

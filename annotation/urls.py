@@ -15,6 +15,7 @@ pages = [
     path("people/", people.people, name="people"),
     path("people/<int:pk>/", people.person, name="person"),
     path("people/<int:pk>/rename", people.rename, name="rename"),
+    path("people/<int:pk>/describe", people.describe, name="describe"),
     path("people/<int:pk>/merge", people.merge_preview, name="merge-preview"),
     path("people/<int:pk>/merge/confirm", people.merge, name="merge"),
     path("clusters/", people.clusters, name="clusters"),

@@ -82,6 +82,7 @@ def person(request: SignedIn, pk: int) -> HttpResponse:
         "total": labels.count(),
         "history": history,
         "acts": reads.told(history.rows),
+        "attributes": reads.attributes_of_person(shown),
     }
     return render(request, "annotation/person.html", context)
 
@@ -95,6 +96,14 @@ def rename(request: SignedIn, pk: int) -> HttpResponse:
     done = acts.rename(identity_id=pk, name=form.cleaned_data["name"], by=request.user)
     name = form.cleaned_data["name"]
     tell_undoable(request, f"Named {name}." if name else "The name was taken away.", done)
+    return redirect("person", pk)
+
+
+@act(CURATE)
+def describe(request: SignedIn, pk: int) -> HttpResponse:
+    attribute, value = request.POST.get("attribute", ""), request.POST.get("value", "")
+    done = acts.describe(identity_id=pk, attribute=attribute, value=value, by=request.user)
+    tell_undoable(request, f"{attribute.replace('_', ' ').capitalize()}: {value.replace('_', ' ')}.", done)
     return redirect("person", pk)
 
 

@@ -90,6 +90,7 @@ def face(request: SignedIn, pk: int) -> HttpResponse:
         "member": member,
         "neighbours": [(other, similarity, people.get(other.pk)) for other, similarity in nearest],
         "lines": reads.lines_of(shown),
+        "attributes": reads.attribute_labels(shown),
     }
     return render(request, "annotation/face.html", context)
 

@@ -1,14 +1,15 @@
 import csv
 import io
+import json
 from uuid import uuid4
 
 import pyarrow.parquet as pq
 import pytest
 
-from annotation import export
+from annotation import export, ledger
 from annotation.answers import record_answer
 from annotation.errors import RightsNotStated
-from annotation.models import Label
+from annotation.models import Decision, Label
 from tests.factories import a_face, a_photo, a_question, a_source, an_annotator
 
 pytestmark = pytest.mark.django_db
@@ -49,13 +50,13 @@ def test_what_may_be_exported_is_and_the_rest_is_said():
     label, withheld = labelled(), labelled(legal_basis="")
     assert [row["face_id"] for row in table()] == [str(label.face_id)]
     found = export.summary()
-    assert (found.labels, found.withheld) == (1, 1)
+    assert (found.faces, found.withheld) == (1, 1)
     assert found.withheld_sources == [withheld.face.photo.source.name]
 
 
 def test_a_photos_own_licence_does_for_its_sources():
     label = labelled(licence="")
-    assert export.summary().labels == 0
+    assert export.summary().faces == 0
     label.face.photo.licence = "CC-BY-4.0"
     label.face.photo.save()
     assert table()[0]["licence"] == "CC-BY-4.0"
@@ -80,3 +81,18 @@ def test_parquet_holds_the_same_with_its_types():
 
 def test_nothing_labelled_is_an_empty_table_not_an_error():
     assert table() == []
+
+
+def test_attributes_come_with_the_face_and_why_they_are_believed():
+    face = a_face()
+    records = [("gender", "female"), ("real_age", "30.50"), ("emotion", "cannot_tell")]
+    ledger.write(
+        [Decision(kind="value", face=face, attribute=name, value=value, by="import") for name, value in records]
+    )
+
+    (row,) = table()
+
+    assert (row["gender"], row["real_age"], row["emotion"], row["identity_id"]) == ("female", "30.5", "", "")
+    why = json.loads(row["attributes"])
+    assert why["emotion"]["value"] == "cannot_tell"
+    assert why["gender"]["decided_by"] == "import"

@@ -7,7 +7,7 @@ from django.test import Client
 from django.urls import reverse
 from pytest_django import DjangoAssertNumQueries
 
-from annotation.models import Answer, Decision, Identity, Label
+from annotation.models import Answer, AttributeLabel, Decision, Identity, Label
 from tests.factories import a_cluster, a_face, a_person, a_photo, a_user
 
 pytestmark = pytest.mark.django_db
@@ -222,3 +222,26 @@ def test_a_face_chosen_on_a_clusters_page_becomes_a_person(curator: Client) -> N
 
     cluster.refresh_from_db()
     assert cluster.identity_id == person_of(faces[0].pk) == person_of(faces[1].pk)
+
+
+def test_a_curator_says_a_persons_gender_and_takes_it_back(curator: Client):
+    person = a_person(3)
+
+    page = curator.post(f"/people/{person.pk}/describe", {"attribute": "gender", "value": "female"}, follow=True)
+
+    assert "Gender: female." in page.content.decode()
+    assert AttributeLabel.objects.filter(attribute="gender", value="female").count() == 3
+    face = curator.get(f"/faces/{person.labels.first().face_id}/").content.decode()
+    assert "gender female" in face
+    act = Answer.objects.latest("pk")
+    curator.post(f"/answers/{act.pk}/undo", {"next": "/"})
+    assert not AttributeLabel.objects.exists()
+
+
+def test_a_gender_that_is_none_is_refused_on_the_page(curator: Client):
+    person = a_person(1)
+
+    page = curator.post(f"/people/{person.pk}/describe", {"attribute": "gender", "value": "happy"}, follow=True)
+
+    assert "gender cannot be" in page.content.decode()
+    assert not AttributeLabel.objects.exists()
