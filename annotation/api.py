@@ -18,10 +18,10 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
-from annotation import answers, intake, queue, reads, tasks
+from annotation import answers, export, intake, queue, reads, tasks
 from annotation import forms as filters
 from annotation.access import ANNOTATE, BROWSE, CURATE, GROUP_AND_EXPORT, Roles, crop_address, may, photo_address
-from annotation.models import Answer, Face, Identity, Intake, Label, Photo, Question, Source, User
+from annotation.models import Answer, Face, Identity, Intake, Photo, Question, Source, User
 
 AHEAD = 10  # questions that one person may hold at once
 
@@ -308,6 +308,7 @@ class PhotoSerializer(serializers.ModelSerializer):
 class FaceSerializer(serializers.ModelSerializer):
     identity = serializers.SerializerMethodField()
     verdict = serializers.SerializerMethodField()
+    attributes = serializers.SerializerMethodField()
 
     class Meta:
         model = Face
@@ -315,6 +316,7 @@ class FaceSerializer(serializers.ModelSerializer):
             "id", "photo", "number", "x", "y", "width", "height", "score", "points", "landmarks",
             "chosen", "yaw", "pitch", "roll", "sharpness", "brightness", "gray", "truncated", "usable",
             "unusable_because", "duplicate_of", "verdict", "identity",
+            "attributes",
         ]  # fmt: skip
         read_only_fields = fields
 
@@ -325,6 +327,10 @@ class FaceSerializer(serializers.ModelSerializer):
     def get_verdict(self, face: Face) -> str | None:
         label = getattr(face, "label", None)
         return label.verdict if label else None
+
+    def get_attributes(self, face: Face) -> dict[str, str]:
+        """What each attribute is, by its name: a class, "cannot_tell", or years."""
+        return {label.attribute: label.value for label in face.attribute_labels.all()}
 
 
 class IdentitySerializer(serializers.ModelSerializer):
@@ -340,29 +346,31 @@ class LabelSerializer(serializers.Serializer):
     """A row of the export, under the names of its columns."""
 
     face_id = serializers.IntegerField()
-    identity_id = serializers.IntegerField()
-    identity_name = serializers.CharField(source="identity.name")
-    file = serializers.CharField(source="face.photo.file")
-    sha256 = serializers.CharField(source="face.photo.sha256")
-    source = serializers.CharField(source="face.photo.source.name")  # type: ignore[assignment]
-    source_url = serializers.CharField(source="face.photo.source_url")
-    licence = serializers.SerializerMethodField()
-    legal_basis = serializers.CharField(source="face.photo.source.legal_basis")
-    x = serializers.FloatField(source="face.x")
-    y = serializers.FloatField(source="face.y")
-    width = serializers.FloatField(source="face.width")
-    height = serializers.FloatField(source="face.height")
-    duplicate_of = serializers.IntegerField(source="face.duplicate_of_id", allow_null=True)
-    decided_by = serializers.SerializerMethodField()
-    decided_at = serializers.DateTimeField(source="decision.at")
-    decision_id = serializers.IntegerField()
-    evidence = serializers.DictField(source="decision.evidence")
+    file = serializers.CharField()
+    sha256 = serializers.CharField()
+    source = serializers.CharField()  # type: ignore[assignment]
+    licence = serializers.CharField()
+    legal_basis = serializers.CharField()
+    source_url = serializers.CharField()
+    x = serializers.FloatField()
+    y = serializers.FloatField()
+    width = serializers.FloatField()
+    height = serializers.FloatField()
+    identity_id = serializers.IntegerField(allow_null=True)
+    identity_name = serializers.CharField(allow_null=True)
+    duplicate_of = serializers.IntegerField(allow_null=True)
+    decided_by = serializers.CharField(allow_null=True)
+    decided_at = serializers.DateTimeField(allow_null=True)
+    decision_id = serializers.IntegerField(allow_null=True)
+    evidence = serializers.DictField(allow_null=True)
+    real_age = serializers.FloatField(allow_null=True)
+    apparent_age = serializers.FloatField(allow_null=True)
+    gender = serializers.CharField(allow_null=True)
+    emotion = serializers.CharField(allow_null=True)
+    attributes = serializers.DictField(help_text="each attribute with all that its label holds and rests on")
 
-    def get_licence(self, label: Label) -> str:
-        return label.face.photo.licence or label.face.photo.source.licence
-
-    def get_decided_by(self, label: Label) -> str:
-        return label.decision.person.username if label.decision.person else label.decision.by
+    def to_representation(self, instance: Face) -> Any:
+        return super().to_representation(export.row(instance))
 
 
 class SourceFilter(forms.Form):
@@ -401,7 +409,7 @@ class Faces(Filtered):
 
     filter_form = filters.FaceFilter
     serializer_class = FaceSerializer
-    queryset = Face.objects.select_related("label")
+    queryset = Face.objects.select_related("label").prefetch_related("attribute_labels")
 
 
 class IdentityFilter(forms.Form):
@@ -426,23 +434,21 @@ class Identities(Filtered):
 class LabelFilter(forms.Form):
     source = forms.ModelChoiceField(Source.objects.all(), required=False, label="id of a source")
 
-    def of(self, labels: QuerySet[Label]) -> QuerySet[Label]:
+    def of(self, faces: QuerySet[Face]) -> QuerySet[Face]:
         source = self.cleaned_data["source"]
-        return labels.filter(face__photo__source=source) if source else labels
+        return faces.filter(photo__source=source) if source else faces
 
 
 @extend_schema_view(list=extend_schema(parameters=_parameters(LabelFilter)))
 class Labels(mixins.ListModelMixin, viewsets.GenericViewSet):
-    """Identity labels as they are exported: those whose rights are not stated are left out."""
+    """Labelled faces as they are exported: those whose rights are not stated are left out."""
 
     permission_classes = [Exports]
     pagination_class = ById
     serializer_class = LabelSerializer
     filter_form = LabelFilter
     filter_queryset = Filtered.filter_queryset
-    queryset = Label.objects.filter(
-        verdict=Label.Verdict.IDENTITY, face__photo__in=Photo.objects.exportable()
-    ).select_related("face__photo__source", "identity", "decision__person")
+    queryset = export.exportable_faces()
 
 
 # ---- photos in

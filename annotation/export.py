@@ -76,27 +76,42 @@ def rows(source: Source | None = None) -> Iterator[dict[str, Any]]:
     return _rows(source)
 
 
-def _rows(source: Source | None) -> Iterator[dict[str, Any]]:
+def exportable_faces(source: Source | None = None) -> QuerySet[Face]:
+    """The labelled faces whose rights are stated, with all that `row` reads."""
     described = Prefetch("attribute_labels", AttributeLabel.objects.select_related("decision__person"))
     faces = _exportable(_labelled(source)).select_related("photo__source", "label__identity", "label__decision__person")
-    for face in faces.prefetch_related(described).order_by("pk").iterator(chunk_size=2_000):
-        photo = face.photo
-        yield {
-            "face_id": face.pk,
-            "file": photo.file,
-            "sha256": photo.sha256,
-            "source": photo.source.name,
-            "licence": photo.licence or photo.source.licence,
-            "legal_basis": photo.source.legal_basis,
-            "source_url": photo.source_url,
-            "x": face.x,
-            "y": face.y,
-            "width": face.width,
-            "height": face.height,
-            "duplicate_of": face.duplicate_of_id,
-            **_identity(getattr(face, "label", None)),
-            **_attributes(face.attribute_labels.all()),
-        }
+    return faces.prefetch_related(described)
+
+
+def _rows(source: Source | None) -> Iterator[dict[str, Any]]:
+    for face in exportable_faces(source).order_by("pk").iterator(chunk_size=2_000):
+        told = row(face)
+        yield told | {name: _as_json(told[name]) for name in ("evidence", "attributes")}
+
+
+def _as_json(value: dict[str, Any] | None) -> str | None:
+    return None if value is None else json.dumps(value, sort_keys=True)
+
+
+def row(face: Face) -> dict[str, Any]:
+    """What is said of a face, by column."""
+    photo = face.photo
+    return {
+        "face_id": face.pk,
+        "file": photo.file,
+        "sha256": photo.sha256,
+        "source": photo.source.name,
+        "licence": photo.licence or photo.source.licence,
+        "legal_basis": photo.source.legal_basis,
+        "source_url": photo.source_url,
+        "x": face.x,
+        "y": face.y,
+        "width": face.width,
+        "height": face.height,
+        "duplicate_of": face.duplicate_of_id,
+        **_identity(getattr(face, "label", None)),
+        **_attributes(face.attribute_labels.all()),
+    }
 
 
 def _identity(label: Label | None) -> dict[str, Any]:
@@ -109,7 +124,7 @@ def _identity(label: Label | None) -> dict[str, Any]:
         "decided_by": _author(label.decision),
         "decided_at": label.decision.at,
         "decision_id": label.decision.pk,
-        "evidence": json.dumps(label.decision.evidence, sort_keys=True),
+        "evidence": label.decision.evidence,
     }
 
 
@@ -129,7 +144,7 @@ def _attributes(labels: Iterable[AttributeLabel]) -> dict[str, Any]:
         }
         if label.value != CANNOT_TELL:
             columns[label.attribute] = float(label.value) if ATTRIBUTES[label.attribute].in_years else label.value
-    return columns | {"attributes": json.dumps(told, sort_keys=True)}
+    return columns | {"attributes": told}
 
 
 def _author(decision: Decision) -> str:

@@ -51,7 +51,7 @@ router.register("sources", api.Sources)
 router.register("photos", api.Photos)
 router.register("faces", api.Faces)
 router.register("identities", api.Identities)
-router.register("labels", api.Labels)
+router.register("labels", api.Labels, basename="label")
 
 v1: list[URLPattern | URLResolver] = [
     path("standing", api.Standing.as_view(), name="api-standing"),

@@ -50,6 +50,7 @@ ACTS = {
     "bring-back": ANNOTATE,
     "undo": EVERYBODY,
     "rename": CURATE,
+    "describe": CURATE,
     "merge": CURATE,
     "faces-act": CURATE,
     "state-rights": CURATE,
@@ -76,7 +77,8 @@ def ids() -> dict[str, int]:
     person = a_person([face], name="Ada")
     cluster = a_cluster([a_face(), a_face()])
     return {
-        "person": person.pk, "merge-preview": person.pk, "rename": person.pk, "merge": person.pk, "cluster": cluster.pk,
+        "person": person.pk, "merge-preview": person.pk, "rename": person.pk, "describe": person.pk,
+        "merge": person.pk, "cluster": cluster.pk,
         "photo": face.photo_id, "photo-file": face.photo_id, "photo-small": face.photo_id, "face": face.pk,
         "face-crop": face.pk, "source": face.photo.source_id, "upload": face.photo.source_id,
         "refusals": face.photo.source_id, "refusals-csv": face.photo.source_id, "state-rights": face.photo.source_id,

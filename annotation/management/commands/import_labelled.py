@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError
+from django.db import connection
 from django.db.models import Count
 from rich.progress import track
 
@@ -30,6 +31,10 @@ class Command(BaseCommand):
         parser.add_argument("--json", action="store_true", help="report as JSON")
 
     def handle(self, *args: Any, **options: Any) -> None:
+        if Source._meta.db_table not in connection.introspection.table_names():
+            raise CommandError(
+                "The database has no tables yet. Start the site once (`make run`), or `manage.py migrate`."
+            )
         path = Path(options["path"]).expanduser().resolve()
         try:
             source = _source(options["source"] or path.stem, options["licence"], options["legal_basis"])
