@@ -8,6 +8,7 @@ import numpy.typing as npt
 
 Floats = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]
+Bools = npt.NDArray[np.bool_]
 
 ROUNDS = 100
 SETTLED = 1e-4  # no belief moves by more than this between two rounds
@@ -20,15 +21,28 @@ MOST_ANSWERS = 7  # then a curator decides
 
 @dataclass(frozen=True, eq=False)
 class Votes:
-    """Who said what of which item: three arrays (votes,) of numbers from 0."""
+    """Who said what of which item: three arrays (votes,) of numbers from 0.
+
+    Where `denied` (votes,) is set, they said only that it is not this value: a mark in a grid.
+    """
 
     item: Ints
     voter: Ints
     value: Ints
+    denied: Bools | None = None
 
     def __post_init__(self) -> None:
         if len({len(self.item), len(self.voter), len(self.value)}) != 1:
             raise ValueError(f"{len(self.item)} items, {len(self.voter)} voters and {len(self.value)} values differ.")
+        if self.denied is not None and len(self.denied) != len(self.item):
+            raise ValueError(f"{len(self.denied)} denials for {len(self.item)} votes.")
+
+    def allowed(self, classes: int) -> Floats:
+        """What each vote may have meant, (votes, classes): 1 for the value said, or for all but the one denied."""
+        said = np.eye(classes)[self.value]
+        if self.denied is not None:
+            said[self.denied] = 1 - said[self.denied]
+        return said
 
 
 @dataclass(frozen=True, eq=False)
@@ -64,30 +78,35 @@ def dawid_skene(
             raise ValueError(f"A vote's {name} lies outside of 0 to {end - 1}.")
     known = np.full(items, -1) if gold is None else gold
     prior = np.full((items, classes), 1 / classes) if machine is None else np.clip(machine, 1e-6, 1)
-    belief = _fixed(_shares(_counted(votes, items, classes) + prior), known)
-    confusion = np.empty((voters, classes, classes))
+    allowed = votes.allowed(classes)
+    belief = _fixed(_shares(_counted(votes.item, allowed, items) + prior), known)
+    confusion = np.broadcast_to(_guess(classes), (voters, classes, classes))
     for _ in range(ROUNDS):
-        confusion = _confusions(votes, belief, voters, classes)
+        confusion = _confusions(votes, allowed, belief, confusion)
         if machine is None:
             prior = np.broadcast_to(_shares(belief.sum(axis=0) + 1), belief.shape)
-        before, belief = belief, _fixed(_beliefs(votes, prior, confusion), known)
+        before, belief = belief, _fixed(_beliefs(votes, allowed, prior, confusion), known)
         if np.abs(belief - before).max(initial=0) < SETTLED:
             break
     return Consensus(belief, confusion)
 
 
-def _counted(votes: Votes, items: int, classes: int) -> Floats:
-    flat = np.bincount(votes.item * classes + votes.value, minlength=items * classes)
-    return flat.reshape(items, classes).astype(np.float64)
+def _counted(item: Ints, allowed: Floats, items: int) -> Floats:
+    count = np.zeros((items, allowed.shape[1]))
+    np.add.at(count, item, _shares(allowed))
+    return count
 
 
-def _confusions(votes: Votes, belief: Floats, voters: int, classes: int) -> Floats:
-    """What each voter said where each class was true, drawn towards what all say."""
-    said = np.empty((voters, classes, classes))
-    cell = votes.voter * classes + votes.value
+def _confusions(votes: Votes, allowed: Floats, belief: Floats, before: Floats) -> Floats:
+    """What each voter said where each class was true, drawn towards what all say.
+
+    A denial is shared out among the other values as the voter would have named them, as far as is known.
+    """
+    voters, classes, _ = before.shape
+    said = np.zeros((voters, classes, classes))
     for true in range(classes):
-        flat = np.bincount(cell, weights=belief[votes.item, true], minlength=voters * classes)
-        said[:, true] = flat.reshape(voters, classes)
+        meant = _shares(before[votes.voter, true] * allowed) * belief[votes.item, true, None]
+        np.add.at(said[:, true], votes.voter, meant)
     return _shares(said + OF_POOL * _shares(said.sum(axis=0) + OF_NOBODY * _guess(classes)))
 
 
@@ -96,11 +115,11 @@ def _guess(classes: int) -> Floats:
     return np.asarray(np.eye(classes) * (AVERAGE_IS_RIGHT - wrong) + wrong, np.float64)
 
 
-def _beliefs(votes: Votes, prior: Floats, confusion: Floats) -> Floats:
+def _beliefs(votes: Votes, allowed: Floats, prior: Floats, confusion: Floats) -> Floats:
     logs = np.log(prior)
-    told = np.log(confusion[votes.voter, :, votes.value])  # (votes, classes): how well each true class explains it
-    for true in range(logs.shape[1]):
-        logs[:, true] += np.bincount(votes.item, weights=told[:, true], minlength=len(logs))
+    # (votes, classes): how well each true class explains what was said
+    told = np.log(np.einsum("vtc,vc->vt", confusion[votes.voter], allowed))
+    np.add.at(logs, votes.item, told)
     return _shares(np.exp(logs - logs.max(axis=1, keepdims=True)))
 
 
@@ -114,14 +133,18 @@ def _shares(weights: Floats) -> Floats:
     return np.asarray(weights / weights.sum(axis=-1, keepdims=True), np.float64)
 
 
-def believed(prior: Floats, confusion: Floats, values: Ints) -> Floats:
-    """The belief (classes,) in one item from its prior (classes,) and its answers.
+def believed(votes: Votes, prior: Floats, confusion: Floats) -> Floats:
+    """The belief (items, classes) in a few items from their prior (items, classes) and their answers.
 
-    `confusion` (answers, classes, classes) is that of each answer's author, `values` (answers,) what they said. For
-    the moment an answer arrives; `dawid_skene` over all answers follows in the background.
+    `confusion` (voters, classes, classes) is that of each voter as last learnt. For the moment an answer arrives;
+    `dawid_skene` over all answers follows in the background.
     """
-    logs = np.log(np.clip(prior, 1e-6, 1)) + np.log(confusion[np.arange(len(values)), :, values]).sum(axis=0)
-    return _shares(np.exp(logs - logs.max()))
+    return _beliefs(votes, votes.allowed(prior.shape[1]), np.clip(prior, 1e-6, 1), confusion)
+
+
+def stranger(classes: int) -> Floats:
+    """The confusion (classes, classes) of somebody of whom nothing is known."""
+    return _guess(classes)
 
 
 def next_step(

@@ -111,9 +111,41 @@ def test_the_belief_of_one_item_is_that_of_all_together():
     found = dawid_skene(votes, items=400, voters=4, classes=2, machine=machine)
     of = votes.item == 7
 
-    alone = believed(machine[7], found.confusion[votes.voter[of]], votes.value[of])
+    alone = believed(Votes(np.zeros(4, int), votes.voter[of], votes.value[of]), machine[:1], found.confusion)
 
-    assert alone == pytest.approx(found.belief[7], abs=1e-3)
+    assert alone[0] == pytest.approx(found.belief[7], abs=1e-3)
+
+
+def test_between_two_values_a_denial_is_the_other_one():
+    votes, _ = a_crowd(5, [0.9, 0.8, 0.7], answers=3)
+    denied = np.arange(len(votes.item)) % 3 == 0
+    turned = Votes(votes.item, votes.voter, np.where(denied, 1 - votes.value, votes.value), denied)
+
+    plain, marked = (dawid_skene(each, items=400, voters=3, classes=2) for each in (votes, turned))
+
+    assert marked.belief == pytest.approx(plain.belief, abs=1e-9)
+    assert marked.confusion == pytest.approx(plain.confusion, abs=1e-9)
+
+
+def test_a_denial_rules_out_one_value_and_leaves_the_others_as_they_were():
+    prior = np.array([[0.6, 0.3, 0.1]])
+    nobody = np.eye(3)[None] * 0.9 + 0.1 / 3
+
+    (belief,) = believed(Votes(np.array([0]), np.array([0]), np.array([0]), np.array([True])), prior, nobody)
+
+    assert belief[0] < 0.1
+    assert belief[1] / belief[2] == pytest.approx(3)
+
+
+def test_who_mostly_marks_is_learnt_like_who_mostly_names():
+    votes, truth = a_crowd(6, [0.97, 0.97, *[0.5] * 4], classes=3, answers=4)
+    shown = np.random.default_rng(0).integers(3, size=len(votes.item))  # each sees one value, and says yes or no to it
+    said = Votes(votes.item, votes.voter, shown, votes.value != shown)
+
+    found = dawid_skene(said, items=400, voters=6, classes=3)
+
+    reliable = np.array([each.diagonal().mean() for each in found.confusion])
+    assert reliable[:2].min() > reliable[2:].max() + 0.1
 
 
 def test_what_happens_next():
