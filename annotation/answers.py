@@ -8,10 +8,21 @@ from uuid import UUID
 from django.db import IntegrityError, transaction
 from django.utils import timezone
 
-from annotation import ledger
-from annotation.core.answers import ClusterAnswer, Malformed, PairAnswer, cluster_answer, pair_answer
+from annotation import ledger, votes
+from annotation.core.answers import (
+    ClusterAnswer,
+    GridAnswer,
+    Malformed,
+    PairAnswer,
+    ValueAnswer,
+    cluster_answer,
+    grid_answer,
+    pair_answer,
+    value_answer,
+)
 from annotation.errors import BadAnswer, NotUndoable, QuestionClosed, QuestionHeld
 from annotation.models import Answer, Cluster, ClusteringRun, Decision, Face, Identity, Question, QuestionFace, User
+from inference.core.attributes import attribute
 
 
 def record_answer(
@@ -52,7 +63,7 @@ def _record(
     question = _require_open(question, question_id, annotator, now)
     shown = list(question.shown.values_list("face_id", flat=True))
     try:
-        said = cluster_answer(content, set(shown)) if question.kind == Question.Kind.CLUSTER else pair_answer(content)
+        said = _read(question, content, shown)
     except Malformed as error:
         raise BadAnswer(str(error)) from error
     # Whoever skipped it and answers after all has one answer, not two.
@@ -69,14 +80,52 @@ def _record(
     if said.verdict == "skip":
         Question.objects.filter(pk=question.pk).update(leased_to=None, leased_until=None)
         return answer
-    Question.objects.filter(pk=question.pk).update(
-        state=Question.State.SETTLED, settled_at=now, leased_to=None, leased_until=None
-    )
-    if isinstance(said, ClusterAnswer):
-        _settle_cluster(question, said, answer, shown)
-    else:
-        _settle_pair(question, said, answer)
+    settled = _settle(question, said, answer, shown)
+    # What one answer does not settle waits for somebody else.
+    state = {"state": Question.State.SETTLED, "settled_at": now} if settled else {}
+    Question.objects.filter(pk=question.pk).update(leased_to=None, leased_until=None, **state)
     return answer
+
+
+SaidToIt = ClusterAnswer | PairAnswer | GridAnswer | ValueAnswer
+
+
+def _read(question: Question, content: Mapping[str, Any], shown: list[int]) -> SaidToIt:
+    if question.kind == Question.Kind.CLUSTER:
+        return cluster_answer(content, set(shown))
+    if question.kind == Question.Kind.PAIR:
+        return pair_answer(content)
+    asked = attribute(question.attribute)
+    return (
+        grid_answer(content, set(shown), asked) if question.kind == Question.Kind.GRID else value_answer(content, asked)
+    )
+
+
+def _settle(question: Question, said: SaidToIt, answer: Answer, shown: list[int]) -> bool:
+    """Write down what was said. Returns whether that is all that there is to say."""
+    match said:
+        case ClusterAnswer():
+            _settle_cluster(question, said, answer, shown)
+        case PairAnswer():
+            _settle_pair(question, said, answer)
+        case GridAnswer():
+            return _settle_values(question, answer, {face: said.marks.get(face, question.value) for face in shown})
+        case ValueAnswer():
+            return _settle_values(question, answer, dict.fromkeys(shown, said.value or said.verdict))
+    return True
+
+
+def _settle_values(question: Question, answer: Answer, words: Mapping[int, str]) -> bool:
+    """By face: a value, or one of "other", "not_a_face" and "cannot_tell"."""
+    wrong = [face for face, word in words.items() if word == "not_a_face"]
+    ledger.write([ledger.line(answer, Decision.Kind.NOT_A_FACE, face=face) for face in wrong])
+    drop_settled_faces(wrong, but=question.pk)
+    said = {
+        face: votes.Said(question.value, denied=True) if word == "other" else votes.Said(word)
+        for face, word in words.items()
+        if word != "not_a_face"
+    }
+    return votes.cast(answer, question, said)
 
 
 def _require_open(question: Question | None, question_id: int, annotator: User, now: datetime) -> Question:
@@ -142,13 +191,15 @@ def _settle_pair(question: Question, said: PairAnswer, answer: Answer) -> None:
 def drop_settled_faces(faces: list[int], *, but: int | None = None) -> None:
     """Faces that are settled now leave the other open questions; a question that has none left is withdrawn."""
     settled = Face.objects.filter(pk__in=faces).exclude(label=None)
-    others = Question.objects.filter(state=Question.State.OPEN, kind=Question.Kind.CLUSTER, faces__in=settled).exclude(
-        pk=but or 0
-    )
-    touched = list(others.values_list("pk", flat=True).distinct())
+    no_faces = settled.filter(label__verdict="not_a_face")
+    others = Question.objects.filter(state=Question.State.OPEN).exclude(pk=but or 0)
+    of_clusters = others.filter(kind=Question.Kind.CLUSTER, faces__in=settled)
+    of_values = others.filter(kind__in=[Question.Kind.GRID, Question.Kind.VALUE], faces__in=no_faces)
+    touched = list(of_clusters.union(of_values).values_list("pk", flat=True))
     if not touched:
         return
-    QuestionFace.objects.filter(question__in=touched, face__in=settled).delete()
+    QuestionFace.objects.filter(question__in=touched, question__kind=Question.Kind.CLUSTER, face__in=settled).delete()
+    QuestionFace.objects.filter(question__in=touched, face__in=no_faces).delete()
     Question.objects.filter(pk__in=touched, shown=None).update(
         state=Question.State.WITHDRAWN, leased_to=None, leased_until=None
     )
@@ -168,6 +219,7 @@ def undo_answer(*, answer_id: int, by: User, now: datetime | None = None) -> Non
     now = now or timezone.now()
     Answer.objects.filter(pk=answer.pk).update(undone_at=now)
     ledger.undo(answer.decisions.standing().order_by("-id"), person=by, answer=answer)
+    votes.take_back(answer, by=by)
     if answer.question_id is not None and answer.content["verdict"] != "skip":  # a skip settled nothing
         _ask_again(answer.question_id)
 
@@ -176,6 +228,10 @@ def _ask_again(question_id: int) -> None:
     question = Question.objects.select_for_update().get(pk=question_id)
     if question.state == Question.State.OPEN:
         return
+    if question.kind == Question.Kind.VALUE and Question.objects.filter(
+        kind=question.kind, attribute=question.attribute, state=Question.State.OPEN, faces__in=question.faces.all()
+    ):
+        return  # it is asked again already, by another question
     run = question.cluster.run if question.cluster else None
     if run is not None and run.state != ClusteringRun.State.APPLIED:
         return  # its cluster is history; the faces are asked about in the clusters that hold now

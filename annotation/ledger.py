@@ -42,8 +42,11 @@ def write(lines: Sequence[Decision]) -> None:
     _follow(lines)
 
 
-def undo(lines: Iterable[Decision], *, person: User, answer: Answer | None = None) -> None:
-    """Add a line against each of these. Raises NotUndoable for one that was undone before."""
+def undo(lines: Iterable[Decision], *, person: User | None, answer: Answer | None = None) -> None:
+    """Add a line against each of these; without a person, the machine takes its own word back.
+
+    Raises NotUndoable for one that was undone before.
+    """
     lines = list(lines)
     if not lines:
         return
@@ -52,11 +55,9 @@ def undo(lines: Iterable[Decision], *, person: User, answer: Answer | None = Non
         raise NotUndoable(
             f"Line {gone.undoes_id} of the ledger was undone before, on {gone.at:%Y-%m-%d %H:%M}. Nothing was changed."
         )
+    by = Decision.By.PERSON if person else Decision.By.MACHINE
     Decision.objects.bulk_create(
-        [
-            Decision(kind=Decision.Kind.UNDO, undoes=line, by=Decision.By.PERSON, person=person, answer=answer)
-            for line in lines
-        ],
+        [Decision(kind=Decision.Kind.UNDO, undoes=line, by=by, person=person, answer=answer) for line in lines],
         batch_size=500,
     )
     _follow(lines)

@@ -29,6 +29,8 @@ class User(AbstractUser):
         ADMIN = "admin"  # people, health, erasure
 
     role = models.CharField(max_length=10, choices=Role, default=Role.ANNOTATOR)
+    paused_at = models.DateTimeField(null=True, blank=True)  # too many answers to known questions were wrong
+    paused_because = models.CharField(max_length=300, blank=True)
 
     objects: ClassVar[Users] = Users()
 
@@ -346,6 +348,20 @@ class Question(models.Model):
     class Kind(models.TextChoices):
         CLUSTER = "cluster"  # are these one person? who does not belong?
         PAIR = "pair"  # are these two people one?
+        GRID = "grid"  # which of these are not of this value?
+        VALUE = "value"  # which value, or how many years, is this one?
+        RECORD = "record"  # is this the right person, and the right photo?
+
+    class Purpose(models.TextChoices):
+        """Why it is asked; people are not told, where that would sway them."""
+
+        WORK = "work"  # the machine is unsure
+        CONTROL = "control"  # chance picked the face, once and for all: calibrators are fitted on these
+        AUDIT = "audit"  # chance picked the faces among those that a certificate may let through, or has
+        AGAIN = "again"  # the answers so far do not settle it
+        GOLD = "gold"  # known already: it measures who answers
+        DOUBT = "doubt"  # settled, but the models, trained without it, disbelieve it
+        VERDICT = "verdict"  # people disagree: a curator decides
 
     class State(models.TextChoices):
         OPEN = "open"
@@ -353,7 +369,12 @@ class Question(models.Model):
         WITHDRAWN = "withdrawn"  # nothing is left to ask: the clusters changed, or somebody answered elsewhere
 
     kind = models.CharField(max_length=10, choices=Kind)
+    purpose = models.CharField(max_length=10, choices=Purpose, default=Purpose.WORK)
     state = models.CharField(max_length=10, choices=State, default=State.OPEN)
+    attribute = models.CharField(max_length=20, blank=True)
+    value = models.CharField(max_length=20, blank=True)  # that a grid proposes
+    drawn_above = models.FloatField(null=True)  # of an audit: the confidence from which on it was drawn
+    reason = models.CharField(max_length=300, blank=True)  # of a doubt: what speaks against it
     cluster = models.ForeignKey(Cluster, null=True, on_delete=models.CASCADE, related_name="questions")
     identity = models.ForeignKey(Identity, null=True, on_delete=models.CASCADE, related_name="questions")
     other_identity = models.ForeignKey(Identity, null=True, on_delete=models.CASCADE, related_name="+")
@@ -374,7 +395,9 @@ class Question(models.Model):
             ),
             models.CheckConstraint(
                 condition=Q(kind="cluster", cluster__isnull=False)
-                | Q(kind="pair", identity__isnull=False, other_identity__isnull=False),
+                | Q(kind="pair", identity__isnull=False, other_identity__isnull=False)
+                | (Q(kind="grid") & ~Q(attribute="") & ~Q(value=""))
+                | (Q(kind__in=["value", "record"]) & ~Q(attribute="")),
                 name="a_question_is_about_something",
             ),
             models.UniqueConstraint(
@@ -383,6 +406,11 @@ class Question(models.Model):
                 name="one_open_question_per_pair",
             ),
         ]
+
+    @property
+    def blind(self) -> bool:
+        """Whoever answers is not told what the machine believes."""
+        return self.kind == self.Kind.VALUE
 
 
 class QuestionFace(models.Model):
@@ -420,6 +448,21 @@ class Answer(models.Model):
             ),
         ]
         indexes = [models.Index(fields=["annotator", "-id"], name="answer_by_annotator")]
+
+
+class Vote(models.Model):
+    """What one answer says of an attribute of one face: consensus is made of these."""
+
+    answer = models.ForeignKey(Answer, on_delete=models.CASCADE, related_name="votes")
+    annotator = models.ForeignKey(User, on_delete=models.PROTECT, related_name="+")
+    face = models.ForeignKey(Face, on_delete=models.CASCADE, related_name="votes")
+    attribute = models.CharField(max_length=20)
+    value = models.CharField(max_length=20)  # a class, "cannot_tell", or years
+    denied = models.BooleanField(default=False)  # they said only that it is not this value
+
+    class Meta:
+        constraints = [models.UniqueConstraint(fields=["answer", "face"], name="one_vote_per_answer_and_face")]
+        indexes = [models.Index(fields=["face", "attribute"], name="vote_by_face")]
 
 
 class DecisionQuerySet(models.QuerySet["Decision"]):
@@ -540,3 +583,82 @@ class AttributeLabel(models.Model):
     @property
     def title(self) -> str:
         return self.attribute.replace("_", " ")
+
+
+class Calibration(models.Model):
+    """How the sources of one attribute are weighed, and how far the result can be believed; the latest one counts."""
+
+    attribute = models.CharField(max_length=20, db_index=True)
+    sources = models.JSONField()  # names, in the order of the weights
+    weights = models.JSONField()
+    bias = models.JSONField()
+    answers = models.PositiveIntegerField()  # of the control slice, that it was fitted on
+    error = models.FloatField(null=True)  # expected calibration error, each answer judged by a fit without it
+    diagram = models.JSONField(default=dict)  # confidence, right and count by bin
+    learnt_from = models.PositiveIntegerField(default=0)  # labels that the sources learnt from
+    at = models.DateTimeField(default=timezone.now)
+
+
+class Proposal(models.Model):
+    """What the machine believes an attribute of a face to be, and what it rests on."""
+
+    face = models.ForeignKey(Face, on_delete=models.CASCADE, related_name="proposals")
+    attribute = models.CharField(max_length=20)
+    value = models.CharField(max_length=20)  # the most believed
+    confidence = models.FloatField()  # in it
+    belief = models.JSONField()  # by value, or by year
+    evidence = models.JSONField(default=dict)  # what each source says by itself, in the same order
+    # Of a person's faces one stands for all where the attribute is the person's: it alone is asked about.
+    stands = models.BooleanField(default=True)
+
+    class Meta:
+        constraints = [models.UniqueConstraint(fields=["attribute", "face"], name="one_proposal_per_face")]
+        indexes = [models.Index(fields=["attribute", "value", "-confidence"], name="proposal_by_confidence")]
+
+
+class Certificate(models.Model):
+    """The right to accept proposals of one value unseen, and the audited answers that gave it."""
+
+    class State(models.TextChoices):
+        VALID = "valid"
+        REPLACED = "replaced"  # by a later one of the same value
+        REVOKED = "revoked"
+
+    attribute = models.CharField(max_length=20)
+    value = models.CharField(max_length=20)
+    state = models.CharField(max_length=10, choices=State, default=State.VALID)
+    threshold = models.FloatField()  # proposals of this confidence or more are accepted
+    target = models.FloatField()
+    audited = models.PositiveIntegerField()
+    wrong = models.PositiveIntegerField()
+    bound = models.FloatField()  # of the error among what it accepts, at 95 %, at whatever time one looks
+    coverage = models.FloatField()  # the share of all proposals of the value that it accepts
+    calibration = models.ForeignKey(Calibration, on_delete=models.PROTECT, related_name="certificates")
+    accepted = models.PositiveIntegerField(default=0)
+    audited_since = models.PositiveIntegerField(default=0)  # of what it accepted
+    wrong_since = models.PositiveIntegerField(default=0)
+    at = models.DateTimeField(default=timezone.now)
+    ended_at = models.DateTimeField(null=True)
+    ended_because = models.CharField(max_length=300, blank=True)
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(
+                fields=["attribute", "value"], condition=Q(state="valid"), name="one_valid_certificate_per_value"
+            )
+        ]
+
+
+class Reliability(models.Model):
+    """How far one annotator's answers about one attribute can be believed, as last learnt from all answers."""
+
+    annotator = models.ForeignKey(User, on_delete=models.CASCADE, related_name="reliabilities")
+    attribute = models.CharField(max_length=20)
+    confusion = models.JSONField()  # [true][said], in the order of the attribute's values
+    votes = models.PositiveIntegerField()
+    gold = models.PositiveIntegerField(default=0)  # answers to questions whose answer is known
+    gold_right = models.PositiveIntegerField(default=0)
+    at = models.DateTimeField(default=timezone.now)
+
+    class Meta:
+        constraints = [models.UniqueConstraint(fields=["annotator", "attribute"], name="one_reliability_each")]

@@ -111,3 +111,25 @@ def ask_about_pairs(pairs: Iterable[tuple[int, int, float, int]]) -> int:
         )
         asked += 1
     return asked
+
+
+def ask_single(attribute: str, faces: Collection[int], purpose: Question.Purpose, *, worth: float = 1.0) -> int:
+    """Ask which value an attribute of each of these faces is, one face a question.
+
+    A face that is asked about so already keeps its question, which may become a curator's. Returns how many are new.
+    """
+    kept = Question.objects.filter(
+        kind=Question.Kind.VALUE, attribute=attribute, state=Question.State.OPEN, shown__face__in=list(faces)
+    ).exclude(purpose=Question.Purpose.GOLD)
+    if purpose == Question.Purpose.VERDICT:
+        kept.update(purpose=purpose)
+    asked = set(kept.values_list("shown__face", flat=True))
+    new = [face for face in faces if face not in asked]
+    questions = Question.objects.bulk_create(
+        Question(kind=Question.Kind.VALUE, attribute=attribute, purpose=purpose, worth=worth) for _ in new
+    )
+    QuestionFace.objects.bulk_create(
+        QuestionFace(question=question, face_id=face, place=0, belief=0.0)
+        for question, face in zip(questions, new, strict=True)
+    )
+    return len(new)

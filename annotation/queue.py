@@ -3,10 +3,10 @@
 from datetime import datetime, timedelta
 
 from django.db import transaction
-from django.db.models import Count, Q, QuerySet
+from django.db.models import Count, Exists, OuterRef, Q, QuerySet
 from django.utils import timezone
 
-from annotation.models import Answer, Question, User
+from annotation.models import Answer, Question, QuestionFace, User, Vote
 
 LEASE = timedelta(minutes=5)  # someone who went for coffee costs the queue no more than this
 
@@ -43,6 +43,17 @@ def _available(annotator: User, now: datetime) -> Q:
 def _free(annotator: User, kind: str | None, now: datetime) -> QuerySet[Question]:
     answered = Answer.objects.filter(annotator=annotator, undone_at=None, question__state=Question.State.OPEN)
     questions = Question.objects.filter(_available(annotator, now), state=Question.State.OPEN)
+    verdict = Q(purpose=Question.Purpose.VERDICT)
+    if not annotator.curates:
+        questions = questions.exclude(verdict)
+    # Whoever spoke of a face in a grid is no second opinion on it; a curator's verdict may be on their own word.
+    spoken = Vote.objects.filter(
+        annotator=annotator,
+        answer__undone_at=None,
+        attribute=OuterRef("attribute"),
+        face__in=QuestionFace.objects.filter(question=OuterRef(OuterRef("pk"))).values("face"),
+    )
+    questions = questions.exclude(~verdict & Q(kind=Question.Kind.VALUE) & Exists(spoken))
     if kind is not None:
         questions = questions.filter(kind=kind)
     return questions.exclude(pk__in=answered.values("question_id")).order_by("-worth", "id")

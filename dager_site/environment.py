@@ -37,6 +37,17 @@ def whole(name: str, default: int, *, low: int = 0, high: int = 2**31) -> int:
     return int(value)
 
 
+def share(name: str, default: float) -> float:
+    value = text(name, str(default))
+    try:
+        number = float(value)
+    except ValueError:
+        number = -1.0
+    if not 0 <= number <= 1:
+        raise ImproperlyConfigured(f"{name}={value!r} is not a share from 0 to 1, such as {default}.")
+    return number
+
+
 def words(name: str, default: str) -> list[str]:
     return [word.strip() for word in text(name, default).split(",") if word.strip()]
 

@@ -71,6 +71,13 @@ CELERY_BEAT_SCHEDULE = {"sweep": {"task": "annotation.tasks.sweep", "schedule": 
 BATCHES_IN_FLIGHT = env.whole("DAGER_BATCHES_IN_FLIGHT", 8, low=1, high=10_000)  # two or more per worker process
 WORKERS = env.whole("DAGER_WORKERS", os.cpu_count() or 1, low=1, high=1024)  # worker processes that `up` starts
 
+# ---- the engine
+ASKED = env.words("DAGER_ASKED", "gender,emotion")  # attributes; apparent_age takes ten people for each face
+CONTROL_SHARE = env.share("DAGER_CONTROL_SHARE", 0.02)  # of all faces: answered blind, drawn once
+AUDIT_SHARE = env.share("DAGER_AUDIT_SHARE", 0.02)  # of what a certificate accepts: looked at all the same
+TARGET_ERROR = env.share("DAGER_TARGET_ERROR", 0.01)  # that a certificate promises
+GOLD_SHARE = env.share("DAGER_GOLD_SHARE", 0.02)  # of single questions: known already, to measure who answers
+
 # ---- Django
 ROOT_URLCONF = "dager_site.urls"
 WSGI_APPLICATION = "dager_site.wsgi.application"

@@ -19,11 +19,13 @@ from annotation.models import (
     Identity,
     Membership,
     Photo,
+    Proposal,
     Question,
     QuestionFace,
     Source,
     User,
 )
+from inference.core.attributes import ATTRIBUTES
 from inference.models import ModelVersion
 
 _number = count(1)
@@ -117,6 +119,30 @@ def a_question(faces: Sequence[Face] | int = 3, **fields: object) -> Question:
 def a_pair(one: Identity | None = None, other: Identity | None = None) -> Question:
     one, other = one or Identity.objects.create(), other or Identity.objects.create()
     return Question.objects.create(kind="pair", identity=one, other_identity=other, belief=0.5, worth=0.5)
+
+
+def a_proposal(face: Face, belief: Sequence[float], attribute: str = "gender", **fields: object) -> Proposal:
+    best = max(range(len(belief)), key=belief.__getitem__)
+    value = ATTRIBUTES[attribute].values[best]
+    return Proposal.objects.create(
+        face=face, attribute=attribute, value=value, confidence=belief[best], belief=list(belief), **fields
+    )
+
+
+def a_grid(faces: Sequence[Face], value: str = "female", attribute: str = "gender", **fields: object) -> Question:
+    return _with_faces(Question(kind="grid", attribute=attribute, value=value, worth=1.0, **fields), faces)
+
+
+def a_single(face: Face | None = None, attribute: str = "gender", **fields: object) -> Question:
+    return _with_faces(Question(kind="value", attribute=attribute, worth=1.0, **fields), [face or a_face()])
+
+
+def _with_faces(question: Question, faces: Sequence[Face]) -> Question:
+    question.save()
+    QuestionFace.objects.bulk_create(
+        QuestionFace(question=question, face=face, place=place, belief=0.9) for place, face in enumerate(faces)
+    )
+    return question
 
 
 def a_person(faces: Sequence[Face] | int = 1, name: str = "", by: User | None = None) -> Identity:

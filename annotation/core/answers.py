@@ -4,8 +4,13 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal, get_args
 
+from inference.core.attributes import OLDEST, Attribute
+
 ClusterVerdict = Literal["one_person", "cannot_tell", "skip"]
 PairVerdict = Literal["same", "different", "cannot_tell", "skip"]
+GridVerdict = Literal["marked", "skip"]
+ValueVerdict = Literal["value", "not_a_face", "cannot_tell", "skip"]
+RecordVerdict = Literal["right", "wrong_person", "wrong_date", "cannot_tell", "skip"]
 Mark = Literal["other", "not_a_face", "cannot_tell"]
 NAME_LENGTH = 300
 
@@ -47,17 +52,51 @@ class PairAnswer:
         return {"verdict": self.verdict}
 
 
+@dataclass(frozen=True)
+class GridAnswer:
+    """To "which of these are not happy?": those marked are something else, all others are as proposed."""
+
+    verdict: GridVerdict
+    marks: Mapping[int, str]  # by face: one of Mark, or the value that it is instead
+
+    @property
+    def actions(self) -> int:
+        return 1 + len(self.marks)
+
+    @property
+    def content(self) -> dict[str, object]:
+        return {"verdict": self.verdict, "marks": {str(face): mark for face, mark in self.marks.items()}}
+
+
+@dataclass(frozen=True)
+class ValueAnswer:
+    """To "which emotion is this?", or "how old does this person look?"."""
+
+    verdict: ValueVerdict
+    value: str  # one of the attribute's, or whole years; empty for another verdict
+    actions: int
+
+    @property
+    def content(self) -> dict[str, object]:
+        return {"verdict": self.verdict, "value": self.value}
+
+
+@dataclass(frozen=True)
+class RecordAnswer:
+    """To "is this the right person, and the right photo?"."""
+
+    verdict: RecordVerdict
+    actions: int = 1
+
+    @property
+    def content(self) -> dict[str, object]:
+        return {"verdict": self.verdict}
+
+
 def cluster_answer(content: Mapping[str, Any], faces: Collection[int]) -> ClusterAnswer:
     """Read an answer to a question that shows these faces. Raises Malformed."""
     verdict = _one_of("verdict", content.get("verdict"), get_args(ClusterVerdict))
-    marks = content.get("marks") or {}
-    if not isinstance(marks, Mapping):
-        raise Malformed(f"marks must map face ids to one of {', '.join(get_args(Mark))}; got {marks!r}.")
-    read: dict[int, Mark] = {}
-    for face, mark in marks.items():
-        if not str(face).isdecimal() or int(face) not in faces:
-            raise Malformed(f"marks names face {face!r}, which this question does not show.")
-        read[int(face)] = _one_of(f"marks[{face}]", mark, get_args(Mark))
+    read: dict[int, Mark] = _marks(content, faces, get_args(Mark))
     name = content.get("name") or ""
     if not isinstance(name, str) or len(name) > NAME_LENGTH or not name.isprintable():
         raise Malformed(f"name must be printable text of at most {NAME_LENGTH} characters.")
@@ -72,6 +111,42 @@ def cluster_answer(content: Mapping[str, Any], faces: Collection[int]) -> Cluste
 def pair_answer(content: Mapping[str, Any]) -> PairAnswer:
     """Read an answer to "are these two one person?". Raises Malformed."""
     return PairAnswer(_one_of("verdict", content.get("verdict"), get_args(PairVerdict)))
+
+
+def grid_answer(content: Mapping[str, Any], faces: Collection[int], asked: Attribute) -> GridAnswer:
+    """Read an answer to a grid that shows these faces with one value of an attribute. Raises Malformed."""
+    verdict = _one_of("verdict", content.get("verdict"), get_args(GridVerdict))
+    return GridAnswer(verdict, _marks(content, faces, (*get_args(Mark), *asked.values)))
+
+
+def value_answer(content: Mapping[str, Any], asked: Attribute) -> ValueAnswer:
+    """Read what somebody says an attribute of one face is. Raises Malformed."""
+    verdict = _one_of("verdict", content.get("verdict"), get_args(ValueVerdict))
+    if verdict != "value":
+        return ValueAnswer(verdict, "", 1)
+    value = content.get("value")
+    if not asked.in_years:
+        return ValueAnswer(verdict, _one_of("value", value, asked.values), 1)
+    if not (str(value).isascii() and str(value).isdecimal()) or int(str(value)) > OLDEST:
+        raise Malformed(f"value must be whole years from 0 to {OLDEST}; got {value!r}.")
+    return ValueAnswer(verdict, str(int(str(value))), len(str(int(str(value)))))
+
+
+def record_answer(content: Mapping[str, Any]) -> RecordAnswer:
+    """Read an answer to "is this the right person, and the right photo?". Raises Malformed."""
+    return RecordAnswer(_one_of("verdict", content.get("verdict"), get_args(RecordVerdict)))
+
+
+def _marks(content: Mapping[str, Any], faces: Collection[int], known: tuple[Any, ...]) -> dict[int, Any]:
+    marks = content.get("marks") or {}
+    if not isinstance(marks, Mapping):
+        raise Malformed(f"marks must map face ids to one of {', '.join(known)}; got {marks!r}.")
+    read: dict[int, Any] = {}
+    for face, mark in marks.items():
+        if not str(face).isdecimal() or int(face) not in faces:
+            raise Malformed(f"marks names face {face!r}, which this question does not show.")
+        read[int(face)] = _one_of(f"marks[{face}]", mark, known)
+    return read
 
 
 def _one_of(field: str, value: object, known: tuple[Any, ...]) -> Any:

@@ -59,4 +59,4 @@ def test_questions_can_be_taken_by_kind_and_are_counted():
     a_question(worth=9.0)
     pair = a_pair()
     assert take_next(an_annotator(), kind="pair") == [pair]
-    assert open_counts() == {"cluster": 1, "pair": 1}
+    assert {kind: count for kind, count in open_counts().items() if count} == {"cluster": 1, "pair": 1}

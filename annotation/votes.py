@@ -1,0 +1,263 @@
+"""What single answers say of an attribute, weighed together: a label once they settle it, a question until then."""
+
+from collections import Counter
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from django.conf import settings
+from django.db.models import Q
+
+from annotation import ledger
+from annotation.core.consensus import Votes, believed, next_step, stranger
+from annotation.core.sampling import in_control_slice
+from annotation.models import Answer, Decision, Face, Proposal, Question, Reliability, User, Vote
+from annotation.questions import ask_single, withdraw
+from inference.core import attributes as registry
+from inference.core.attributes import Attribute
+
+Floats = npt.NDArray[np.float64]
+Settled = dict[int, tuple[str, dict[str, Any]]]  # by face: the value, and what speaks for it
+Open = dict[int, str]  # by face: "ask" or "curator"
+
+CANNOT_TELL = "cannot_tell"
+MACHINE_AT_MOST = 0.98  # of the machine's belief when it votes: one reliable "no" is enough to ask somebody else
+ALONE = 0.9  # belief that settles where nobody else is there to ask
+
+
+@dataclass(frozen=True)
+class Said:
+    """What one answer says of one face."""
+
+    value: str
+    denied: bool = False
+
+
+@dataclass
+class Story:
+    """All that people said of one face, in order."""
+
+    voters: list[int] = field(default_factory=list)
+    said: list[Said] = field(default_factory=list)
+
+    @property
+    def named(self) -> Counter[str]:
+        return Counter(each.value for each in self.said if not each.denied)
+
+    @property
+    def nobody_can_tell(self) -> bool:
+        """Two people could not, and they are more than half."""
+        count = self.named[CANNOT_TELL]
+        return count >= 2 and 2 * count > len(self.said)
+
+
+def cast(answer: Answer, question: Question, said: Mapping[int, Said]) -> bool:
+    """Keep what this answer says of each face, and settle what it settles. Call within a transaction.
+
+    What is not settled is asked of somebody else. A curator's verdict settles all that it names; an answer to gold
+    settles nothing, as that was known. Returns whether nothing is left to ask with this question.
+    """
+    Vote.objects.bulk_create(
+        Vote(
+            answer=answer,
+            annotator=answer.annotator,
+            face_id=face,
+            attribute=question.attribute,
+            value=each.value,
+            denied=each.denied,
+        )
+        for face, each in said.items()
+    )
+    wanted = registry.attribute(question.attribute)
+    if question.purpose == Question.Purpose.GOLD:
+        return True
+    if question.purpose == Question.Purpose.VERDICT:
+        _write(
+            answer, wanted, {face: (each.value, {"verdict": True}) for face, each in said.items()}, told(said, wanted)
+        )
+        return True
+    open_ = _weigh(answer, wanted, list(said))
+    return question.kind != Question.Kind.VALUE or not open_
+
+
+def _weigh(answer: Answer, attribute: Attribute, faces: Collection[int]) -> Open:
+    """Settle what these faces' votes settle, and ask about the others, which are returned."""
+    stories = told(faces, attribute)
+    settled, open_ = (_guesses if attribute.in_years else _values)(attribute, stories)
+    _write(answer, attribute, settled, stories)
+    _close(settled, attribute.name, but=answer.question_id)
+    verdicts = {face for face, step in open_.items() if step == "curator"}
+    ask_single(attribute.name, set(open_) - verdicts, Question.Purpose.AGAIN)
+    ask_single(attribute.name, verdicts, Question.Purpose.VERDICT)
+    return open_
+
+
+def told(faces: Iterable[int], attribute: Attribute) -> dict[int, Story]:
+    """What people said of these faces, but for what was taken back and for people who are paused."""
+    stories = {face: Story() for face in faces}
+    rows = Vote.objects.filter(
+        face__in=list(stories), attribute=attribute.name, answer__undone_at=None, annotator__paused_at=None
+    )
+    for face, voter, value, denied in rows.order_by("id").values_list("face", "annotator", "value", "denied"):
+        stories[face].voters.append(voter)
+        stories[face].said.append(Said(value, denied))
+    return stories
+
+
+def _values(attribute: Attribute, stories: dict[int, Story]) -> tuple[Settled, Open]:
+    settled: Settled = {face: (CANNOT_TELL, {}) for face, story in stories.items() if story.nobody_can_tell}
+    faces = [face for face in stories if face not in settled]
+    if not faces:
+        return settled, {}
+    prior = machine_says(faces, attribute)
+    belief = _believed(attribute, faces, stories, prior)
+    answering = set(_answering())
+    open_: Open = {}
+    for face, row, machine in zip(faces, belief, prior, strict=True):
+        people = set(stories[face].voters)
+        step = next_step(row, sum(stories[face].named.values()) + _denials(stories[face]))
+        if step == "ask" and not answering - people:
+            step = "settled" if row.max() >= ALONE else "curator"
+        if step == "settled":
+            evidence = {"belief": round(float(row.max()), 4), "machine": [round(float(each), 4) for each in machine]}
+            settled[face] = attribute.values[int(row.argmax())], evidence
+        else:
+            open_[face] = step
+    return settled, open_
+
+
+def _denials(story: Story) -> int:
+    return sum(each.denied for each in story.said)
+
+
+def _guesses(attribute: Attribute, stories: dict[int, Story]) -> tuple[Settled, Open]:
+    """Ages as people see them: the mean of so many guesses, each by somebody else, and how far they lie apart."""
+    settled: Settled = {}
+    open_: Open = {}
+    for face, story in stories.items():
+        guesses = [float(each.value) for each in story.said if each.value != CANNOT_TELL]
+        if len(guesses) >= attribute.answers:
+            deviation = float(np.std(guesses, ddof=1))
+            settled[face] = f"{np.mean(guesses):.2f}", {"deviation": round(deviation, 3), "guesses": len(guesses)}
+        elif story.nobody_can_tell:
+            settled[face] = CANNOT_TELL, {}
+        else:
+            open_[face] = "ask"
+    return settled, open_
+
+
+def machine_says(faces: Collection[int], attribute: Attribute) -> Floats:
+    """The machine's vote (faces, values): its proposal, never quite certain; of the control slice it says nothing."""
+    count = len(attribute.values)
+    prior = np.full((len(faces), count), 1 / count)
+    proposed = dict(Proposal.objects.filter(attribute=attribute.name, face__in=faces).values_list("face_id", "belief"))
+    keys = face_keys(faces)
+    for row, face in enumerate(faces):
+        if face in proposed and not in_control_slice(keys[face], settings.CONTROL_SHARE):
+            prior[row] = proposed[face]
+    most = prior.max(axis=1, keepdims=True)
+    capped = np.where(prior == most, MACHINE_AT_MOST, prior * (1 - MACHINE_AT_MOST) / np.maximum(1 - most, 1e-9))
+    return np.asarray(np.where(most > MACHINE_AT_MOST, capped, prior), np.float64)
+
+
+def face_keys(faces: Iterable[int]) -> dict[int, str]:
+    """What each face stays itself by, in whatever database."""
+    rows = Face.objects.filter(pk__in=list(faces)).values_list("pk", "photo__sha256", "number")
+    return {pk: f"{sha256}-{number}" for pk, sha256, number in rows}
+
+
+def _believed(attribute: Attribute, faces: list[int], stories: dict[int, Story], prior: Floats) -> Floats:
+    people = sorted({voter for face in faces for voter in stories[face].voters})
+    row = {voter: index for index, voter in enumerate(people)}
+    cells = [
+        (item, row[voter], attribute.index(said.value), said.denied)
+        for item, face in enumerate(faces)
+        for voter, said in zip(stories[face].voters, stories[face].said, strict=True)
+        if said.value != CANNOT_TELL
+    ]
+    if not cells:
+        return prior
+    item, voter, value, denied = (np.array(column) for column in zip(*cells, strict=True))
+    return believed(Votes(item, voter, value, denied), prior, _confusions(attribute, people))
+
+
+def _confusions(attribute: Attribute, people: list[int]) -> Floats:
+    known = dict(
+        Reliability.objects.filter(attribute=attribute.name, annotator__in=people).values_list(
+            "annotator_id", "confusion"
+        )
+    )
+    unknown = stranger(len(attribute.values))
+    return np.array([known.get(person, unknown) for person in people], np.float64)
+
+
+def _answering() -> Iterable[int]:
+    """Who may be asked."""
+    engineers = Q(role=User.Role.ENGINEER)
+    return User.objects.filter(is_active=True, paused_at=None).exclude(engineers).values_list("pk", flat=True)
+
+
+def _write(answer: Answer, attribute: Attribute, settled: Settled, stories: Mapping[int, Story]) -> None:
+    """A line for each; where the attribute is the person's, it is said of the person."""
+    people = {}
+    if attribute.of_identity:
+        faces = Face.objects.filter(pk__in=list(settled), label__identity__isnull=False)
+        people = {face.pk: face.label.identity for face in faces.select_related("label__identity")}
+    lines = []
+    for face, (value, evidence) in settled.items():
+        person = people.get(face)
+        line = ledger.line(
+            answer,
+            Decision.Kind.VALUE,
+            face=None if person else face,
+            identity=person,
+            attribute=attribute.name,
+            value=value,
+        )
+        line.evidence |= {"votes": len(stories[face].said), "face": face} | evidence
+        line.detail = _detail(attribute, stories[face], evidence)
+        lines.append(line)
+    ledger.write(lines)
+
+
+def _detail(attribute: Attribute, story: Story, evidence: Mapping[str, Any]) -> dict[str, Any]:
+    if attribute.keeps == "distribution":
+        return {"votes": dict(story.named)}
+    if attribute.keeps == "mean and deviation" and "deviation" in evidence:
+        return {"deviation": evidence["deviation"], "guesses": evidence["guesses"]}
+    return {}
+
+
+def _close(faces: Iterable[int], attribute: str, *, but: int | None) -> None:
+    """Nobody else needs to say what is settled."""
+    singles = Question.objects.filter(
+        kind=Question.Kind.VALUE, attribute=attribute, state=Question.State.OPEN, shown__face__in=list(faces)
+    ).exclude(purpose=Question.Purpose.GOLD)
+    withdraw(singles.exclude(pk=but or 0))
+
+
+def take_back(answer: Answer, *, by: User) -> None:
+    """What was settled with the help of an answer that no longer counts is weighed again without it."""
+    votes = dict(Vote.objects.filter(answer=answer).values_list("face_id", "attribute"))
+    for name in set(votes.values()):
+        attribute = registry.attribute(name)
+        faces = [face for face, of in votes.items() if of == name]
+        reopen(faces, attribute, by=by, answer=answer)
+
+
+def reopen(faces: Collection[int], attribute: Attribute, *, by: User | None, answer: Answer | None = None) -> None:
+    """Take back what people's votes settled about these faces, and weigh the votes that still count."""
+    of_them = Q(face__in=list(faces)) | Q(identity__labels__face__in=faces, evidence__face__in=list(faces))
+    lines = Decision.objects.standing().filter(
+        of_them, kind=Decision.Kind.VALUE, by=Decision.By.PERSON, attribute=attribute.name, evidence__votes__gte=0
+    )
+    ledger.undo(lines.distinct(), person=by, answer=answer)
+    stories = told(faces, attribute)
+    silent = [face for face, story in stories.items() if not story.said]
+    _close(silent, attribute.name, but=answer.question_id if answer else None)
+    heard = [face for face in faces if face not in silent]
+    last = Answer.objects.filter(votes__face__in=heard, undone_at=None).order_by("-id").first()
+    if last is not None:
+        _weigh(last, attribute, heard)

@@ -1,0 +1,84 @@
+"""What labelled faces say of the others: by a linear head on their vectors, and by their nearest neighbours."""
+
+from dataclasses import dataclass
+
+import faiss
+import numpy as np
+import numpy.typing as npt
+from sklearn.linear_model import LogisticRegression
+from sklearn.model_selection import GroupKFold
+
+from inference.core.types import Beliefs, Vectors
+
+Ints = npt.NDArray[np.int64]
+
+FOLDS = 5
+FEWEST = 40  # labels; below that a head learns more noise than anything else
+STRENGTH = 10.0  # C: the inverse of how strongly the head's weights are held back, for vectors of length √dimensions
+NEIGHBOURS = 10
+NEAR = 0.35  # of the cosine above a stranger's at which a neighbour counts half
+
+
+@dataclass(frozen=True, eq=False)
+class Told:
+    """What the labelled faces say of all faces, each face judged without its own label."""
+
+    head: Beliefs  # (n, classes), NaN where there are too few labels
+    neighbours: Beliefs  # (n, classes), NaN for a face without a labelled neighbour
+
+
+def tell(vectors: Vectors, truth: Ints, group: Ints, classes: int) -> Told:
+    """From vectors (n, dimensions), their labels `truth` (n,), −1 where there is none, and `group` (n,).
+
+    Out of fold: faces of one group (a person, a set of duplicates) never speak for one another, neither in the head
+    nor as neighbours. So what is said of a labelled face may be compared with its label.
+    Raises ValueError for shapes that do not match.
+    """
+    if not len(vectors) == len(truth) == len(group):
+        raise ValueError(f"{len(vectors)} vectors, {len(truth)} labels and {len(group)} groups differ.")
+    return Told(_head(vectors, truth, group, classes), _neighbours(vectors, truth, group, classes))
+
+
+def _head(vectors: Vectors, truth: Ints, group: Ints, classes: int) -> Beliefs:
+    found = np.full((len(vectors), classes), np.nan)
+    known = np.flatnonzero(truth >= 0)
+    folds = min(FOLDS, len(np.unique(group[known])))
+    if len(known) < FEWEST or folds < 2 or len(np.unique(truth[known])) < 2:
+        return found
+    scaled = vectors * np.sqrt(vectors.shape[1], dtype=np.float32)
+    for learn, judge in GroupKFold(folds).split(known, groups=group[known]):
+        found[known[judge]] = _fitted(scaled, truth, known[learn], known[judge], classes)
+    rest = np.flatnonzero(truth < 0)
+    if len(rest):
+        found[rest] = _fitted(scaled, truth, known, rest, classes)
+    return found
+
+
+def _fitted(vectors: Vectors, truth: Ints, learn: Ints, judge: Ints, classes: int) -> Beliefs:
+    told = np.full((len(judge), classes), 1e-6)
+    seen = np.unique(truth[learn])
+    if len(seen) == 1:
+        return np.full((len(judge), classes), np.nan)
+    head = LogisticRegression(C=STRENGTH / vectors.shape[1], max_iter=300)
+    told[:, seen] = head.fit(vectors[learn], truth[learn]).predict_proba(vectors[judge])
+    return np.asarray(told / told.sum(axis=1, keepdims=True), np.float64)
+
+
+def _neighbours(vectors: Vectors, truth: Ints, group: Ints, classes: int) -> Beliefs:
+    """The nearest labelled faces' values, each weighed by how near it is; a stranger's cosine weighs nothing."""
+    found = np.full((len(vectors), classes), np.nan)
+    known = np.flatnonzero(truth >= 0)
+    if len(known) == 0:
+        return found
+    index = faiss.IndexFlatIP(vectors.shape[1])
+    index.add(np.ascontiguousarray(vectors[known]))
+    cosine, near = index.search(np.ascontiguousarray(vectors), min(2 * NEIGHBOURS, len(known)))
+    near = known[near]
+    strange = float(np.median(cosine[:, -1]))
+    weight = np.clip((cosine - strange) / NEAR, 0, None) ** 2
+    weight[group[near] == group[:, None]] = 0
+    count = np.ones((len(vectors), classes)) * 0.5  # half a vote for each value: few neighbours make nobody sure
+    np.add.at(count, (np.arange(len(vectors))[:, None], truth[near]), weight)
+    heard = weight.sum(axis=1) > 0
+    found[heard] = (count / count.sum(axis=1, keepdims=True))[heard]
+    return found

@@ -1,0 +1,211 @@
+"""Answers about attributes: weighed together, settled or asked of somebody else."""
+
+from uuid import uuid4
+
+import numpy as np
+import pytest
+
+from annotation.answers import record_answer, undo_answer
+from annotation.errors import BadAnswer
+from annotation.models import Answer, AttributeLabel, Decision, Face, Question, Reliability, User, Vote
+from annotation.queue import take_next
+from tests.factories import a_face, a_grid, a_person, a_proposal, a_single, a_user, an_annotator
+
+pytestmark = pytest.mark.django_db
+
+GOOD = [[0.97, 0.03], [0.03, 0.97]]
+FAIR = [[0.9, 0.1], [0.1, 0.9]]
+
+
+@pytest.fixture(autouse=True)
+def _no_control_slice(settings) -> None:
+    settings.CONTROL_SHARE = 0.0
+
+
+def somebody(confusion: list[list[float]] = GOOD, attribute: str = "gender") -> User:
+    user = an_annotator()
+    Reliability.objects.create(annotator=user, attribute=attribute, confusion=confusion, votes=100)
+    return user
+
+
+def say(question: Question, by: User, **content: object) -> Answer:
+    return record_answer(question_id=question.pk, annotator=by, client_id=uuid4(), content=content)
+
+
+def value_of(face: Face, attribute: str = "gender") -> str | None:
+    return AttributeLabel.objects.filter(face=face, attribute=attribute).values_list("value", flat=True).first()
+
+
+def proposed(*confidence: float) -> list[Face]:
+    faces = [a_face() for _ in confidence]
+    for face, each in zip(faces, confidence, strict=True):
+        a_proposal(face, [each, 1 - each])
+    return faces
+
+
+def test_faces_left_unmarked_in_a_grid_are_settled_together_with_the_machine():
+    faces = proposed(0.95, 0.95, 0.95)
+    grid = a_grid(faces)
+    somebody()
+
+    say(grid, somebody(), verdict="marked", marks={str(faces[2].pk): "other"})
+
+    assert [value_of(face) for face in faces] == ["female", "female", None]
+    line = AttributeLabel.objects.get(face=faces[0]).decision
+    assert line.by == "person"
+    assert line.evidence["machine"] == [0.95, 0.05]
+    assert line.evidence["belief"] > 0.99
+
+
+def test_a_marked_face_is_asked_of_somebody_else_and_settled_once_two_agree():
+    (face,) = proposed(0.95)
+    first, second = somebody(), somebody()
+    say(a_grid([face]), first, verdict="marked", marks={str(face.pk): "male"})
+    assert value_of(face) is None
+
+    assert take_next(first) == []
+    (again,) = take_next(second)
+    assert (again.kind, again.purpose) == ("value", "again")
+    say(again, second, verdict="value", value="male")
+
+    assert value_of(face) == "male"
+    assert not Question.objects.filter(state="open").exists()
+
+
+def test_an_unsettled_question_waits_for_other_people_and_then_for_a_curator():
+    face = a_face()
+    single = a_single(face)
+    people = [somebody(FAIR) for _ in range(8)]
+    for number, person in enumerate(people[:7]):
+        assert take_next(person) == [single]
+        say(single, person, verdict="value", value=["female", "male"][number % 2])
+        assert take_next(person) == []
+
+    single.refresh_from_db()
+    assert (single.state, single.purpose) == ("open", "verdict")
+    assert take_next(people[7]) == []
+    curator = a_user()
+    assert take_next(curator) == [single]
+    say(single, curator, verdict="value", value="male")
+    assert value_of(face) == "male"
+    assert AttributeLabel.objects.get(face=face).decision.evidence["verdict"] is True
+
+
+def test_a_team_of_one_is_not_asked_for_a_second_opinion_that_nobody_has():
+    alone = somebody()
+    User.objects.exclude(pk=alone.pk).update(is_active=False)
+    single = a_single()
+
+    say(single, alone, verdict="value", value="female")
+
+    single.refresh_from_db()
+    assert single.state == "settled"
+
+
+def test_an_answer_about_a_known_person_holds_for_all_of_their_faces():
+    mine = [a_face(), a_face()]
+    person = a_person(mine)
+    a_proposal(mine[0], [0.02, 0.98])
+
+    say(a_grid([mine[0]], value="male"), somebody(), verdict="marked")
+
+    assert [value_of(face) for face in mine] == ["male", "male"]
+    assert Decision.objects.get(kind="value").identity == person
+
+
+def test_two_who_cannot_tell_are_believed():
+    face = a_face()
+    single = a_single(face)
+    for person in (somebody(), somebody(), somebody()):
+        if take_next(person):
+            say(single, person, verdict="cannot_tell")
+
+    assert value_of(face) == "cannot_tell"
+    assert single.answers.count() == 2
+
+
+def test_emotion_keeps_what_everybody_said():
+    face = a_face()
+    single = a_single(face, attribute="emotion")
+    people = [somebody((0.8 * np.eye(7) + 0.2 / 7).tolist(), "emotion") for _ in range(5)]
+    for person, value in zip(people, ("sad", "neutral", "sad", "sad"), strict=False):
+        say(single, person, verdict="value", value=value)
+
+    label = AttributeLabel.objects.get(face=face, attribute="emotion")
+    assert (label.value, label.detail["votes"]) == ("sad", {"sad": 3, "neutral": 1})
+
+
+def test_apparent_age_takes_ten_people_and_keeps_their_mean_and_deviation():
+    face = a_face()
+    single = a_single(face, attribute="apparent_age")
+    for years in (30, 32, 34, 30, 32, 34, 30, 32, 34):
+        say(single, an_annotator(), verdict="value", value=years)
+    assert value_of(face, "apparent_age") is None
+
+    say(single, an_annotator(), verdict="value", value=32)
+
+    label = AttributeLabel.objects.get(face=face, attribute="apparent_age")
+    assert (label.value, label.detail) == ("32.00", {"deviation": 1.633, "guesses": 10})
+
+
+def test_what_is_no_face_is_nothing_else():
+    faces = proposed(0.95, 0.95)
+    elsewhere = a_single(faces[1])
+
+    say(a_grid(faces), somebody(), verdict="marked", marks={str(faces[1].pk): "not_a_face"})
+
+    assert faces[1].label.verdict == "not_a_face"
+    elsewhere.refresh_from_db()
+    assert elsewhere.state == "withdrawn"
+    assert not Vote.objects.filter(face=faces[1]).exists()
+
+
+def test_undoing_an_answer_takes_back_what_it_settled_with_others():
+    (face,) = proposed(0.95)
+    first, second = somebody(), somebody()
+    grid = a_grid([face])
+    marked = say(grid, first, verdict="marked", marks={str(face.pk): "other"})
+    say(take_next(second)[0], second, verdict="value", value="male")
+    assert value_of(face) == "male"
+
+    undo_answer(answer_id=marked.pk, by=first)
+
+    assert value_of(face) is None
+    assert Question.objects.filter(kind="value", state="open", faces=face).count() == 1
+    grid.refresh_from_db()
+    assert grid.state == "open"
+
+
+def test_an_answer_to_gold_settles_nothing():
+    face = a_face()
+
+    say(a_single(face, purpose="gold"), somebody(), verdict="value", value="male")
+
+    assert value_of(face) is None
+    assert Vote.objects.filter(face=face).count() == 1
+
+
+def test_nobody_counts_while_they_are_paused():
+    face = a_face()
+    single = a_single(face)
+    spammer, *people = [somebody(FAIR) for _ in range(5)]
+    say(single, spammer, verdict="value", value="male")
+    User.objects.filter(pk=spammer.pk).update(paused_at="2026-01-01T00:00Z")
+
+    for person in people:
+        say(single, person, verdict="value", value="female")
+        single.refresh_from_db()
+        if single.state == "settled":
+            break
+
+    label = AttributeLabel.objects.get(face=face)
+    assert (label.value, label.decision.evidence["votes"]) == ("female", Vote.objects.count() - 1)
+
+
+def test_a_value_that_the_attribute_does_not_have_is_refused_and_nothing_is_kept():
+    single = a_single()
+
+    with pytest.raises(BadAnswer, match="female, male"):
+        say(single, an_annotator(), verdict="value", value="happy")
+
+    assert not Vote.objects.exists()
