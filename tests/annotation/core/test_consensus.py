@@ -138,7 +138,7 @@ def test_a_denial_rules_out_one_value_and_leaves_the_others_as_they_were():
 
 
 def test_who_mostly_marks_is_learnt_like_who_mostly_names():
-    votes, truth = a_crowd(6, [0.97, 0.97, *[0.5] * 4], classes=3, answers=4)
+    votes, _ = a_crowd(6, [0.97, 0.97, *[0.5] * 4], classes=3, answers=4)
     shown = np.random.default_rng(0).integers(3, size=len(votes.item))  # each sees one value, and says yes or no to it
     said = Votes(votes.item, votes.voter, shown, votes.value != shown)
 

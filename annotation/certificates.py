@@ -1,0 +1,206 @@
+"""Audited answers in, the right to accept proposals unseen out; and that right taken away again."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+from django.conf import settings
+from django.db import transaction
+from django.utils import timezone
+
+from annotation import ledger
+from annotation.core.batches import batched
+from annotation.core.certificate import Certified, broken, certify
+from annotation.core.sampling import in_control_slice
+from annotation.models import (
+    AttributeLabel,
+    Calibration,
+    Certificate,
+    Decision,
+    Label,
+    Proposal,
+    Question,
+    QuestionFace,
+)
+from annotation.votes import face_keys
+from inference.core.attributes import Attribute
+
+CHUNK = 400
+
+
+@dataclass(frozen=True, eq=False)
+class Audit:
+    """What people said of proposals of one value that chance picked."""
+
+    confidence: npt.NDArray[np.float64]  # (audited,)
+    wrong: npt.NDArray[np.bool_]  # (audited,)
+    drawn_above: npt.NDArray[np.float64]  # (audited,)
+
+
+def review(attribute: Attribute, calibration: Calibration) -> list[Certificate]:
+    """Issue what the audits of this calibration allow, accept under it, and revoke what later audits broke.
+
+    Returns the certificates that are valid then.
+    """
+    for held in Certificate.objects.filter(attribute=attribute.name).exclude(state=Certificate.State.REVOKED):
+        _check(held)
+    for held in _valid(attribute):
+        if held.calibration_id != calibration.pk:
+            end(held, Certificate.State.REPLACED, "The models learnt more: certificates begin again.")
+    for value in attribute.values:
+        _issue(attribute, value, calibration)
+    found = list(_valid(attribute))
+    for held in found:
+        accept(held)
+    return found
+
+
+def _valid(attribute: Attribute) -> Iterable[Certificate]:
+    return Certificate.objects.filter(attribute=attribute.name, state=Certificate.State.VALID)
+
+
+def audit_of(calibration: Calibration, value: str) -> Audit:
+    """The answers to audits of proposals of one value that were drawn under this calibration.
+
+    A face that somebody marked and that is not settled yet counts as wrong: to leave it out would flatter the machine.
+    """
+    shown = QuestionFace.objects.filter(
+        question__calibration=calibration,
+        question__purpose=Question.Purpose.AUDIT,
+        question__state=Question.State.SETTLED,
+        question__value=value,
+        question__certificate=None,
+    ).exclude(face__label__verdict=Label.Verdict.NOT_A_FACE)
+    rows = list(shown.values_list("face_id", "belief", "question__drawn_above"))
+    said = _labels(calibration.attribute, [face for face, _, _ in rows])
+    return Audit(
+        confidence=np.array([belief for _, belief, _ in rows], np.float64),
+        wrong=np.array([said.get(face) != value for face, _, _ in rows], np.bool_),
+        drawn_above=np.array([above or 0.0 for _, _, above in rows], np.float64),
+    )
+
+
+def _labels(attribute: str, faces: Iterable[int]) -> dict[int, str]:
+    said = dict[int, str]()
+    for chunk in batched(list(faces), CHUNK):
+        labels = AttributeLabel.objects.filter(attribute=attribute, face__in=chunk)
+        said |= dict(labels.exclude(decision__by=Decision.By.MACHINE).values_list("face_id", "value"))
+    return said
+
+
+def _issue(attribute: Attribute, value: str, calibration: Calibration) -> None:
+    audit = audit_of(calibration, value)
+    found = certify(
+        audit.confidence,
+        audit.wrong,
+        audit.drawn_above,
+        calibration.sequences.get(value, []),
+        target=settings.TARGET_ERROR,
+    )
+    held = Certificate.objects.filter(attribute=attribute.name, value=value, state=Certificate.State.VALID).first()
+    if found is None or (held and held.calibration_id == calibration.pk and found.threshold >= held.threshold):
+        return
+    with transaction.atomic():
+        if held is not None:
+            end(held, Certificate.State.REPLACED, f"A later audit allows confidence {found.threshold:.3f}.")
+        Certificate.objects.create(
+            attribute=attribute.name,
+            value=value,
+            threshold=found.threshold,
+            target=settings.TARGET_ERROR,
+            audited=found.audited,
+            wrong=found.wrong,
+            bound=found.bound,
+            coverage=_coverage(attribute, value, found),
+            calibration=calibration,
+        )
+
+
+def _coverage(attribute: Attribute, value: str, found: Certified) -> float:
+    of_value = Proposal.objects.filter(attribute=attribute.name, value=value, stands=True)
+    return of_value.filter(confidence__gte=found.threshold).count() / max(of_value.count(), 1)
+
+
+def acceptable(certificate: Certificate) -> list[tuple[int, float, int | None]]:
+    """What it lets through now: face, confidence and person. Not the control slice, which people answer."""
+    rows = Proposal.objects.filter(
+        attribute=certificate.attribute,
+        value=certificate.value,
+        calibration__isnull=False,
+        confidence__gte=certificate.threshold,
+        stands=True,
+        face__duplicate_of=None,
+    ).exclude(face__attribute_labels__attribute=certificate.attribute)
+    found = list(rows.values_list("face_id", "confidence", "face__label__identity"))
+    held = set(
+        Question.objects.filter(
+            attribute=certificate.attribute, state=Question.State.OPEN, leased_until__gt=timezone.now()
+        )
+        .exclude(leased_to=None)
+        .values_list("shown__face", flat=True)
+    )
+    keys = dict[int, str]()
+    for chunk in batched([face for face, _, _ in found], CHUNK):
+        keys |= face_keys(chunk)
+    return [row for row in found if row[0] not in held and not in_control_slice(keys[row[0]], settings.CONTROL_SHARE)]
+
+
+def accept(certificate: Certificate) -> int:
+    """Write down what the certificate lets through. Returns how many lines that were."""
+    done = 0
+    for chunk in batched(acceptable(certificate), CHUNK):
+        with transaction.atomic():
+            held = Certificate.objects.select_for_update().get(pk=certificate.pk)
+            if held.state != Certificate.State.VALID:
+                return done
+            ledger.write([_line(held, face, confidence, person) for face, confidence, person in chunk])
+            Certificate.objects.filter(pk=held.pk).update(accepted=held.accepted + len(chunk))
+            done += len(chunk)
+    certificate.refresh_from_db()
+    return done
+
+
+def _line(certificate: Certificate, face: int, confidence: float, person: int | None) -> Decision:
+    return Decision(
+        kind=Decision.Kind.VALUE,
+        face_id=None if person else face,
+        identity_id=person,
+        attribute=certificate.attribute,
+        value=certificate.value,
+        by=Decision.By.MACHINE,
+        evidence={"certificate": certificate.pk, "confidence": round(confidence, 4), "face": face},
+    )
+
+
+def _check(certificate: Certificate) -> None:
+    """Count the audits of what it accepted; if they break its promise, it is revoked."""
+    shown = QuestionFace.objects.filter(
+        question__certificate=certificate, question__state=Question.State.SETTLED
+    ).exclude(face__label__verdict=Label.Verdict.NOT_A_FACE)
+    faces = list(shown.values_list("face_id", flat=True))
+    said = _labels(certificate.attribute, faces)
+    wrong = sum(said.get(face) != certificate.value for face in faces)
+    Certificate.objects.filter(pk=certificate.pk).update(audited_since=len(faces), wrong_since=wrong)
+    if broken(len(faces), wrong, certificate.target):
+        revoke(certificate, f"Of {len(faces)} audited after it was issued, {wrong} were wrong.")
+
+
+def end(certificate: Certificate, state: Certificate.State, because: str) -> None:
+    Certificate.objects.filter(pk=certificate.pk).update(state=state, ended_at=timezone.now(), ended_because=because)
+
+
+@transaction.atomic
+def revoke(certificate: Certificate, because: str) -> int:
+    """Take a certificate back, and every label that rests on it. Returns how many lines were undone."""
+    held = Certificate.objects.select_for_update().get(pk=certificate.pk)
+    if held.state == Certificate.State.REVOKED:
+        return 0
+    end(held, Certificate.State.REVOKED, because)
+    lines = Decision.objects.standing().filter(
+        kind=Decision.Kind.VALUE, by=Decision.By.MACHINE, attribute=held.attribute, evidence__certificate=held.pk
+    )
+    gone = list(lines)
+    for chunk in batched(gone, CHUNK):
+        ledger.undo(chunk, person=None)
+    return len(gone)

@@ -1,0 +1,290 @@
+"""Faces in, beliefs about their attributes out: what each source says, weighed as the control slice taught.
+
+A network looks at each face once. What the labelled faces say of the others, and what a person's faces say together, is
+learnt anew as labels come in: then a new calibration holds, and the certificates begin again.
+"""
+
+import logging
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import reduce
+from operator import or_
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from django.conf import settings
+from django.db import transaction
+from django.db.models import Exists, OuterRef, Q, QuerySet
+
+from annotation.core.batches import batched
+from annotation.core.certificate import thresholds
+from annotation.core.sampling import in_control_slice
+from annotation.models import AttributeLabel, Calibration, Decision, Embedding, Face, Proposal
+from annotation.pictures import cut, read_crop
+from inference import registry
+from inference.core import attributes
+from inference.core.attributes import Attribute
+from inference.core.calibrate import Calibrator, fit, reliability, uncalibrated
+from inference.core.probe import tell
+from inference.core.types import Picture, Vectors
+from inference.models import ModelVersion
+
+log = logging.getLogger(__name__)
+
+Floats = npt.NDArray[np.float64]
+Ints = npt.NDArray[np.int64]
+
+BATCH = 64
+MOVED = 0.005  # a belief that changes by less is left as it was written
+ALIKE = 0.3  # how much the network's mistakes on two faces of one person are the same mistake
+FOLDS = 5  # to judge a calibrator by answers that it was not fitted on
+SOURCES = ("network", "head", "neighbours", "identity")
+
+
+def asked() -> list[Attribute]:
+    """The attributes with classes that people are asked about here."""
+    return [attributes.attribute(name) for name in settings.ASKED if not attributes.attribute(name).in_years]
+
+
+# ---- what the networks say
+
+
+def without_proposal(faces: QuerySet[Face]) -> QuerySet[Face]:
+    """Faces that some network has not looked at."""
+    looked_at = Proposal.objects.filter(face=OuterRef("pk"))
+    lacking = [~Exists(looked_at.filter(attribute=model.attribute.name)) for model in registry.attribute_models()]
+    return faces.filter(reduce(or_, map(Q, lacking)), usable=True, duplicate_of=None, failure="")
+
+
+def propose(faces: Sequence[Face]) -> int:
+    """Let each network look at these faces; returns how many proposals are new. One done twice is one."""
+    models = registry.attribute_models()
+    made = 0
+    for piece in batched(faces, BATCH):
+        seen, kept = list[Face](), list[Picture]()
+        for face in piece:
+            try:
+                kept.append(read_crop(face))
+                seen.append(face)
+            except OSError as error:
+                log.exception("Face %s cannot be looked at", face.pk)
+                Face.objects.filter(pk=face.pk).update(failure=f"{type(error).__name__}: {error}", claimed_until=None)
+        if not seen:
+            continue
+        for model in models:
+            crops = np.stack([cut(face, crop, model.crop) for face, crop in zip(seen, kept, strict=True)])
+            made += _keep_first(model.attribute, seen, model.propose(crops))
+        Face.objects.filter(pk__in=[face.pk for face in seen]).update(claimed_until=None)
+    return made
+
+
+def _keep_first(attribute: Attribute, faces: Sequence[Face], told: Floats) -> int:
+    before = Proposal.objects.filter(attribute=attribute.name).count()
+    Proposal.objects.bulk_create(
+        [
+            Proposal(
+                face=face, attribute=attribute.name, evidence={"network": rounded(belief)}, **_best(attribute, belief)
+            )
+            for face, belief in zip(faces, told, strict=True)
+        ],
+        ignore_conflicts=True,
+    )
+    return Proposal.objects.filter(attribute=attribute.name).count() - before
+
+
+def rounded(belief: Floats) -> list[float]:
+    return [round(float(each), 5) for each in belief]
+
+
+def _best(attribute: Attribute, belief: Floats) -> dict[str, Any]:
+    best = int(belief.argmax())
+    value = str(best) if attribute.in_years else attribute.values[best]
+    return {"value": value, "confidence": float(belief[best]), "belief": rounded(belief)}
+
+
+# ---- what all sources say together
+
+
+@dataclass(frozen=True, eq=False)
+class Table:
+    """All faces that one attribute is proposed for, in the order of their ids."""
+
+    proposals: list[Proposal]
+    told: Floats  # (faces, sources, classes), NaN where a source says nothing
+    truth: Ints  # (faces,): the value that people or a record gave, −1 without
+    control: npt.NDArray[np.bool_]  # (faces,): drawn for the control slice, and answered by people
+    stands: npt.NDArray[np.bool_]  # (faces,): asked about, for itself or for all of its person's faces
+
+
+def learn(attribute: Attribute, *, refit: bool = True) -> Calibration:
+    """Bring the beliefs up to date. With `refit` all of them, by a new calibration; without it those of fresh faces."""
+    version = registry.ensure_live()
+    table = _load(attribute, version)
+    held = latest(attribute)
+    if refit or held is None:
+        held = _calibrate(attribute, table)
+    calibrator = Calibrator(np.array(held.weights), np.array(held.bias), held.answers)
+    belief = calibrator.fuse(table.told) if len(table.told) else np.zeros((0, len(attribute.values)))
+    rows = range(len(belief)) if refit else [i for i, each in enumerate(table.proposals) if each.calibration_id is None]
+    with transaction.atomic():
+        if refit:
+            held.sequences = _sequences(attribute, belief[table.stands])
+        held.save()
+        _store(attribute, table, belief, rows, held)
+    return held
+
+
+def latest(attribute: Attribute) -> Calibration | None:
+    return Calibration.objects.filter(attribute=attribute.name).order_by("-id").first()
+
+
+def labels_known(attribute: Attribute) -> int:
+    return AttributeLabel.objects.filter(attribute=attribute.name).exclude(decision__by=Decision.By.MACHINE).count()
+
+
+def _load(attribute: Attribute, version: ModelVersion) -> Table:
+    rows = list(
+        Proposal.objects.filter(attribute=attribute.name)
+        .exclude(face__label__verdict="not_a_face")
+        .order_by("face_id")
+        .select_related("face__photo", "face__label")
+        .defer("face__landmarks", "face__points", "face__photo__metadata")
+    )
+    faces = np.array([row.face_id for row in rows], np.int64)
+    person = np.array([getattr(_label(row.face), "identity_id", None) or -row.face_id for row in rows], np.int64)
+    truth = _truth(attribute, faces)
+    network = np.array([row.evidence["network"] for row in rows]).reshape(len(rows), len(attribute.values))
+    head, neighbours = _labelled_faces_say(attribute, faces, truth, person, version)
+    identity = _person_says(network, person) if attribute.of_identity else np.full_like(network, np.nan)
+    drawn = [in_control_slice(f"{row.face.photo.sha256}-{row.face.number}", settings.CONTROL_SHARE) for row in rows]
+    return Table(
+        proposals=rows,
+        told=np.stack([network, head, neighbours, identity], axis=1),
+        truth=truth,
+        control=np.array(drawn, np.bool_) & (truth >= 0),
+        stands=_stands(person) if attribute.of_identity else np.ones(len(rows), np.bool_),
+    )
+
+
+def _label(face: Face) -> Any:
+    return getattr(face, "label", None)
+
+
+def _truth(attribute: Attribute, faces: Ints) -> Ints:
+    row = {int(face): index for index, face in enumerate(faces)}
+    truth = np.full(len(faces), -1, np.int64)
+    known = AttributeLabel.objects.filter(attribute=attribute.name, value__in=attribute.values)
+    for face, value in known.exclude(decision__by=Decision.By.MACHINE).values_list("face_id", "value"):
+        if face in row:
+            truth[row[face]] = attribute.index(value)
+    return truth
+
+
+def _labelled_faces_say(
+    attribute: Attribute, faces: Ints, truth: Ints, person: Ints, version: ModelVersion
+) -> tuple[Floats, Floats]:
+    classes = len(attribute.values)
+    head, neighbours = (np.full((len(faces), classes), np.nan) for _ in range(2))
+    has, vectors = _vectors(faces, version)
+    if has.any():
+        told = tell(vectors, truth[has], person[has], classes)
+        head[has], neighbours[has] = told.head, told.neighbours
+    return head, neighbours
+
+
+def _vectors(faces: Ints, version: ModelVersion) -> tuple[npt.NDArray[np.bool_], Vectors]:
+    row = {int(face): index for index, face in enumerate(faces)}
+    has = np.zeros(len(faces), np.bool_)
+    vectors = np.zeros((len(faces), version.dimensions), np.float32)
+    stored = Embedding.objects.filter(version=version).values_list("face_id", "vector")
+    for face, data in stored.iterator(chunk_size=5_000):
+        if face in row:
+            has[row[face]] = True
+            vectors[row[face]] = np.frombuffer(data, "<f2")
+    vectors /= np.maximum(np.linalg.norm(vectors, axis=1, keepdims=True), 1e-12)
+    return has, vectors[has]
+
+
+def _person_says(network: Floats, person: Ints) -> Floats:
+    """What the network says of all faces of the same person together; NaN for who has only one.
+
+    A product of the faces' beliefs, drawn back because the faces of one person fool a network alike.
+    """
+    _, number, count = np.unique(person, return_inverse=True, return_counts=True)
+    logs = np.log(np.clip(network, 1e-4, 1))
+    total = np.zeros((len(count), network.shape[1]))
+    np.add.at(total, number, logs)
+    worth = count / (1 + ALIKE * (count - 1))  # so many independent faces
+    belief = np.exp(total / count[:, None] * worth[:, None])
+    belief = (belief / belief.sum(axis=1, keepdims=True))[number]
+    belief[count[number] < 2] = np.nan
+    return np.asarray(belief, np.float64)
+
+
+def _stands(person: Ints) -> npt.NDArray[np.bool_]:
+    stands = np.zeros(len(person), np.bool_)
+    stands[np.unique(person, return_index=True)[1]] = True
+    return stands
+
+
+def _calibrate(attribute: Attribute, table: Table) -> Calibration:
+    answered = np.flatnonzero(table.control)
+    told, truth = table.told[answered], table.truth[answered]
+    calibrator = fit(told, truth) if len(answered) else uncalibrated(len(SOURCES), len(attribute.values))
+    made = Calibration(
+        attribute=attribute.name,
+        sources=list(SOURCES),
+        weights=calibrator.weights.tolist(),
+        bias=calibrator.bias.tolist(),
+        answers=len(answered),
+        learnt_from=int((table.truth >= 0).sum()),
+    )
+    if len(answered) >= 2 * FOLDS:
+        belief = _judged(told, truth)
+        judged = reliability(belief.max(axis=1), belief.argmax(axis=1) == truth)
+        made.error = judged.error
+        made.diagram = {name: getattr(judged, name).tolist() for name in ("confidence", "right", "count")}
+    return made
+
+
+def _judged(told: Floats, truth: Ints) -> Floats:
+    """The belief in each answer by a calibrator that was fitted on the others."""
+    belief = np.zeros((len(truth), told.shape[2]))
+    fold = np.arange(len(truth)) % FOLDS
+    for each in range(FOLDS):
+        belief[fold == each] = fit(told[fold != each], truth[fold != each]).fuse(told[fold == each])
+    return belief
+
+
+def _sequences(attribute: Attribute, belief: Floats) -> dict[str, list[float]]:
+    if not len(belief):
+        return {}
+    confidence, best = belief.max(axis=1), belief.argmax(axis=1)
+    return {value: thresholds(confidence[best == number]) for number, value in enumerate(attribute.values)}
+
+
+def _store(attribute: Attribute, table: Table, belief: Floats, rows: Sequence[int], held: Calibration) -> None:
+    moved = list[Proposal]()
+    for index in rows:
+        row = table.proposals[index]
+        found = _best(attribute, belief[index])
+        stays = (
+            row.calibration_id is not None
+            and found["value"] == row.value
+            and np.abs(belief[index] - row.belief).max() < MOVED
+            and row.stands == table.stands[index]
+        )
+        if stays:
+            continue
+        for name, value in found.items():
+            setattr(row, name, value)
+        row.stands, row.calibration = bool(table.stands[index]), held
+        row.evidence = {
+            name: rounded(told)
+            for name, told in zip(SOURCES, table.told[index], strict=True)
+            if not np.isnan(told).any()
+        }
+        moved.append(row)
+    fields = ["value", "confidence", "belief", "evidence", "stands", "calibration"]
+    Proposal.objects.bulk_update(moved, fields, batch_size=200)
