@@ -20,7 +20,7 @@ from annotation.core.answers import (
     pair_answer,
     value_answer,
 )
-from annotation.errors import BadAnswer, NotUndoable, QuestionClosed, QuestionHeld
+from annotation.errors import AnnotatorPaused, BadAnswer, NotUndoable, QuestionClosed, QuestionHeld
 from annotation.models import Answer, Cluster, ClusteringRun, Decision, Face, Identity, Question, QuestionFace, User
 from inference.core.attributes import attribute
 
@@ -37,7 +37,7 @@ def record_answer(
     """Keep one answer, and settle its question.
 
     The same `client_id` twice is one answer, so a retry over a bad line does no harm. Raises
-    QuestionClosed if it was settled meanwhile, QuestionHeld if somebody else holds it, BadAnswer.
+    QuestionClosed if it was settled meanwhile, QuestionHeld if somebody else holds it, AnnotatorPaused, BadAnswer.
     """
     try:
         with transaction.atomic():
@@ -60,6 +60,8 @@ def _record(
     earlier = Answer.objects.filter(annotator=annotator, client_id=client_id).first()
     if earlier is not None:
         return earlier
+    if annotator.paused_at is not None:
+        raise AnnotatorPaused(annotator.paused_because)
     question = _require_open(question, question_id, annotator, now)
     shown = list(question.shown.values_list("face_id", flat=True))
     try:

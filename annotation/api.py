@@ -116,10 +116,16 @@ class QuestionSerializer(serializers.Serializer):
 
     id = serializers.IntegerField(source="question.pk")
     kind = serializers.ChoiceField(Question.Kind.choices, source="question.kind")
+    attribute = serializers.CharField(source="question.attribute", help_text="that is asked about; empty for who it is")
+    value = serializers.SerializerMethodField("get_proposed", help_text="that a grid proposes for all of its faces")
+    values = serializers.ListField(child=serializers.CharField(), help_text="of the attribute; none for whole years")
     faces = serializers.ListField(child=FaceField(), help_text="of a cluster, the most doubtful first")
     people = PersonSerializer(many=True, help_text="whom a cluster would extend, or the two people of a pair")
     queries = serializers.ListField(child=serializers.ListField(), help_text="search terms with their counts")
     sources = serializers.ListField(child=serializers.ListField(), help_text="sources with their counts")
+
+    def get_proposed(self, asked: reads.Asked) -> str:
+        return asked.question.value if asked.question.kind == Question.Kind.GRID else ""  # gold knows its own
 
 
 class TallySerializer(serializers.Serializer):
@@ -143,7 +149,9 @@ class AnswerInput(serializers.Serializer):
     content = serializers.DictField(
         help_text='of a cluster: {"verdict": "one_person" | "cannot_tell", '
         '"marks": {"<face>": "other" | "not_a_face" | "cannot_tell"}, "marked_are_one": false, "name": ""}; '
-        'of a pair: {"verdict": "same" | "different" | "cannot_tell"}'
+        'of a pair: {"verdict": "same" | "different" | "cannot_tell"}; '
+        'of a grid: {"verdict": "marked", "marks": {"<face>": "other" | "not_a_face" | "cannot_tell" | "<value>"}}; '
+        'of a value: {"verdict": "value" | "not_a_face" | "cannot_tell", "value": "<value>" | <whole years>}'
     )
     elapsed_ms = serializers.IntegerField(min_value=0, max_value=2**31 - 1, required=False, allow_null=True)
 

@@ -15,7 +15,7 @@ from django.db.models import Q, QuerySet
 from django.utils import timezone
 
 from annotation.core.batches import batched
-from annotation.models import ClusteringRun, Embedding, Face, Intake, Membership, Photo
+from annotation.models import ClusteringRun, Embedding, Face, Intake, Membership, Photo, Thought
 from inference.models import ModelVersion
 
 CLAIM = timedelta(minutes=10)  # a batch takes seconds; a worker that was killed holds its rows no longer than this
@@ -86,6 +86,7 @@ def release_all_claims() -> None:
     """For the start of the only set of workers: whatever an earlier one held, it holds no more."""
     for model in (Photo, Face, Intake):
         model._default_manager.filter(claimed_until__isnull=False).update(claimed_until=None)
+    Thought.objects.update(claimed_until=None)
     ClusteringRun.objects.filter(state=ClusteringRun.State.RUNNING).update(
         state=ClusteringRun.State.FAILED, error="Stopped before it was done.", finished_at=timezone.now()
     )

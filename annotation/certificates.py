@@ -22,6 +22,7 @@ from annotation.models import (
     Proposal,
     Question,
     QuestionFace,
+    Vote,
 )
 from annotation.votes import face_keys
 from inference.core.attributes import Attribute
@@ -132,6 +133,8 @@ def acceptable(certificate: Certificate) -> list[tuple[int, float, int | None]]:
         stands=True,
         face__duplicate_of=None,
     ).exclude(face__attribute_labels__attribute=certificate.attribute)
+    spoken = Vote.objects.filter(attribute=certificate.attribute, answer__undone_at=None)
+    rows = rows.exclude(face__in=spoken.values("face"))  # where somebody has spoken, people settle it
     found = list(rows.values_list("face_id", "confidence", "face__label__identity"))
     held = set(
         Question.objects.filter(

@@ -1,29 +1,83 @@
 """What the engine does about one attribute, in order: whom to believe, what is likely, what to accept, what to ask."""
 
+from datetime import datetime, timedelta
+
+from django.conf import settings
+from django.db.models import Max
+from django.utils import timezone
+
 from annotation import certificates, proposals, reliabilities, routing
-from annotation.models import Calibration, Proposal
-from inference.core.attributes import Attribute
+from annotation.models import Calibration, Decision, Proposal, Thought, Vote
+from inference.core.attributes import Attribute, attribute
 
 LEARN_AT = 1.5  # times the labels that were learnt from before
-LEARN_FIRST = 60  # control answers, and labels, that the first calibration waits for
+LEARN_FIRST = 60  # labels more than that before anything is learnt anew
+EVERY = 25  # votes after which the engine thinks again
+PATIENCE = timedelta(seconds=30)  # with fewer: a decision, or new faces
+CLAIM = timedelta(minutes=10)
 
 
-def think(attribute: Attribute) -> Calibration | None:
+def asked() -> list[Attribute]:
+    """The attributes that people are asked about here."""
+    return [attribute(name) for name in settings.ASKED]
+
+
+def behind(wanted: Attribute, now: datetime | None = None) -> bool:
+    """Whether enough was said, decided or taken in since the engine last thought about an attribute."""
+    now = now or timezone.now()
+    last = Thought.objects.filter(attribute=wanted.name).first()
+    if last is None:
+        return Proposal.objects.filter(attribute=wanted.name).exists()
+    if last.claimed_until is not None and last.claimed_until > now:
+        return False
+    votes, decisions = _seen(wanted)
+    if votes >= last.votes + EVERY:
+        return True
+    fresh = Proposal.objects.filter(attribute=wanted.name, calibration=None).exists()
+    return (fresh or votes > last.votes or decisions > last.decisions) and last.at + PATIENCE <= now
+
+
+def keep_up(wanted: Attribute, now: datetime | None = None) -> bool:
+    """Think about an attribute, unless somebody else does. Returns whether it was thought about."""
+    now = now or timezone.now()
+    votes, decisions = _seen(wanted)
+    Thought.objects.get_or_create(attribute=wanted.name, defaults={"at": now})
+    free = Thought.objects.filter(attribute=wanted.name).exclude(claimed_until__gt=now)
+    if not free.update(claimed_until=now + CLAIM):
+        return False
+    try:
+        think(wanted)
+    finally:
+        Thought.objects.filter(attribute=wanted.name).update(
+            claimed_until=None, votes=votes, decisions=decisions, at=timezone.now()
+        )
+    return True
+
+
+def _seen(wanted: Attribute) -> tuple[int, int]:
+    votes = Vote.objects.filter(attribute=wanted.name).aggregate(last=Max("pk"))["last"] or 0
+    return votes, Decision.objects.aggregate(last=Max("pk"))["last"] or 0
+
+
+def think(wanted: Attribute) -> Calibration | None:
     """Bring everything about an attribute up to date; nothing without a face that it is proposed for."""
-    if not Proposal.objects.filter(attribute=attribute.name).exists():
+    if not Proposal.objects.filter(attribute=wanted.name).exists():
         return None
-    reliabilities.learn(attribute)
-    held = proposals.latest(attribute)
-    if held is None or _learnt_enough(attribute, held):
+    if wanted.in_years:
+        routing.ask_years(wanted)
+        return None
+    reliabilities.learn(wanted)
+    held = proposals.latest(wanted)
+    if held is None or _learnt_enough(wanted, held):
         if held is not None:
-            certificates.review(attribute, held)  # the last audits count before the thresholds move
-        held = proposals.learn(attribute)
-    elif Proposal.objects.filter(attribute=attribute.name, calibration=None).exists():
-        held = proposals.learn(attribute, refit=False)
-    certificates.review(attribute, held)
-    routing.route(attribute, held)
+            certificates.review(wanted, held)  # the last audits count before the thresholds move
+        held = proposals.learn(wanted)
+    elif Proposal.objects.filter(attribute=wanted.name, calibration=None).exists():
+        held = proposals.learn(wanted, refit=False)
+    certificates.review(wanted, held)
+    routing.route(wanted, held)
     return held
 
 
-def _learnt_enough(attribute: Attribute, held: Calibration) -> bool:
-    return proposals.labels_known(attribute) >= LEARN_AT * held.learnt_from + LEARN_FIRST
+def _learnt_enough(wanted: Attribute, held: Calibration) -> bool:
+    return proposals.labels_known(wanted) >= LEARN_AT * held.learnt_from + LEARN_FIRST

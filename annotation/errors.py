@@ -87,3 +87,20 @@ class LedgerIsAppendOnly(Exception):
         super().__init__(
             "A line of the ledger is never edited or removed. Write a later line that undoes it: ledger.undo()."
         )
+
+
+class NothingToRehearse(AnnotationError):
+    code = "nothing_to_rehearse"
+
+    def __init__(self, source: str, what: str) -> None:
+        super().__init__(
+            f"The source {source!r} has no known {what}. Import a labelled set with `manage.py import_labelled`, "
+            "or name what it knows with --what."
+        )
+
+
+class AnnotatorPaused(AnnotationError):
+    code = "annotator_paused"
+
+    def __init__(self, because: str) -> None:
+        super().__init__(f"You are paused: {because} Ask a curator to talk it over and let you back.")

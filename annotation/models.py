@@ -654,6 +654,16 @@ class Certificate(models.Model):
         ]
 
 
+class Thought(models.Model):
+    """When the engine last thought about an attribute, and how much had been said by then."""
+
+    attribute = models.CharField(max_length=20, unique=True)
+    votes = models.BigIntegerField(default=0)  # the last one that was seen
+    decisions = models.BigIntegerField(default=0)
+    claimed_until = models.DateTimeField(null=True)
+    at = models.DateTimeField()
+
+
 class Reliability(models.Model):
     """How far one annotator's answers about one attribute can be believed, as last learnt from all answers."""
 

@@ -6,6 +6,7 @@ from django.db import transaction
 from django.db.models import Count, Exists, OuterRef, Q, QuerySet
 from django.utils import timezone
 
+from annotation.errors import AnnotatorPaused
 from annotation.models import Answer, Question, QuestionFace, User, Vote
 
 LEASE = timedelta(minutes=5)  # someone who went for coffee costs the queue no more than this
@@ -18,8 +19,11 @@ def take_next(
 
     The UPDATE names the state that it expects, so of two people who ask at once one changes the row
     and the other looks further down. What is leased to this person already is among them, and renewed.
+    Raises AnnotatorPaused.
     """
     now = now or timezone.now()
+    if annotator.paused_at is not None:
+        raise AnnotatorPaused(annotator.paused_because)
     taken = list[Question]()
     seen = set[int]()
     while len(taken) < ahead:
@@ -53,7 +57,7 @@ def _free(annotator: User, kind: str | None, now: datetime) -> QuerySet[Question
         attribute=OuterRef("attribute"),
         face__in=QuestionFace.objects.filter(question=OuterRef(OuterRef("pk"))).values("face"),
     )
-    questions = questions.exclude(~verdict & Q(kind=Question.Kind.VALUE) & Exists(spoken))
+    questions = questions.exclude(~verdict & Q(kind__in=[Question.Kind.GRID, Question.Kind.VALUE]) & Exists(spoken))
     if kind is not None:
         questions = questions.filter(kind=kind)
     return questions.exclude(pk__in=answered.values("question_id")).order_by("-worth", "id")

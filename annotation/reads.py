@@ -29,7 +29,7 @@ from annotation.models import (
     Source,
     User,
 )
-from inference.core.attributes import ATTRIBUTES, Attribute
+from inference.core.attributes import ATTRIBUTES, Attribute, attribute
 
 Row = TypeVar("Row", bound=Model)
 
@@ -240,6 +240,11 @@ class Asked:
     people: list[Person]  # whom a cluster would extend, or the two of a pair
     queries: list[tuple[str, int]]  # search terms with their counts
     sources: list[tuple[str, int]]
+
+    @property
+    def values(self) -> tuple[str, ...]:
+        """What the attribute that is asked about may be; none for years, and for who somebody is."""
+        return attribute(self.question.attribute).values if self.question.attribute else ()
 
 
 def asked(questions: Sequence[Question]) -> list[Asked]:

@@ -4,8 +4,9 @@ Only so many questions wait at a time: what is asked next depends on what was an
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
+from itertools import groupby
 
 import numpy as np
 import numpy.typing as npt
@@ -14,7 +15,7 @@ from django.db import transaction
 from django.db.models import Count
 from django.utils import timezone
 
-from annotation import certificates
+from annotation import certificates, votes
 from annotation.core.batches import batched
 from annotation.core.sampling import draw, in_control_slice
 from annotation.core.worth import GRID, Draw, grid_pays, next_draw, of_grid, of_single, rarity
@@ -23,12 +24,14 @@ from annotation.models import (
     Calibration,
     Certificate,
     Decision,
+    Face,
     Label,
     Proposal,
     Question,
     QuestionFace,
+    Vote,
 )
-from annotation.questions import withdraw
+from annotation.questions import ask_single, withdraw
 from annotation.votes import face_keys
 from inference.core.attributes import Attribute
 
@@ -47,6 +50,7 @@ class Candidate:
     value: str
     confidence: float
     labels: int  # that an answer settles: one, or as many as the person has faces
+    voters: tuple[int, ...] = ()  # who spoke of it already: others are asked
 
 
 def route(attribute: Attribute, calibration: Calibration, *, now: datetime | None = None) -> int:
@@ -63,11 +67,27 @@ def route(attribute: Attribute, calibration: Calibration, *, now: datetime | Non
         _ask_control(attribute, calibration, control)
         for value in attribute.values:
             of_value = [each for each in rest if each.value == value]
-            audited = _ask_audit(attribute, calibration, value, of_value)
+            audited = _ask_audit(attribute, calibration, value, [each for each in of_value if not each.voters])
             _ask_work(attribute, [each for each in of_value if each.face not in audited], _rarity(attribute, value))
         _ask_about_accepted(attribute)
         _ask_gold(attribute)
     return Question.objects.filter(attribute=attribute.name, state=Question.State.OPEN).count()
+
+
+def ask_years(attribute: Attribute) -> int:
+    """Ask how old faces look: of so many at a time, by hash. Returns how many questions are new."""
+    open_ = Question.objects.filter(attribute=attribute.name, state=Question.State.OPEN)
+    room = WAITING * GRID - open_.count()
+    if room <= 0:
+        return 0
+    faces = (
+        Face.objects.askable()
+        .exclude(attribute_labels__attribute=attribute.name)
+        .exclude(label__verdict=Label.Verdict.NOT_A_FACE)
+        .exclude(pk__in=open_.values("shown__face"))
+    )
+    picked = faces.order_by("photo__sha256", "number").values_list("pk", flat=True)[:room]
+    return ask_single(attribute.name, list(picked), Question.Purpose.WORK, worth=1 / attribute.answers)
 
 
 def _candidates(attribute: Attribute) -> list[Candidate]:
@@ -85,9 +105,34 @@ def _candidates(attribute: Attribute) -> list[Candidate]:
     columns = ("face_id", "face__photo__sha256", "face__number", "value", "confidence", "face__label__identity")
     found = list(rows.values_list(*columns))
     sizes = _sizes({row[5] for row in found if row[5]}) if attribute.of_identity else {}
-    return [
+    plain = [
         Candidate(face, f"{sha256}-{number}", value, confidence, sizes.get(person or 0, 1))
         for face, sha256, number, value, confidence, person in found
+    ]
+    return _with_votes(attribute, plain)
+
+
+def _with_votes(attribute: Attribute, candidates: list[Candidate]) -> list[Candidate]:
+    """Where somebody spoke already without settling it, what they said counts, too."""
+    spoken = dict[int, set[int]]()
+    rows = Vote.objects.filter(attribute=attribute.name, answer__undone_at=None, annotator__paused_at=None)
+    open_ = {each.face for each in candidates}
+    for face, person in rows.values_list("face_id", "annotator_id").iterator(chunk_size=10_000):
+        if face in open_:
+            spoken.setdefault(face, set()).add(person)
+    belief = dict[int, npt.NDArray[np.float64]]()
+    for chunk in batched(sorted(spoken), 400):
+        belief |= zip(chunk, votes.believed_of(chunk, attribute), strict=True)
+    return [
+        replace(
+            each,
+            value=attribute.values[int(belief[each.face].argmax())],
+            confidence=float(belief[each.face].max()),
+            voters=tuple(sorted(spoken[each.face])),
+        )
+        if each.face in belief
+        else each
+        for each in candidates
     ]
 
 
@@ -149,13 +194,15 @@ def _next_draw(attribute: Attribute, calibration: Calibration, value: str) -> Dr
 
 def _ask_work(attribute: Attribute, work: Sequence[Candidate], rare: float) -> None:
     """The most doubtful first, in grids of faces that are about as doubtful."""
-    ordered = sorted(work, key=lambda each: each.confidence)
+    ordered = sorted(work, key=lambda each: (each.voters, each.confidence))
     alone = [each for each in ordered if not grid_pays(each.confidence)]
     for each in alone[: WAITING * GRID]:
         _ask(Question(worth=of_single(each.confidence, each.labels, rare)), attribute, [each])
-    for page in list(batched(ordered[len(alone) :], GRID))[:WAITING]:
-        worth = of_grid([each.confidence for each in page], [each.labels for each in page], rare)
-        _ask(Question(value=page[0].value, worth=worth), attribute, page)
+    together = [each for each in ordered if grid_pays(each.confidence)]
+    for _, group in groupby(together, key=lambda each: each.voters):
+        for page in list(batched(group, GRID))[:WAITING]:
+            worth = of_grid([each.confidence for each in page], [each.labels for each in page], rare)
+            _ask(Question(value=page[0].value, worth=worth), attribute, page)
 
 
 def _ask_about_accepted(attribute: Attribute) -> None:
@@ -209,5 +256,5 @@ def _ask(question: Question, attribute: Attribute, faces: Sequence[Candidate], *
     question.save()
     QuestionFace.objects.bulk_create(
         QuestionFace(question=question, face_id=each.face, place=place, belief=each.confidence)
-        for place, each in enumerate(faces)
+        for place, each in enumerate(sorted(faces, key=lambda each: draw(each.key, f"place{question.pk}")))
     )

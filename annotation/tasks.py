@@ -3,11 +3,13 @@
 import logging
 
 from celery import shared_task
+from django.db.models import Exists, OuterRef, QuerySet
 from django.utils import timezone
 
-from annotation import belt, clustering, embeddings, faces, intake
-from annotation.models import ClusteringRun, Face, Photo
+from annotation import belt, clustering, embeddings, engine, faces, intake, proposals
+from annotation.models import ClusteringRun, Embedding, Face, Photo
 from inference import registry
+from inference.core.attributes import attribute
 from inference.models import ModelVersion
 
 log = logging.getLogger(__name__)
@@ -41,6 +43,21 @@ def embed_faces(version_id: int, face_ids: list[int]) -> None:
 
 
 @shared_task(acks_late=True)
+def propose(face_ids: list[int]) -> None:
+    """Let the attribute networks look at these faces; those that they have seen are left alone."""
+    proposals.propose(
+        list(proposals.without_proposal(Face.objects.all()).filter(pk__in=face_ids).select_related("photo"))
+    )
+    feed_belt()
+
+
+@shared_task(acks_late=True)
+def think(attribute_name: str) -> None:
+    """Bring beliefs, certificates and questions about an attribute up to date; somebody else at it is enough."""
+    engine.keep_up(attribute(attribute_name))
+
+
+@shared_task(acks_late=True)
 def group() -> None:
     """Bring the grouping up to date with new vectors and new decisions; somebody else at it is enough."""
     clustering.keep_up()
@@ -60,11 +77,21 @@ def feed_belt() -> None:
         belt.Stage(
             due=lambda: belt.faces_due(version), send=lambda ids: embed_faces.delay(version.pk, ids), batch=FACES
         ),
+        belt.Stage(due=lambda: proposals_due(version), send=propose.delay, batch=FACES),
     )
     for stage in stages:
         belt.feed(stage)
     if clustering.behind(version):
         group.delay()
+    for each in engine.asked():
+        if engine.behind(each):
+            think.delay(each.name)
+
+
+def proposals_due(version: ModelVersion) -> QuerySet[Face]:
+    """Faces that have their vector, but no proposals yet."""
+    embedded = Embedding.objects.filter(face=OuterRef("pk"), version=version)
+    return proposals.without_proposal(Face.objects.filter(Exists(embedded)))
 
 
 @shared_task

@@ -13,6 +13,7 @@ from django.db.models import Q
 from annotation import ledger
 from annotation.core.consensus import Votes, believed, next_step, stranger
 from annotation.core.sampling import in_control_slice
+from annotation.core.worth import grid_pays
 from annotation.models import Answer, Decision, Face, Proposal, Question, Reliability, User, Vote
 from annotation.questions import ask_single, withdraw
 from inference.core import attributes as registry
@@ -20,7 +21,7 @@ from inference.core.attributes import Attribute
 
 Floats = npt.NDArray[np.float64]
 Settled = dict[int, tuple[str, dict[str, Any]]]  # by face: the value, and what speaks for it
-Open = dict[int, str]  # by face: "ask" or "curator"
+Open = dict[int, str]  # by face: "ask" now, "grid" when the engine next makes some, or a "curator"
 
 CANNOT_TELL = "cannot_tell"
 MACHINE_AT_MOST = 0.98  # of the machine's belief when it votes: one reliable "no" is enough to ask somebody else
@@ -78,19 +79,22 @@ def cast(answer: Answer, question: Question, said: Mapping[int, Said]) -> bool:
             answer, wanted, {face: (each.value, {"verdict": True}) for face, each in said.items()}, told(said, wanted)
         )
         return True
-    open_ = _weigh(answer, wanted, list(said))
+    open_ = _weigh(answer, wanted, list(said), in_grids=question.kind == Question.Kind.GRID)
     return question.kind != Question.Kind.VALUE or not open_
 
 
-def _weigh(answer: Answer, attribute: Attribute, faces: Collection[int]) -> Open:
-    """Settle what these faces' votes settle, and ask about the others, which are returned."""
+def _weigh(answer: Answer, attribute: Attribute, faces: Collection[int], *, in_grids: bool = False) -> Open:
+    """Settle what these faces' votes settle, and ask about the others, which are returned.
+
+    With `in_grids` those of whom the answer is likely wait for the engine, which makes grids of them.
+    """
     stories = told(faces, attribute)
-    settled, open_ = (_guesses if attribute.in_years else _values)(attribute, stories)
+    settled, open_ = _guesses(attribute, stories) if attribute.in_years else _values(attribute, stories, in_grids)
     _write(answer, attribute, settled, stories)
     _close(settled, attribute.name, but=answer.question_id)
-    verdicts = {face for face, step in open_.items() if step == "curator"}
-    ask_single(attribute.name, set(open_) - verdicts, Question.Purpose.AGAIN)
-    ask_single(attribute.name, verdicts, Question.Purpose.VERDICT)
+    of_step = {name: {face for face, step in open_.items() if step == name} for name in ("ask", "curator")}
+    ask_single(attribute.name, of_step["ask"], Question.Purpose.AGAIN)
+    ask_single(attribute.name, of_step["curator"], Question.Purpose.VERDICT)
     return open_
 
 
@@ -106,26 +110,42 @@ def told(faces: Iterable[int], attribute: Attribute) -> dict[int, Story]:
     return stories
 
 
-def _values(attribute: Attribute, stories: dict[int, Story]) -> tuple[Settled, Open]:
+def _values(attribute: Attribute, stories: dict[int, Story], in_grids: bool) -> tuple[Settled, Open]:
     settled: Settled = {face: (CANNOT_TELL, {}) for face, story in stories.items() if story.nobody_can_tell}
     faces = [face for face in stories if face not in settled]
     if not faces:
         return settled, {}
     prior = machine_says(faces, attribute)
     belief = _believed(attribute, faces, stories, prior)
-    answering = set(_answering())
+    control = _in_control(faces)
+    answering = dict(_answering())
+    curators = {pk for pk, role in answering.items() if role != User.Role.ANNOTATOR}
     open_: Open = {}
     for face, row, machine in zip(faces, belief, prior, strict=True):
         people = set(stories[face].voters)
         step = next_step(row, sum(stories[face].named.values()) + _denials(stories[face]))
-        if step == "ask" and not answering - people:
+        if step == "ask" and not set(answering) - people:
+            last = stories[face].said[-1]
+            if stories[face].voters[-1] in curators and not last.denied:
+                settled[face] = last.value, {"verdict": True}  # there is nobody else whose word could weigh more
+                continue
             step = "settled" if row.max() >= ALONE else "curator"
         if step == "settled":
             evidence = {"belief": round(float(row.max()), 4), "machine": [round(float(each), 4) for each in machine]}
             settled[face] = attribute.values[int(row.argmax())], evidence
         else:
-            open_[face] = step
+            likely = in_grids and face not in control and grid_pays(float(row.max()))
+            open_[face] = "grid" if step == "ask" and likely else step
     return settled, open_
+
+
+def believed_of(faces: list[int], attribute: Attribute) -> Floats:
+    """What the machine and all votes so far make of these faces (faces, values)."""
+    return _believed(attribute, faces, told(faces, attribute), machine_says(faces, attribute))
+
+
+def _in_control(faces: Iterable[int]) -> set[int]:
+    return {face for face, key in face_keys(faces).items() if in_control_slice(key, settings.CONTROL_SHARE)}
 
 
 def _denials(story: Story) -> int:
@@ -153,9 +173,9 @@ def machine_says(faces: Collection[int], attribute: Attribute) -> Floats:
     count = len(attribute.values)
     prior = np.full((len(faces), count), 1 / count)
     proposed = dict(Proposal.objects.filter(attribute=attribute.name, face__in=faces).values_list("face_id", "belief"))
-    keys = face_keys(faces)
+    control = _in_control(faces)
     for row, face in enumerate(faces):
-        if face in proposed and not in_control_slice(keys[face], settings.CONTROL_SHARE):
+        if face in proposed and face not in control:
             prior[row] = proposed[face]
     most = prior.max(axis=1, keepdims=True)
     capped = np.where(prior == most, MACHINE_AT_MOST, prior * (1 - MACHINE_AT_MOST) / np.maximum(1 - most, 1e-9))
@@ -193,10 +213,10 @@ def _confusions(attribute: Attribute, people: list[int]) -> Floats:
     return np.array([known.get(person, unknown) for person in people], np.float64)
 
 
-def _answering() -> Iterable[int]:
-    """Who may be asked."""
+def _answering() -> Iterable[tuple[int, str]]:
+    """Who may be asked, and as what."""
     engineers = Q(role=User.Role.ENGINEER)
-    return User.objects.filter(is_active=True, paused_at=None).exclude(engineers).values_list("pk", flat=True)
+    return User.objects.filter(is_active=True, paused_at=None).exclude(engineers).values_list("pk", "role")
 
 
 def _write(answer: Answer, attribute: Attribute, settled: Settled, stories: Mapping[int, Story]) -> None:

@@ -65,6 +65,7 @@ CELERY_TASK_DEFAULT_QUEUE = "default"
 CELERY_TASK_ROUTES = {
     "annotation.tasks.find_faces": {"queue": "vision"},
     "annotation.tasks.embed_faces": {"queue": "vision"},
+    "annotation.tasks.propose": {"queue": "vision"},
 }
 SWEEP_SECONDS = env.whole("DAGER_SWEEP_SECONDS", 20, low=1, high=3600)
 CELERY_BEAT_SCHEDULE = {"sweep": {"task": "annotation.tasks.sweep", "schedule": SWEEP_SECONDS}}

@@ -15,6 +15,7 @@ pytestmark = pytest.mark.django_db
 
 GOOD = [[0.97, 0.03], [0.03, 0.97]]
 FAIR = [[0.9, 0.1], [0.1, 0.9]]
+SURE = [[0.995, 0.005], [0.005, 0.995]]
 
 
 @pytest.fixture(autouse=True)
@@ -58,8 +59,8 @@ def test_faces_left_unmarked_in_a_grid_are_settled_together_with_the_machine():
 
 
 def test_a_marked_face_is_asked_of_somebody_else_and_settled_once_two_agree():
-    (face,) = proposed(0.95)
-    first, second = somebody(), somebody()
+    (face,) = proposed(0.9)
+    first, second = somebody(FAIR), somebody(SURE)
     say(a_grid([face]), first, verdict="marked", marks={str(face.pk): "male"})
     assert value_of(face) is None
 
@@ -161,8 +162,8 @@ def test_what_is_no_face_is_nothing_else():
 
 
 def test_undoing_an_answer_takes_back_what_it_settled_with_others():
-    (face,) = proposed(0.95)
-    first, second = somebody(), somebody()
+    (face,) = proposed(0.9)
+    first, second = somebody(FAIR), somebody(SURE)
     grid = a_grid([face])
     marked = say(grid, first, verdict="marked", marks={str(face.pk): "other"})
     say(take_next(second)[0], second, verdict="value", value="male")

@@ -6,8 +6,8 @@ import pytest
 from playwright.sync_api import Page, expect
 
 from annotation.models import Answer, Identity, Label, Question
-from tests.browser.scenes import Site, a_cluster_question, a_pair_question
-from tests.factories import an_annotator
+from tests.browser.scenes import Site, a_cluster_question, a_pair_question, faces_of
+from tests.factories import a_grid, a_single, an_annotator
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -61,9 +61,7 @@ def test_undo_brings_the_question_back_as_it_was_answered(site: Site) -> None:
     settled(page)
     assert Label.objects.count() == 5
 
-    page.locator("body").press("u")  # with nothing left to answer, its button is out of sight
-    expect(page.locator("#keys")).to_be_hidden()
-    page.reload()
+    page.reload()  # the page that undid by a key has forgotten
     site.open("/answers/").get_by_role("button", name=re.compile("^Undo")).click()
     expect(page.get_by_text("Undone.")).to_be_visible()
     assert Label.objects.count() == 0
@@ -259,3 +257,52 @@ def test_a_screen_reader_hears_what_each_face_is_and_what_was_marked(site: Site)
 
     expect(page.get_by_role("button", name="Face 1 of 6, found under Ada, marked: not a face")).to_be_visible()
     expect(page.locator("#heard")).to_have_text("Face 1: not a face. 5 belong.")
+
+
+def test_a_grid_is_looked_over_by_keyboard(site: Site) -> None:
+    faces = faces_of(1, 6)
+    grid = a_grid(faces, value="happy", attribute="emotion")
+    site.sign_in()
+    page = site.open("/annotate/")
+    expect(page.get_by_role("heading", name="Which of these are not happy?")).to_be_visible()
+    expect(page.locator(TILE)).to_have_count(6)
+    expect(page.get_by_role("button", name="Happy 4")).to_be_disabled()
+
+    keys(page, "Space", "ArrowRight", "6", "ArrowRight", "n")
+    expect(page.get_by_role("button", name="The other 3 are happy")).to_be_visible()
+    keys(page, "Enter")
+    settled(page)
+
+    marks = {str(faces[0].pk): "other", str(faces[1].pk): "sad", str(faces[2].pk): "not_a_face"}
+    assert Answer.objects.get(question=grid).content == {"verdict": "marked", "marks": marks}
+
+
+def test_a_single_face_takes_one_key_and_comes_back_when_undone(site: Site) -> None:
+    (face,) = faces_of(1, 1)
+    a_single(face, attribute="emotion")
+    site.sign_in()
+    page = site.open("/annotate/")
+    expect(page.get_by_role("heading", name="Which emotion is this?")).to_be_visible()
+
+    keys(page, "7")
+    settled(page)
+    assert Answer.objects.get().content == {"verdict": "value", "value": "surprised"}
+    keys(page, "u")
+
+    expect(page.get_by_role("heading", name="Which emotion is this?")).to_be_visible()
+    assert Answer.objects.get().undone_at is not None
+
+
+def test_how_old_somebody_looks_is_typed(site: Site) -> None:
+    (face,) = faces_of(1, 1)
+    a_single(face, attribute="apparent_age")
+    site.sign_in()
+    page = site.open("/annotate/")
+    expect(page.get_by_role("heading", name="How old does this person look?")).to_be_visible()
+
+    page.keyboard.type("34")
+    keys(page, "Enter")
+    settled(page)
+
+    answer = Answer.objects.get()
+    assert (answer.content, answer.actions) == ({"verdict": "value", "value": "34"}, 2)

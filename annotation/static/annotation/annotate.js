@@ -94,7 +94,9 @@ function next() {
 
 function clear() {
   shown = null;
-  at("question").hidden = at("keys").hidden = true;
+  at("question").hidden = true;
+  at("keys").hidden = past.length === 0; // the last answer can be undone all the same
+  for (const part of at("keys").querySelectorAll("[data-for]")) part.hidden = true;
   at("empty").hidden = false;
   at("ask").textContent = "Nothing to answer";
   at("about").textContent = "";
@@ -105,16 +107,26 @@ function clear() {
 // ---- a question on show
 
 function show(question, said = null) {
-  const isCluster = question.kind === "cluster";
+  const { kind: of } = question;
+  const inGrid = of === "cluster" || of === "grid";
+  const parts = new Set([of]);
+  if (of === "value" && !question.values.length) parts.add("years");
+  else if (of === "value" || (of === "grid" && question.values.length > 2)) parts.add("choices");
   shown = { question, marks: new Marks(question.faces.map((face) => face.id), said ?? {}), at: performance.now(), current: 0 };
   at("empty").hidden = true;
   at("question").hidden = at("keys").hidden = false;
-  at("question").classList.toggle("of-pair", !isCluster);
-  at("grid").hidden = !isCluster;
-  at("pair").hidden = isCluster;
-  for (const group of at("keys").querySelectorAll("[data-for]")) group.hidden = group.dataset.for !== question.kind;
+  at("question").classList.toggle("of-pair", of !== "cluster");
+  at("grid").hidden = !inGrid;
+  at("pair").hidden = of !== "pair";
+  at("single").hidden = of !== "value";
+  at("known").hidden = true;
+  for (const group of at("keys").querySelectorAll("[data-for]")) group.hidden = !group.dataset.for.split(" ").some((part) => parts.has(part));
   at("name").value = said?.name ?? "";
-  if (isCluster) showCluster(question);
+  at("other-label").textContent = of === "grid" ? `Not ${question.value}` : "Does not belong";
+  choices(question);
+  if (of === "cluster") showCluster(question);
+  else if (of === "grid") showGrid(question);
+  else if (of === "value") showSingle(question, said);
   else showPair(question);
   count();
   document.title = `${at("ask").textContent} · DAGER`;
@@ -134,9 +146,19 @@ function showCluster(question) {
     );
   }
   at("name").placeholder = person?.name ?? "";
-  at("grid").replaceChildren(...question.faces.map((face, index) => element("li", {}, tile(face, index))));
   at("terms").replaceChildren(...listed("Search terms", question.queries, true));
   at("from").replaceChildren(...listed("Sources", question.sources, false));
+  lay(question);
+}
+
+function showGrid(question) {
+  at("ask").textContent = `Which of these are not ${question.value}?`;
+  at("about").textContent = question.values.length > 2 ? "Mark those that are not, if you can by the number of what they are; then confirm the rest." : "Mark those that are not, then confirm the rest.";
+  lay(question);
+}
+
+function lay(question) {
+  at("grid").replaceChildren(...question.faces.map((face, index) => element("li", {}, tile(face, index))));
   question.faces.forEach((_, index) => paint(index));
   label();
   fit();
@@ -145,9 +167,32 @@ function showCluster(question) {
   hear(`${at("ask").textContent} ${question.faces.length} faces.`);
 }
 
+// One key for each value: of the one face on show, or of the one that is marked in a grid.
+function choices(question) {
+  const buttons = question.values.map((value, index) => {
+    const button = element("button", { type: "button", "data-key": String(index + 1), "data-value": value }, element("span", {}, value[0].toUpperCase() + value.slice(1)), " ", element("kbd", {}, String(index + 1)));
+    if (question.kind === "grid") button.disabled = value === question.value;
+    return button;
+  });
+  at("choices").replaceChildren(...buttons);
+}
+
+function showSingle(question, said) {
+  const [face] = question.faces;
+  const years = !question.values.length;
+  at("ask").textContent = years ? "How old does this person look?" : `Which ${question.attribute.replace("_", " ")} is this?`;
+  at("about").textContent = years ? "Type the years; your first impression counts." : "";
+  at("single").replaceChildren(plain(face, 0));
+  at("years").value = said?.value ?? "";
+  if (years) at("years").focus({ preventScroll: true });
+  else at("ask").focus({ preventScroll: true });
+  tell("");
+  hear(at("ask").textContent);
+}
+
 // As large as the screen allows, so that all can be taken in without scrolling.
 function fit() {
-  if (!shown || shown.question.kind !== "cluster") return;
+  if (!shown || at("grid").hidden) return;
   const grid = at("grid");
   const room = window.innerHeight - grid.getBoundingClientRect().top - window.scrollY - at("keys").offsetHeight - 24;
   grid.style.setProperty("--columns", columnsThatFit(shown.question.faces.length, grid.clientWidth, room, { most: Math.max(260, innerWidth / 8) }));
@@ -224,10 +269,14 @@ function paint(index) {
   const face = shown.question.faces[index];
   const said = shown.marks.of(face.id);
   const button = tiles()[index];
-  const about = [`Face ${index + 1} of ${shown.question.faces.length}`, face.query && `found under ${face.query}`, said && `marked: ${WORDS[said]}`];
+  const about = [`Face ${index + 1} of ${shown.question.faces.length}`, face.query && `found under ${face.query}`, said && `marked: ${word(said)}`];
   button.setAttribute("aria-pressed", String(Boolean(said)));
   button.setAttribute("aria-label", about.filter(Boolean).join(", "));
-  button.querySelector(".mark").textContent = said ? WORDS[said] : "";
+  button.querySelector(".mark").textContent = said ? word(said) : "";
+}
+
+function word(said) {
+  return said === "other" && shown.question.kind === "grid" ? `not ${shown.question.value}` : WORDS[said] ?? said;
 }
 
 function mark(reason) {
@@ -235,12 +284,16 @@ function mark(reason) {
   const said = shown.marks.toggle(face.id, reason);
   paint(shown.current);
   label();
-  hear(said ? `Face ${shown.current + 1}: ${WORDS[said]}. ${shown.marks.belonging} belong.` : `Face ${shown.current + 1} belongs.`);
+  hear(said ? `Face ${shown.current + 1}: ${word(said)}. ${shown.marks.belonging} belong.` : `Face ${shown.current + 1} belongs.`);
 }
 
 function label() {
   const { marks, question } = shown;
   const count = marks.belonging;
+  if (question.kind === "grid") {
+    at("confirm-label").textContent = count === question.faces.length ? `All ${count} are ${question.value}` : count ? `The other ${count} are ${question.value}` : `None is ${question.value}`;
+    return;
+  }
   at("confirm-label").textContent = count === question.faces.length ? `All ${count} are one person` : count ? `The other ${count} are one person` : "None belongs";
   const split = at("keys").querySelector("[data-do=split]");
   split.disabled = !marks.others;
@@ -322,9 +375,10 @@ const actions = {
     label();
     hear(one ? "Those marked as somebody else are one other person." : "Those marked are not taken for one person.");
   },
+  no_face: () => answer({ verdict: "not_a_face" }),
   zoom: () => zoom(shown.question.faces[shown.current]),
   name: () => at("name").focus(),
-  confirm: () => answer(shown.marks.content("one_person", at("name").value)),
+  confirm: () => answer(shown.marks.content(shown.question.kind === "grid" ? "marked" : "one_person", at("name").value)),
   same: () => answer({ verdict: "same" }),
   different: () => answer({ verdict: "different" }),
   unknown: () => answer({ verdict: "cannot_tell" }),
@@ -341,6 +395,16 @@ at("keys").addEventListener("click", (event) => {
   const button = event.target.closest("[data-do]");
   if (button && (shown || button.dataset.do === "undo")) actions[button.dataset.do]();
 });
+at("choices").addEventListener("click", (event) => {
+  const button = event.target.closest("[data-value]");
+  if (!button || !shown) return;
+  if (shown.question.kind === "grid") mark(button.dataset.value);
+  else answer({ verdict: "value", value: button.dataset.value });
+});
+at("guess").addEventListener("submit", (event) => {
+  event.preventDefault();
+  if (shown) answer({ verdict: "value", value: Number(at("years").value) });
+});
 at("naming").addEventListener("submit", (event) => {
   event.preventDefault();
   if (shown) actions.confirm();
@@ -355,7 +419,7 @@ at("zoom").addEventListener("keydown", (event) => {
 });
 listen(at("keys"), (target) => target.classList.contains("tile") || target.classList.contains("plain-face"));
 document.addEventListener("keydown", (event) => {
-  if (!shown || shown.question.kind !== "cluster" || isField(event.target) || event.ctrlKey || event.altKey || event.metaKey || document.querySelector("dialog[open]")) return;
+  if (!shown || at("grid").hidden || isField(event.target) || event.ctrlKey || event.altKey || event.metaKey || document.querySelector("dialog[open]")) return;
   const all = tiles();
   const place = moved(shown.current, event.key, all.length, columnsOf(all.map((each) => each.parentElement)));
   if (place === null) return;

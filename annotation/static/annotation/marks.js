@@ -1,4 +1,4 @@
-// What a person has said so far about the faces of a cluster: which do not belong, and why.
+// What a person has said so far about the faces of a cluster or a grid: which do not belong, and why.
 
 export const WORDS = { other: "somebody else", not_a_face: "not a face", cannot_tell: "cannot tell" };
 
@@ -35,6 +35,7 @@ export class Marks {
   }
 
   content(verdict, name = "") {
+    if (verdict === "marked") return { verdict, marks: Object.fromEntries(this.marks) };
     if (verdict !== "one_person") return { verdict };
     return { verdict, marks: Object.fromEntries(this.marks), marked_are_one: this.markedAreOne, name: name.trim() };
   }

@@ -1,0 +1,338 @@
+"""A labelled set replayed as the answers of people: what the engine would ask of them, and what would come of it.
+
+The set's faces, vectors and the networks' proposals are copied into a scratch database, without a label. There the
+very engine runs; simulated annotators, who know the set's labels but for their slips, answer what it asks.
+"""
+
+import random
+import tempfile
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+from uuid import uuid4
+
+from django.core.management import call_command
+from django.db import connections, models
+
+from annotation import clustering, engine
+from annotation.answers import record_answer
+from annotation.errors import NothingToRehearse, QuestionClosed
+from annotation.models import (
+    AttributeLabel,
+    Certificate,
+    Decision,
+    Embedding,
+    Face,
+    Label,
+    Photo,
+    Proposal,
+    Question,
+    Source,
+    User,
+)
+from annotation.queue import take_next
+from inference.core import attributes
+from inference.core.attributes import Attribute
+from inference.models import ModelVersion
+
+CHUNK = 500
+IDENTITY = "identity"
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What is rehearsed, and with whom."""
+
+    what: tuple[str, ...]  # attributes, and "identity"
+    annotators: int = 5
+    slips: float = 0.02  # the share of their answers that are wrong, where the set has no votes
+    seed: int = 0
+    think_every: float = 0.03  # of the answers so far: how often the engine thinks anew
+    stop_at: float = 1.0  # the share of the faces labelled that is enough
+
+
+@dataclass(frozen=True)
+class Truth:
+    """What the set says: by face, the person, and each attribute's value; and the votes, where it has them."""
+
+    person: Mapping[int, str]
+    value: Mapping[str, Mapping[int, str]]
+    votes: Mapping[str, Mapping[int, Mapping[str, int]]]
+
+
+@dataclass(frozen=True)
+class Moment:
+    """How things stood after so many actions."""
+
+    answers: int
+    actions: int
+    labelled: Mapping[str, int]  # by attribute
+    right: Mapping[str, int]
+    by_machine: Mapping[str, int]  # of those labelled, accepted under a certificate
+
+
+@dataclass
+class Outcome:
+    plan: Plan
+    faces: int
+    known: Mapping[str, int]  # by attribute: faces of which the set knows it
+    moments: list[Moment] = field(default_factory=list)
+    asked: Counter[str] = field(default_factory=Counter)  # questions by kind and purpose
+    actions_for: Counter[str] = field(default_factory=Counter)  # by attribute or "identity"
+    certificates: list[dict[str, Any]] = field(default_factory=list)
+
+    @property
+    def last(self) -> Moment:
+        return self.moments[-1]
+
+    def as_json(self) -> dict[str, Any]:
+        return asdict(self)
+
+
+# ---- what the set says
+
+
+def truth_of(source: Source, what: Sequence[str]) -> Truth:
+    """The labels that came with a source, or that people gave it. Raises NothingToRehearse."""
+    faces = Face.objects.filter(photo__source=source, usable=True, duplicate_of=None)
+    person = dict[int, str]()
+    if IDENTITY in what:
+        labels = Label.objects.filter(face__in=faces, verdict=Label.Verdict.IDENTITY)
+        person = {face: str(identity) for face, identity in labels.values_list("face_id", "identity_id")}
+    values, votes = dict[str, dict[int, str]](), dict[str, dict[int, dict[str, int]]]()
+    for name in what:
+        if name == IDENTITY:
+            continue
+        known = AttributeLabel.objects.filter(face__in=faces, attribute=name).exclude(decision__by="machine")
+        rows = list(known.values_list("face_id", "value", "detail"))
+        values[name] = {face: value for face, value, _ in rows}
+        votes[name] = {face: detail["votes"] for face, _, detail in rows if detail.get("votes")}
+    for name in what:
+        if not (person if name == IDENTITY else values[name]):
+            raise NothingToRehearse(source.name, name)
+    return Truth(person, values, votes)
+
+
+# ---- the scratch database
+
+
+@contextmanager
+def scratch(source: Source, faces: set[int]) -> Iterator[None]:
+    """Within it, the database is an empty one with these faces, their vectors and the networks' proposals."""
+    version = list(ModelVersion.objects.all())
+    rows: list[Sequence[models.Model]] = [
+        [source],
+        list(Photo.objects.filter(source=source)),
+        list(Face.objects.filter(pk__in=Face.objects.filter(photo__source=source).values("pk"))),
+        list(Embedding.objects.filter(face__photo__source=source)),
+        list(Proposal.objects.filter(face__photo__source=source)),
+    ]
+    kept = connections["default"]
+    with tempfile.TemporaryDirectory(prefix="dager-rehearsal-") as folder:
+        settings_dict = dict(kept.settings_dict) | {"ENGINE": "django.db.backends.sqlite3"}
+        settings_dict |= {"NAME": str(Path(folder) / "scratch.sqlite3"), "HOST": "", "PORT": ""}
+        settings_dict["OPTIONS"] = {"timeout": 60}
+        connections.settings["default"], before = settings_dict, connections.settings["default"]
+        connections["default"] = connections.create_connection("default")
+        try:
+            call_command("migrate", verbosity=0)
+            ModelVersion.objects.bulk_create(version)
+            for table in rows:
+                _copy(table, faces)
+            yield
+        finally:
+            connections["default"].close()
+            connections.settings["default"] = before
+            connections["default"] = kept
+
+
+def _copy(rows: Sequence[models.Model], faces: set[int]) -> None:
+    """Bare: nothing that points to what is not copied, and no label."""
+    for row in rows:
+        if isinstance(row, Source):
+            row.created_by = None
+        elif isinstance(row, Photo):
+            row.intake = row.duplicate_of = row.imported = None
+        elif isinstance(row, Face):
+            row.duplicate_of = None
+            row.usable = row.pk in faces
+        elif isinstance(row, Proposal):
+            row.calibration = None
+            row.evidence = {"network": row.evidence["network"]}
+    if rows:
+        type(rows[0])._default_manager.bulk_create(rows, batch_size=CHUNK)
+
+
+# ---- the people
+
+
+class Annotator:
+    """Knows what the set says, and slips; where it has votes, each answer is one of those, drawn by chance."""
+
+    def __init__(self, user: User, truth: Truth, slips: float, chance: random.Random) -> None:
+        self.user = user
+        self._truth = truth
+        self._slips = slips
+        self._chance = chance
+
+    def answer(self, question: Question) -> dict[str, Any]:
+        faces = list(question.shown.values_list("face_id", flat=True))
+        if question.kind == Question.Kind.PAIR:
+            same = self._person_of(question.identity_id) == self._person_of(question.other_identity_id)
+            return {"verdict": "same" if same != self._slip() else "different"}
+        if question.kind == Question.Kind.CLUSTER:
+            return self._cluster(question, faces)
+        if question.kind == Question.Kind.GRID:
+            said = {face: self._says(face, question.attribute) for face in faces}
+            return {"verdict": "marked", "marks": {str(f): v for f, v in said.items() if v != question.value}}
+        said_of_it = self._says(faces[0], question.attribute)
+        known = said_of_it in attributes.attribute(question.attribute).values
+        return {"verdict": "value", "value": said_of_it} if known else {"verdict": said_of_it}
+
+    def _cluster(self, question: Question, faces: list[int]) -> dict[str, Any]:
+        known = question.identity_id or (question.cluster.identity_id if question.cluster else None)
+        people = {face: self._truth.person.get(face, f"face {face}") for face in faces}
+        main = self._person_of(known) if known else Counter(people.values()).most_common(1)[0][0]
+        marks = {str(face): "other" for face, person in people.items() if (person != main) != self._slip()}
+        return {"verdict": "one_person", "marks": marks}
+
+    def _person_of(self, identity: int | None) -> str | None:
+        labels = Label.objects.filter(identity=identity).values_list("face_id", flat=True)
+        people = Counter(self._truth.person.get(face, f"face {face}") for face in labels)
+        return people.most_common(1)[0][0] if people else None
+
+    def _says(self, face: int, name: str) -> str:
+        attribute = attributes.attribute(name)
+        votes = self._truth.votes.get(name, {}).get(face)
+        if votes:
+            said = self._chance.choices(list(votes), weights=list(votes.values()))[0]
+            return said if said in (*attribute.values, "not_a_face") else "cannot_tell"
+        value = self._truth.value[name].get(face, "cannot_tell")
+        if value not in attribute.values or not self._slip():
+            return value if value in (*attribute.values, "not_a_face") else "cannot_tell"
+        return self._chance.choice([each for each in attribute.values if each != value])
+
+    def _slip(self) -> bool:
+        return self._chance.random() < self._slips
+
+
+# ---- the rehearsal
+
+
+def rehearse(source: Source, plan: Plan, on_progress: Callable[[Moment], None] = lambda _: None) -> Outcome:
+    """Run the engine on a labelled source until nothing is left to ask. Raises NothingToRehearse."""
+    truth = truth_of(source, plan.what)
+    faces = set(truth.person).union(*(values for values in truth.value.values()))
+    with scratch(source, faces):
+        return _Run(plan, truth, len(faces), on_progress).play()
+
+
+class _Run:
+    def __init__(self, plan: Plan, truth: Truth, faces: int, on_progress: Callable[[Moment], None]) -> None:
+        chance = random.Random(plan.seed)
+        self._plan = plan
+        self._truth = truth
+        self._on_progress = on_progress
+        self._attributes = [attributes.attribute(name) for name in plan.what if name != IDENTITY]
+        self._people = [
+            Annotator(User.objects.create_user(f"annotator{number}"), truth, plan.slips, random.Random(chance.random()))
+            for number in range(plan.annotators)
+        ]
+        curator = User.objects.create_user("curator", role=User.Role.CURATOR)
+        self._curator = Annotator(curator, truth, plan.slips, random.Random(chance.random()))
+        known = {name: len(values) for name, values in truth.value.items()}
+        if IDENTITY in plan.what:
+            known[IDENTITY] = len(truth.person)
+        self.outcome = Outcome(plan, faces, known)
+        self._answers = self._actions = 0
+
+    def play(self) -> Outcome:
+        self._think()
+        waited = 0
+        while True:
+            done = self._round(max(20, int(self._answers * self._plan.think_every)))
+            self._think()
+            self._note()
+            waited = 0 if done else waited + 1
+            if waited == 2 or self._enough():
+                return self._finish()
+
+    def _round(self, most: int) -> int:
+        """Everybody answers in turn; returns how many answers that were. The curator takes only what others cannot."""
+        done = 0
+        while done < most:
+            before = done
+            for person in self._people:
+                done += self._answer(person)
+            if done == before:
+                break
+        while verdicts := take_next(self._curator.user, kind=Question.Kind.VALUE):
+            if verdicts[0].purpose != Question.Purpose.VERDICT or not self._record(self._curator, verdicts[0]):
+                break
+            done += 1
+        return done
+
+    def _answer(self, person: Annotator) -> int:
+        questions = take_next(person.user)
+        return int(bool(questions) and self._record(person, questions[0]))
+
+    def _record(self, person: Annotator, question: Question) -> bool:
+        try:
+            said = record_answer(
+                question_id=question.pk, annotator=person.user, client_id=uuid4(), content=person.answer(question)
+            )
+        except QuestionClosed:
+            return False
+        self._answers += 1
+        self._actions += said.actions
+        self.outcome.asked[f"{question.attribute or IDENTITY} {question.kind} {question.purpose}"] += 1
+        self.outcome.actions_for[question.attribute or IDENTITY] += said.actions
+        return True
+
+    def _think(self) -> None:
+        if IDENTITY in self._plan.what:
+            clustering.keep_up()
+        for attribute in self._attributes:
+            engine.think(attribute)
+
+    def _note(self) -> None:
+        labelled, right, by_machine = dict[str, int](), dict[str, int](), dict[str, int]()
+        for attribute in self._attributes:
+            name = attribute.name
+            labelled[name], right[name], by_machine[name] = self._scored(attribute)
+        if IDENTITY in self._plan.what:
+            labelled[IDENTITY], right[IDENTITY] = self._scored_people()
+        moment = Moment(self._answers, self._actions, labelled, right, by_machine)
+        self.outcome.moments.append(moment)
+        self._on_progress(moment)
+
+    def _scored(self, attribute: Attribute) -> tuple[int, int, int]:
+        truth = self._truth.value[attribute.name]
+        rows = AttributeLabel.objects.filter(attribute=attribute.name, value__in=attribute.values)
+        labels = list(rows.values_list("face_id", "value", "decision__by"))
+        labels = [row for row in labels if truth.get(row[0]) in attribute.values]
+        right = sum(truth[face] == value for face, value, _ in labels)
+        return len(labels), right, sum(by == Decision.By.MACHINE for _, _, by in labels)
+
+    def _scored_people(self) -> tuple[int, int]:
+        """A label is right if most labels of its identity are of the same person."""
+        labels = Label.objects.filter(verdict=Label.Verdict.IDENTITY).values_list("identity_id", "face_id")
+        people = [(identity, self._truth.person.get(face)) for identity, face in labels]
+        most = dict[int | None, Counter[str | None]]()
+        for identity, person in people:
+            most.setdefault(identity, Counter())[person] += 1
+        main = {identity: count.most_common(1)[0][0] for identity, count in most.items()}
+        known = [(identity, person) for identity, person in people if person is not None]
+        return len(known), sum(main[identity] == person for identity, person in known)
+
+    def _enough(self) -> bool:
+        last = self.outcome.last
+        return all(last.labelled[name] >= self._plan.stop_at * count for name, count in self.outcome.known.items())
+
+    def _finish(self) -> Outcome:
+        columns = ("attribute", "value", "state", "threshold", "audited", "wrong", "bound", "coverage", "accepted")
+        self.outcome.certificates = list(Certificate.objects.order_by("pk").values(*columns))
+        return self.outcome
