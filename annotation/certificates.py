@@ -91,6 +91,9 @@ def _labels(attribute: str, faces: Iterable[int]) -> dict[int, str]:
 
 
 def _issue(attribute: Attribute, value: str, calibration: Calibration) -> None:
+    broke = Certificate.objects.filter(attribute=attribute.name, value=value, calibration=calibration)
+    if broke.filter(state=Certificate.State.REVOKED).exists():
+        return  # the audits that gave it are not believed again: only new models, audited anew, are
     audit = audit_of(calibration, value)
     found = certify(
         audit.confidence,

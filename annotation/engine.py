@@ -80,4 +80,5 @@ def think(wanted: Attribute) -> Calibration | None:
 
 
 def _learnt_enough(wanted: Attribute, held: Calibration) -> bool:
-    return proposals.labels_known(wanted) >= LEARN_AT * held.learnt_from + LEARN_FIRST
+    first = held.answers < routing.ENOUGH <= proposals.control_answered(wanted)
+    return first or proposals.labels_known(wanted) >= LEARN_AT * held.learnt_from + LEARN_FIRST

@@ -36,7 +36,7 @@ Floats = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]
 
 BATCH = 64
-MOVED = 0.005  # a belief that changes by less is left as it was written
+MOVED = 1e-9  # a belief that changes by less is left as it was written; thresholds are compared to the last digit
 ALIKE = 0.3  # how much the network's mistakes on two faces of one person are the same mistake
 FOLDS = 5  # to judge a calibrator by answers that it was not fitted on
 SOURCES = ("network", "head", "neighbours", "identity")
@@ -141,6 +141,13 @@ def latest(attribute: Attribute) -> Calibration | None:
 
 def labels_known(attribute: Attribute) -> int:
     return AttributeLabel.objects.filter(attribute=attribute.name).exclude(decision__by=Decision.By.MACHINE).count()
+
+
+def control_answered(attribute: Attribute) -> int:
+    """How many faces of the control slice people have answered about."""
+    known = AttributeLabel.objects.filter(attribute=attribute.name, value__in=attribute.values)
+    rows = known.exclude(decision__by=Decision.By.MACHINE).values_list("face__photo__sha256", "face__number")
+    return sum(in_control_slice(f"{sha256}-{number}", settings.CONTROL_SHARE) for sha256, number in rows.iterator())
 
 
 def _load(attribute: Attribute, version: ModelVersion) -> Table:
@@ -272,7 +279,7 @@ def _store(attribute: Attribute, table: Table, belief: Floats, rows: Sequence[in
         stays = (
             row.calibration_id is not None
             and found["value"] == row.value
-            and np.abs(belief[index] - row.belief).max() < MOVED
+            and abs(found["confidence"] - row.confidence) < MOVED
             and row.stands == table.stands[index]
         )
         if stays:

@@ -9,11 +9,12 @@ import tempfile
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
+import numpy as np
 from django.core.management import call_command
 from django.db import connections, models
 
@@ -34,12 +35,15 @@ from annotation.models import (
     User,
 )
 from annotation.queue import take_next
+from inference import registry
 from inference.core import attributes
 from inference.core.attributes import Attribute
+from inference.core.probe import predict
 from inference.models import ModelVersion
 
 CHUNK = 500
 IDENTITY = "identity"
+CLEAR = 0.7  # of a face's votes for one value: where people agree less, no label of one value is right or wrong
 
 
 @dataclass(frozen=True)
@@ -50,7 +54,7 @@ class Plan:
     annotators: int = 5
     slips: float = 0.02  # the share of their answers that are wrong, where the set has no votes
     seed: int = 0
-    think_every: float = 0.03  # of the answers so far: how often the engine thinks anew
+    think_every: float = 0.05  # of the answers so far: how often the engine thinks anew
     stop_at: float = 1.0  # the share of the faces labelled that is enough
 
 
@@ -61,6 +65,16 @@ class Truth:
     person: Mapping[int, str]
     value: Mapping[str, Mapping[int, str]]
     votes: Mapping[str, Mapping[int, Mapping[str, int]]]
+
+    def clear(self, attribute: Attribute) -> dict[int, str]:
+        """The faces of which one value is known."""
+        votes = self.votes.get(attribute.name, {})
+        return {
+            face: value
+            for face, value in self.value[attribute.name].items()
+            if value in attribute.values
+            and (face not in votes or votes[face].get(value, 0) >= CLEAR * sum(votes[face].values()))
+        }
 
 
 @dataclass(frozen=True)
@@ -74,22 +88,38 @@ class Moment:
     by_machine: Mapping[str, int]  # of those labelled, accepted under a certificate
 
 
+@dataclass(frozen=True)
+class Baseline:
+    """What another way of labelling comes to, with the same people."""
+
+    attribute: str
+    name: str
+    actions: int
+    labelled: int
+    right: int
+
+
 @dataclass
 class Outcome:
     plan: Plan
     faces: int
-    known: Mapping[str, int]  # by attribute: faces of which the set knows it
+    known: Mapping[str, int]  # by attribute: faces of which the set clearly knows it; only these are scored
     moments: list[Moment] = field(default_factory=list)
     asked: Counter[str] = field(default_factory=Counter)  # questions by kind and purpose
     actions_for: Counter[str] = field(default_factory=Counter)  # by attribute or "identity"
     certificates: list[dict[str, Any]] = field(default_factory=list)
+    baselines: list["Baseline"] = field(default_factory=list)
 
     @property
     def last(self) -> Moment:
         return self.moments[-1]
 
     def as_json(self) -> dict[str, Any]:
-        return asdict(self)
+        counts = {"asked": dict(self.asked), "actions_for": dict(self.actions_for)}
+        plain = {each.name: getattr(self, each.name) for each in fields(self) if each.name not in counts}
+        plain |= {"plan": asdict(self.plan)}
+        plain |= {name: [asdict(each) for each in plain[name]] for name in ("moments", "baselines")}
+        return plain | counts
 
 
 # ---- what the set says
@@ -186,9 +216,9 @@ class Annotator:
         if question.kind == Question.Kind.CLUSTER:
             return self._cluster(question, faces)
         if question.kind == Question.Kind.GRID:
-            said = {face: self._says(face, question.attribute) for face in faces}
+            said = {face: self.says(face, question.attribute) for face in faces}
             return {"verdict": "marked", "marks": {str(f): v for f, v in said.items() if v != question.value}}
-        said_of_it = self._says(faces[0], question.attribute)
+        said_of_it = self.says(faces[0], question.attribute)
         known = said_of_it in attributes.attribute(question.attribute).values
         return {"verdict": "value", "value": said_of_it} if known else {"verdict": said_of_it}
 
@@ -204,7 +234,8 @@ class Annotator:
         people = Counter(self._truth.person.get(face, f"face {face}") for face in labels)
         return people.most_common(1)[0][0] if people else None
 
-    def _says(self, face: int, name: str) -> str:
+    def says(self, face: int, name: str) -> str:
+        """An answer to what this attribute of this face is."""
         attribute = attributes.attribute(name)
         votes = self._truth.votes.get(name, {}).get(face)
         if votes:
@@ -243,7 +274,7 @@ class _Run:
         ]
         curator = User.objects.create_user("curator", role=User.Role.CURATOR)
         self._curator = Annotator(curator, truth, plan.slips, random.Random(chance.random()))
-        known = {name: len(values) for name, values in truth.value.items()}
+        known = {each.name: len(truth.clear(each)) for each in self._attributes}
         if IDENTITY in plan.what:
             known[IDENTITY] = len(truth.person)
         self.outcome = Outcome(plan, faces, known)
@@ -253,7 +284,7 @@ class _Run:
         self._think()
         waited = 0
         while True:
-            done = self._round(max(20, int(self._answers * self._plan.think_every)))
+            done = self._round(max(40, int(self._answers * self._plan.think_every)))
             self._think()
             self._note()
             waited = 0 if done else waited + 1
@@ -310,10 +341,10 @@ class _Run:
         self._on_progress(moment)
 
     def _scored(self, attribute: Attribute) -> tuple[int, int, int]:
-        truth = self._truth.value[attribute.name]
+        truth = self._truth.clear(attribute)
         rows = AttributeLabel.objects.filter(attribute=attribute.name, value__in=attribute.values)
         labels = list(rows.values_list("face_id", "value", "decision__by"))
-        labels = [row for row in labels if truth.get(row[0]) in attribute.values]
+        labels = [row for row in labels if row[0] in truth]
         right = sum(truth[face] == value for face, value, _ in labels)
         return len(labels), right, sum(by == Decision.By.MACHINE for _, _, by in labels)
 
@@ -328,11 +359,65 @@ class _Run:
         known = [(identity, person) for identity, person in people if person is not None]
         return len(known), sum(main[identity] == person for identity, person in known)
 
+    def _baselines(self, attribute: Attribute) -> list[Baseline]:
+        """One answer each, three each by majority, the networks unquestioned, and margin sampling without a promise."""
+        truth = self._truth.clear(attribute)
+        faces = list(truth)
+        said = {face: [self._people[0].says(face, attribute.name) for _ in range(3)] for face in faces}
+        one = sum(said[face][0] == truth[face] for face in faces)
+        three = sum(Counter(said[face]).most_common(1)[0][0] == truth[face] for face in faces)
+        proposed = dict(Proposal.objects.filter(attribute=attribute.name).values_list("face_id", "evidence"))
+        networks = {face: attribute.values[int(np.argmax(told["network"]))] for face, told in proposed.items()}
+        trusted = [face for face in faces if face in networks]
+        count = len(faces)
+        return [
+            Baseline(attribute.name, "one answer each", count, count, one),
+            Baseline(attribute.name, "three answers each, the majority", 3 * count, count, three),
+            Baseline(
+                attribute.name,
+                "the network, unquestioned",
+                0,
+                len(trusted),
+                sum(networks[f] == truth[f] for f in trusted),
+            ),
+            self._margin(attribute, {face: words[0] for face, words in said.items()}, truth),
+        ]
+
+    def _margin(self, attribute: Attribute, said: Mapping[int, str], truth: Mapping[int, str]) -> Baseline:
+        """As many single answers as the engine took actions, each where a head on the vectors is least sure; the head's
+        word for all others (Settles, "Active learning literature survey", 2009)."""
+        budget = min(self.outcome.actions_for[attribute.name], len(said))
+        version = registry.ensure_live()
+        having = dict(Embedding.objects.filter(version=version, face__in=list(said)).values_list("face_id", "vector"))
+        faces = [face for face in said if face in having]
+        vectors = np.stack([np.frombuffer(having[face], "<f2") for face in faces]).astype(np.float32)
+        label = np.full(len(faces), -1, np.int64)
+        order = np.random.default_rng(self._plan.seed).permutation(len(faces))
+        belief = np.full((len(faces), len(attribute.values)), 1 / len(attribute.values))
+        asked = 0
+        while asked < min(budget, len(faces)):
+            top = np.sort(belief, axis=1)
+            margin = top[:, -1] - top[:, -2]
+            margin[label >= 0] = np.inf
+            step = max(50, asked // 4)
+            picked = (order if asked == 0 else np.argsort(margin))[: min(step, budget - asked, len(faces) - asked)]
+            for row in picked:
+                word = said[faces[row]]
+                label[row] = attribute.values.index(word) if word in attribute.values else 0
+            asked += len(picked)
+            found = predict(vectors, label, len(attribute.values))
+            belief = belief if np.isnan(found).any() else found
+        given = np.where(label >= 0, label, belief.argmax(axis=1))
+        right = sum(attribute.values[int(value)] == truth[face] for face, value in zip(faces, given, strict=True))
+        return Baseline(attribute.name, "active learning by margin", asked, len(faces), right)
+
     def _enough(self) -> bool:
         last = self.outcome.last
         return all(last.labelled[name] >= self._plan.stop_at * count for name, count in self.outcome.known.items())
 
     def _finish(self) -> Outcome:
         columns = ("attribute", "value", "state", "threshold", "audited", "wrong", "bound", "coverage", "accepted")
+        for attribute in self._attributes:
+            self.outcome.baselines += self._baselines(attribute)
         self.outcome.certificates = list(Certificate.objects.order_by("pk").values(*columns))
         return self.outcome

@@ -37,6 +37,8 @@ from inference.core.attributes import Attribute
 
 WAITING = 40  # grids, and as many times twenty single questions, of one attribute at a time
 FIRST = 100  # control answers that come before anything else of an attribute: calibration begins with them
+ENOUGH = 50  # control answers before anybody relies on the machine's confidence
+SURE = 0.9  # proposals that wait until then: a certificate may settle them unseen
 # Cluster pages are worth up to 24: who a person is comes first, as it makes many labels of one answer.
 WORTH_OF_CONTROL, WORTH_OF_FIRST_CONTROL, WORTH_OF_AUDIT, WORTH_OF_GOLD = 1.0, 4.0, 3.0, 1.0
 
@@ -63,7 +65,8 @@ def route(attribute: Attribute, calibration: Calibration, *, now: datetime | Non
         candidates = _candidates(attribute)
         control = [each for each in candidates if in_control_slice(each.key, settings.CONTROL_SHARE)]
         drawn = {each.face for each in control}
-        rest = [each for each in candidates if each.face not in drawn]
+        early = bool(control) and calibration.answers < ENOUGH
+        rest = [each for each in candidates if each.face not in drawn and not (early and each.confidence > SURE)]
         _ask_control(attribute, calibration, control)
         for value in attribute.values:
             of_value = [each for each in rest if each.value == value]
@@ -158,7 +161,7 @@ def _ask_control(attribute: Attribute, calibration: Calibration, control: Sequen
 
 def _ask_audit(attribute: Attribute, calibration: Calibration, value: str, of_value: Sequence[Candidate]) -> set[int]:
     """Grids of faces drawn by chance from what might be accepted. Returns the faces of all that might be."""
-    found = _next_draw(attribute, calibration, value)
+    found = _next_draw(attribute, calibration, value, np.array([each.confidence for each in of_value]))
     if found is None:
         return set()
     region = [each for each in of_value if each.confidence >= found.above]
@@ -176,15 +179,18 @@ def _ask_audit(attribute: Attribute, calibration: Calibration, value: str, of_va
     return {each.face for each in region}
 
 
-def _next_draw(attribute: Attribute, calibration: Calibration, value: str) -> Draw | None:
+def _next_draw(
+    attribute: Attribute, calibration: Calibration, value: str, waiting: npt.NDArray[np.float64]
+) -> Draw | None:
     sequence = calibration.sequences.get(value, [])
-    if not sequence or calibration.answers < FIRST // 2:
+    if not sequence or calibration.answers < ENOUGH:
         return None  # nobody knows yet how far the machine's confidence can be believed
     of_value = Proposal.objects.filter(attribute=attribute.name, value=value, stands=True, calibration__isnull=False)
     confidence: npt.NDArray[np.float64] = np.array(of_value.values_list("confidence", flat=True), np.float64)
     held = Certificate.objects.filter(attribute=attribute.name, value=value, state=Certificate.State.VALID).first()
     return next_draw(
         confidence,
+        waiting,
         sequence,
         certified=held.threshold if held else None,
         audited=len(certificates.audit_of(calibration, value).wrong),

@@ -123,7 +123,9 @@ def _values(attribute: Attribute, stories: dict[int, Story], in_grids: bool) -> 
     open_: Open = {}
     for face, row, machine in zip(faces, belief, prior, strict=True):
         people = set(stories[face].voters)
-        step = next_step(row, sum(stories[face].named.values()) + _denials(stories[face]))
+        step: str = next_step(row, len(stories[face].said), bar=attribute.bar, most=attribute.most)
+        if step == "curator" and attribute.keeps == "distribution":
+            step = "settled"  # of opinions nobody is the judge
         if step == "ask" and not set(answering) - people:
             last = stories[face].said[-1]
             if stories[face].voters[-1] in curators and not last.denied:
@@ -146,10 +148,6 @@ def believed_of(faces: list[int], attribute: Attribute) -> Floats:
 
 def _in_control(faces: Iterable[int]) -> set[int]:
     return {face for face, key in face_keys(faces).items() if in_control_slice(key, settings.CONTROL_SHARE)}
-
-
-def _denials(story: Story) -> int:
-    return sum(each.denied for each in story.said)
 
 
 def _guesses(attribute: Attribute, stories: dict[int, Story]) -> tuple[Settled, Open]:

@@ -47,19 +47,27 @@ class Draw:
 
 
 def next_draw(
-    confidence: Floats, sequence: Sequence[float], *, certified: float | None, audited: int, target: float
+    confidence: Floats,
+    waiting: Floats,
+    sequence: Sequence[float],
+    *,
+    certified: float | None,
+    audited: int,
+    target: float,
 ) -> Draw | None:
-    """Which proposals of one value are worth auditing next, from the confidence (n,) of all; None if none are.
+    """Which proposals of one value are worth auditing next, from the confidence of all (n,) and of those that nobody
+    has settled (m,); None if none are.
 
     Drawn from the loosest threshold whose proposals are, as far as their calibrated confidence goes, good enough:
     such a sample speaks for every stricter threshold, too.
     """
-    promising = [at for at in sequence if (1 - confidence[confidence >= at]).mean() <= PROMISING * target]
+    regions = {at: confidence[confidence >= at] for at in sequence}
+    promising = [at for at, region in regions.items() if len(region) and (1 - region).mean() <= PROMISING * target]
     if not promising:
         return None
     above = min(promising)
     least = needed(target)
-    inside = int((confidence >= above).sum())
-    if inside < 2 * least or (certified is not None and above >= certified) or audited >= HOPELESS * least:
+    inside = int((waiting >= above).sum())
+    if inside + audited < 2 * least or (certified is not None and above >= certified) or audited >= HOPELESS * least:
         return None
     return Draw(above, min(inside, HOPELESS * least - audited))

@@ -20,6 +20,8 @@ class Attribute:
     of_identity: bool = False  # constant over a person: one answer labels all of that person's faces
     blind: bool = False  # no proposal is ever shown with its question
     answers: int = 1  # at least so many people, before it is a label
+    bar: float = 0.99  # the belief from which on people's answers settle it
+    most: int = 7  # answers; then a curator decides, or where opinions are kept as they are, the most believed holds
 
     def __post_init__(self) -> None:
         if len(set(self.values)) != len(self.values):
@@ -61,7 +63,11 @@ APPARENT_AGE = Attribute("apparent_age", (), "mean and deviation", blind=True, a
 GENDER = Attribute("gender", ("female", "male"), "value", of_identity=True)
 # The seven classes of the paper, in the alphabet's order.
 EMOTION = Attribute(
-    "emotion", ("angry", "disgusted", "fearful", "happy", "neutral", "sad", "surprised"), "distribution"
+    "emotion",
+    ("angry", "disgusted", "fearful", "happy", "neutral", "sad", "surprised"),
+    "distribution",
+    bar=0.9,
+    most=4,
 )
 
 ATTRIBUTES: Mapping[str, Attribute] = {each.name: each for each in (REAL_AGE, APPARENT_AGE, GENDER, EMOTION)}

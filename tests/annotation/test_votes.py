@@ -129,11 +129,11 @@ def test_emotion_keeps_what_everybody_said():
     face = a_face()
     single = a_single(face, attribute="emotion")
     people = [somebody((0.8 * np.eye(7) + 0.2 / 7).tolist(), "emotion") for _ in range(5)]
-    for person, value in zip(people, ("sad", "neutral", "sad", "sad"), strict=False):
+    for person, value in zip(people, ("sad", "neutral", "sad"), strict=False):
         say(single, person, verdict="value", value=value)
 
     label = AttributeLabel.objects.get(face=face, attribute="emotion")
-    assert (label.value, label.detail["votes"]) == ("sad", {"sad": 3, "neutral": 1})
+    assert (label.value, label.detail["votes"]) == ("sad", {"sad": 2, "neutral": 1})
 
 
 def test_apparent_age_takes_ten_people_and_keeps_their_mean_and_deviation():

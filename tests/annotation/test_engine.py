@@ -1,0 +1,292 @@
+"""The engine on drawn beliefs: what it learns, accepts, revokes and asks."""
+
+import random
+from uuid import uuid4
+
+import numpy as np
+import pytest
+
+from annotation import certificates, engine, proposals, reliabilities, routing
+from annotation.answers import record_answer
+from annotation.errors import AnnotatorPaused
+from annotation.models import (
+    AttributeLabel,
+    Calibration,
+    Certificate,
+    Decision,
+    Face,
+    Photo,
+    Proposal,
+    Question,
+    QuestionFace,
+    User,
+)
+from annotation.queue import take_next
+from inference.core.attributes import APPARENT_AGE, GENDER
+from tests.factories import a_face, a_person, a_proposal, a_single, a_source, a_version, an_annotator
+
+pytestmark = pytest.mark.django_db
+
+FACES = 2_400
+BARE = {"format": "jpg", "size": 1, "width": 9, "height": 9}
+
+
+@pytest.fixture(autouse=True)
+def _version() -> None:
+    a_version()
+
+
+def a_corpus(faces: int = FACES, sure: float = 0.999, seed: int = 0) -> dict[int, str]:
+    """Faces with proposals that are right as often as they say. Returns the truth."""
+    rng = np.random.default_rng(seed)
+    face = a_face(a_photo_row("0" * 64))
+    photos = Photo.objects.bulk_create(
+        Photo(
+            source=face.photo.source,
+            sha256=f"{number:064x}",
+            file=f"{number}.jpg",
+            format="jpg",
+            size=1,
+            width=9,
+            height=9,
+        )
+        for number in range(1, faces + 1)
+    )
+    fields = {
+        f.attname: getattr(face, f.attname) for f in Face._meta.concrete_fields if f.attname not in ("id", "photo_id")
+    }
+    made = Face.objects.bulk_create(Face(photo=photo, **fields) for photo in photos)
+    female = rng.random(faces) < 0.5
+    right = rng.random(faces) < sure
+    truth = {each.pk: "female" if f else "male" for each, f in zip(made, female, strict=True)}
+    says_female = female == right
+    Proposal.objects.bulk_create(
+        Proposal(
+            face=each,
+            attribute="gender",
+            value="female" if f else "male",
+            confidence=sure,
+            belief=[sure, 1 - sure] if f else [1 - sure, sure],
+            evidence={"network": [sure, 1 - sure] if f else [1 - sure, sure]},
+        )
+        for each, f in zip(made, says_female, strict=True)
+    )
+    Face.objects.filter(pk=face.pk).update(usable=False)
+    return truth
+
+
+def a_photo_row(sha256: str) -> Photo:
+    return Photo.objects.create(source=a_source(), sha256=sha256, file="0.jpg", **BARE)
+
+
+def answer_all(truth: dict[int, str], people: list[User], most: int = 10_000, slips: float = 0.0) -> int:
+    chance = random.Random(0)
+    actions = 0
+    for _ in range(most):
+        before = actions
+        for person in people:
+            for question in take_next(person):
+                said = {
+                    face: truth[face] if chance.random() >= slips else {"female": "male", "male": "female"}[truth[face]]
+                    for face in question.shown.values_list("face_id", flat=True)
+                }
+                content = (
+                    {"verdict": "marked", "marks": {str(f): v for f, v in said.items() if v != question.value}}
+                    if question.kind == "grid"
+                    else {"verdict": "value", "value": next(iter(said.values()))}
+                )
+                actions += record_answer(
+                    question_id=question.pk, annotator=person, client_id=uuid4(), content=content
+                ).actions
+        if actions == before:
+            break
+    return actions
+
+
+def test_from_proposals_to_labels_with_few_answers_and_a_certificate(settings) -> None:
+    settings.CONTROL_SHARE = 0.05
+    truth = a_corpus()
+    people = [an_annotator() for _ in range(3)]
+    actions = 0
+    for _ in range(12):
+        engine.think(GENDER)
+        actions += answer_all(truth, people, most=15)
+    while Question.objects.filter(state="open").exists() and actions < FACES:
+        engine.think(GENDER)
+        done = answer_all(truth, people)
+        actions += done
+        if not done:
+            break
+
+    labels = dict(AttributeLabel.objects.values_list("face_id", "value"))
+    assert len(labels) >= 0.99 * FACES
+    assert np.mean([truth[face] == value for face, value in labels.items()]) > 0.99
+    assert actions < 0.35 * FACES
+    held = Certificate.objects.order_by("pk").first()
+    assert held is not None
+    assert held.bound <= held.target
+    machine = Decision.objects.filter(by="machine").first()
+    assert machine is not None
+    assert machine.evidence["certificate"]
+
+
+def test_the_control_slice_is_asked_blind_and_alone(settings) -> None:
+    settings.CONTROL_SHARE = 0.1
+    truth = a_corpus(200)
+    engine.think(GENDER)
+
+    control = Question.objects.filter(purpose="control")
+    assert 5 < control.count() < 50
+    assert set(control.values_list("kind", flat=True)) == {"value"}
+    drawn = set(control.values_list("shown__face", flat=True))
+    assert not QuestionFace.objects.exclude(question__purpose="control").filter(face__in=drawn).exists()
+    assert drawn <= set(truth)
+
+
+def audited(truth: dict[int, str], wrong: int, calibration: Calibration, count: int = 400) -> None:
+    """So many proposals of "female" audited, of which so many were wrong."""
+    faces = list(Proposal.objects.filter(value="female").order_by("pk").values_list("face_id", flat=True)[:count])
+    question = Question.objects.create(
+        kind="grid", attribute="gender", value="female", purpose="audit", calibration=calibration, drawn_above=0.0,
+        state="settled", settled_at="2026-01-01T00:00Z",
+    )  # fmt: skip
+    QuestionFace.objects.bulk_create(
+        QuestionFace(question=question, face_id=face, place=place, belief=0.999) for place, face in enumerate(faces)
+    )
+    lines = [
+        Decision(
+            kind="value", face_id=face, attribute="gender", value="male" if place < wrong else "female", by="import"
+        )
+        for place, face in enumerate(faces)
+    ]
+    from annotation import ledger  # noqa: PLC0415
+
+    ledger.write(lines)
+
+
+@pytest.mark.parametrize(("wrong", "issued"), [(0, True), (8, False)])
+def test_a_certificate_needs_audits_that_are_right(wrong: int, issued: bool) -> None:
+    truth = a_corpus(1_000)
+    held = proposals.learn(GENDER)
+    Calibration.objects.filter(pk=held.pk).update(sequences={"female": [0.9]})
+    held.refresh_from_db()
+    audited(truth, wrong, held)
+
+    found = certificates.review(GENDER, held)
+
+    assert [each.value for each in found] == (["female"] if issued else [])
+    assert AttributeLabel.objects.filter(decision__by="machine").exists() == issued
+
+
+def test_a_revoked_certificate_takes_its_labels_along() -> None:
+    truth = a_corpus(1_000)
+    held = proposals.learn(GENDER)
+    Calibration.objects.filter(pk=held.pk).update(sequences={"female": [0.9]})
+    held.refresh_from_db()
+    audited(truth, 0, held)
+    (certificate,) = certificates.review(GENDER, held)
+    accepted = AttributeLabel.objects.filter(decision__by="machine").count()
+    assert accepted == certificate.accepted > 0
+
+    assert certificates.revoke(certificate, "A curator found it wrong.") == accepted
+
+    assert not AttributeLabel.objects.filter(decision__by="machine").exists()
+    certificate.refresh_from_db()
+    assert (certificate.state, certificate.ended_because) == ("revoked", "A curator found it wrong.")
+    assert certificates.review(GENDER, held) == [] or certificate.pk not in {
+        c.pk for c in certificates.review(GENDER, held)
+    }
+
+
+def test_where_somebody_has_spoken_no_certificate_decides() -> None:
+    truth = a_corpus(1_000)
+    held = proposals.learn(GENDER)
+    Calibration.objects.filter(pk=held.pk).update(sequences={"female": [0.9]})
+    held.refresh_from_db()
+    spoken = Proposal.objects.filter(value="female").order_by("-pk").values_list("face_id", flat=True)[0]
+    an_annotator()
+    an_annotator()
+    record_answer(
+        question_id=a_single(Face.objects.get(pk=spoken)).pk,
+        annotator=an_annotator(),
+        client_id=uuid4(),
+        content={"verdict": "value", "value": "male"},
+    )
+    audited(truth, 0, held)
+    certificates.review(GENDER, held)
+
+    label = AttributeLabel.objects.filter(face=spoken).first()
+    assert label is None or label.decision.by == "person"
+
+
+def test_one_face_stands_for_a_person_and_all_of_their_faces_speak() -> None:
+    faces = [a_face() for _ in range(3)]
+    a_person(faces)
+    for face, belief in zip(faces, ([0.9, 0.1], [0.8, 0.2], [0.4, 0.6]), strict=True):
+        a_proposal(face, belief, evidence={"network": belief})
+
+    proposals.learn(GENDER)
+
+    rows = list(Proposal.objects.order_by("face_id"))
+    assert [row.stands for row in rows] == [True, False, False]
+    assert rows[2].evidence["identity"][0] > 0.8
+    routing.route(GENDER, proposals.latest(GENDER))
+    assert [shown.face_id for shown in QuestionFace.objects.all()] == [faces[0].pk]
+
+
+def test_who_fails_gold_is_paused_and_what_only_they_said_is_asked_again() -> None:
+    spammer, honest = an_annotator(), an_annotator()
+    gold = [a_single(purpose="gold", value="female") for _ in range(40)]
+    for question in gold:
+        record_answer(
+            question_id=question.pk, annotator=spammer, client_id=uuid4(), content={"verdict": "value", "value": "male"}
+        )
+    face = a_face()
+    a_proposal(face, [0.03, 0.97])
+    alone = a_single(face)
+    record_answer(
+        question_id=alone.pk, annotator=spammer, client_id=uuid4(), content={"verdict": "value", "value": "male"}
+    )
+
+    reliabilities.learn(GENDER)
+
+    spammer.refresh_from_db()
+    assert spammer.paused_at is not None
+    assert "0 of 40" in spammer.paused_because
+    assert not AttributeLabel.objects.exists()
+    with pytest.raises(AnnotatorPaused, match="0 of 40"):
+        take_next(spammer)
+    honest.refresh_from_db()
+    assert honest.paused_at is None
+
+
+def test_nobody_is_paused_for_a_few_mistakes() -> None:
+    person = an_annotator()
+    for number in range(40):
+        record_answer(
+            question_id=a_single(purpose="gold", value="female").pk,
+            annotator=person,
+            client_id=uuid4(),
+            content={"verdict": "value", "value": "male" if number % 8 == 0 else "female"},
+        )
+
+    reliabilities.learn(GENDER)
+
+    person.refresh_from_db()
+    assert person.paused_at is None
+
+
+def test_the_engine_thinks_when_something_was_said_and_one_at_a_time() -> None:
+    assert not engine.behind(GENDER)
+    a_corpus(50)
+    assert engine.behind(GENDER)
+    assert engine.keep_up(GENDER)
+    assert not engine.behind(GENDER)
+
+
+def test_apparent_age_is_asked_once_for_each_face() -> None:
+    faces = [a_face() for _ in range(3)]
+
+    assert routing.ask_years(APPARENT_AGE) == 3
+    assert routing.ask_years(APPARENT_AGE) == 0
+    assert {q.faces.get().pk for q in Question.objects.all()} == {face.pk for face in faces}
