@@ -15,6 +15,8 @@ from annotation import progress
 from annotation.models import (
     Answer,
     AttributeLabel,
+    Calibration,
+    Certificate,
     Cluster,
     ClusteringRun,
     Decision,
@@ -24,8 +26,10 @@ from annotation.models import (
     Label,
     Membership,
     Photo,
+    Proposal,
     Question,
     QuestionFace,
+    Reliability,
     Source,
     User,
 )
@@ -316,6 +320,49 @@ def tally(annotator: User, kind: str | None = None, now: datetime | None = None)
     )
 
 
+# ---- the engine
+
+
+def standing_of(name: str) -> dict[str, Any]:
+    """How one attribute stands: counts, the calibration that holds with its reliability diagram, all certificates."""
+    by = dict(
+        AttributeLabel.objects.filter(attribute=name).order_by().values_list("decision__by").annotate(count=Count("pk"))
+    )
+    calibration = Calibration.objects.filter(attribute=name).order_by("-pk").first()
+    told = calibration.diagram if calibration else {}
+    points = zip(told.get("confidence", []), told.get("right", []), told.get("count", []), strict=True)
+    return {
+        "name": name,
+        "title": name.replace("_", " "),
+        "proposed": Proposal.objects.filter(attribute=name).count(),
+        "by_people": by.get("person", 0),
+        "by_machine": by.get("machine", 0),
+        "imported": by.get("import", 0),
+        "open": Question.objects.filter(attribute=name, state=Question.State.OPEN).count(),
+        "calibration": calibration,
+        "diagram": [
+            {
+                "x": round(100 * at, 2),
+                "y": round(100 - 100 * right, 2),
+                "confidence": at,
+                "right": right,
+                "count": count,
+            }
+            for at, right, count in points
+        ],
+        "certificates": list(Certificate.objects.filter(attribute=name).order_by("-pk")[:50]),
+    }
+
+
+def reliabilities() -> list[Reliability]:
+    """Everybody who answered about an attribute, those most in doubt first."""
+    rows = list(Reliability.objects.select_related("annotator"))
+    for row in rows:
+        right = [line[number] for number, line in enumerate(row.confusion)]
+        row.right = sum(right) / len(right)  # type: ignore[attr-defined]
+    return sorted(rows, key=lambda row: row.right)  # type: ignore[attr-defined]
+
+
 # ---- the ledger as people read it
 
 
@@ -371,6 +418,10 @@ def _in_words(answer: Answer, lines: Counter[str]) -> str:
             return "skipped"
         case "cannot_tell":
             return "answered: cannot tell"
+        case "value":
+            return f"answered: {content['value']}"
+        case "marked":
+            return f"looked a grid over and marked {_faces(len(content['marks']))}"
     said = [_count_in_words(kind, lines[kind]) for kind in Decision.Kind if lines[kind]]
     return f"answered: {', '.join(said)}" if said else "answered"
 

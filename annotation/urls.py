@@ -4,7 +4,7 @@ from django.urls import URLPattern, URLResolver, include, path
 from rest_framework.routers import SimpleRouter
 
 from annotation import api
-from annotation.views import annotate, exports, home, people, photos, runs, sources
+from annotation.views import annotate, engine, exports, home, people, photos, runs, sources
 
 pages = [
     path("", home.home, name="home"),
@@ -41,6 +41,9 @@ pages = [
     path("runs/<int:pk>/", runs.run, name="run"),
     path("runs/<int:pk>/apply", runs.apply, name="run-apply"),
     path("runs/<int:pk>/discard", runs.discard, name="run-discard"),
+    path("engine/", engine.engine, name="engine"),
+    path("engine/certificates/<int:pk>/revoke", engine.revoke, name="certificate-revoke"),
+    path("engine/annotators/<int:pk>/let-back", engine.let_back, name="let-back"),
     path("export/", exports.export_page, name="export"),
     path("export/labels.csv", exports.labels_csv, name="labels-csv"),
     path("export/labels.parquet", exports.labels_parquet, name="labels-parquet"),

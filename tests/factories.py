@@ -12,6 +12,8 @@ from django.utils import timezone
 from annotation import people
 from annotation.core.drawn import draw_portrait
 from annotation.models import (
+    Calibration,
+    Certificate,
     Cluster,
     ClusteringRun,
     Embedding,
@@ -127,6 +129,17 @@ def a_proposal(face: Face, belief: Sequence[float], attribute: str = "gender", *
     return Proposal.objects.create(
         face=face, attribute=attribute, value=value, confidence=belief[best], belief=list(belief), **fields
     )
+
+
+def a_certificate(value: str = "female", attribute: str = "gender") -> Certificate:
+    calibration = Calibration.objects.create(
+        attribute=attribute, sources=["network"], weights=[1.0], bias=[0.0, 0.0], answers=60, error=0.01,
+        diagram={"confidence": [0.6, 0.99], "right": [0.5, 1.0], "count": [30, 30]},
+    )  # fmt: skip
+    return Certificate.objects.create(
+        attribute=attribute, value=value, threshold=0.97, target=0.01, audited=400, wrong=0, bound=0.009,
+        coverage=0.6, calibration=calibration,
+    )  # fmt: skip
 
 
 def a_grid(faces: Sequence[Face], value: str = "female", attribute: str = "gender", **fields: object) -> Question:

@@ -8,7 +8,18 @@ from django.test import Client
 from django.urls import get_resolver, reverse
 
 from annotation.models import Question, User
-from tests.factories import a_cluster, a_face, a_pair, a_person, a_photo, a_question, a_run, a_source, a_user
+from tests.factories import (
+    a_certificate,
+    a_cluster,
+    a_face,
+    a_pair,
+    a_person,
+    a_photo,
+    a_question,
+    a_run,
+    a_source,
+    a_user,
+)
 
 pytestmark = pytest.mark.django_db
 
@@ -42,6 +53,7 @@ PAGES = {
     "refusals-csv": BROWSE,
     "runs": BROWSE,
     "run": BROWSE,
+    "engine": BROWSE,
     "export": BROWSE,
     "labels-csv": BROWSE,
     "labels-parquet": BROWSE,
@@ -58,6 +70,8 @@ ACTS = {
     "run-start": BROWSE,
     "run-apply": BROWSE,
     "run-discard": BROWSE,
+    "certificate-revoke": CURATE,
+    "let-back": CURATE,
 }
 
 
@@ -83,6 +97,7 @@ def ids() -> dict[str, int]:
         "face-crop": face.pk, "source": face.photo.source_id, "upload": face.photo.source_id,
         "refusals": face.photo.source_id, "refusals-csv": face.photo.source_id, "state-rights": face.photo.source_id,
         "start-intake": face.photo.source_id, "run": cluster.run_id, "run-apply": cluster.run_id,
+        "certificate-revoke": a_certificate().pk, "let-back": a_user().pk,
         "run-discard": cluster.run_id, "undo": 1,
     }  # fmt: skip
 
@@ -170,7 +185,12 @@ def hostile_ids() -> dict[str, int]:
     a_question([a_face(photo, number=3, chosen=False)], cluster=cluster)
     a_pair(person, second)
     ids = {"person": person.pk, "photo": photo.pk, "face": face.pk, "cluster": cluster.pk, "source": source.pk}
-    return ids | {"upload": source.pk, "refusals": source.pk, "run": cluster.run_id, "merge-preview": person.pk}
+    return ids | {
+        "upload": source.pk,
+        "refusals": source.pk,
+        "run": cluster.run_id,
+        "merge-preview": person.pk,
+    }
 
 
 @pytest.mark.parametrize(

@@ -116,7 +116,7 @@ def test_somebody_is_merged_with_a_person_found_by_name(site: Site) -> None:
 
 PAGES = [
     "/", "/annotate/", "/annotate/?kind=pair", "/answers/", "/people/", "/clusters/", "/photos/", "/faces/",
-    "/sources/", "/sources/new", "/runs/", "/export/", "/password",
+    "/sources/", "/sources/new", "/runs/", "/engine/", "/export/", "/password",
 ]  # fmt: skip
 
 
