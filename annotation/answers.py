@@ -1,11 +1,13 @@
 """Answers in, settled questions and lines of the ledger out."""
 
+from collections import Counter
 from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 from uuid import UUID
 
 from django.db import IntegrityError, transaction
+from django.db.models import QuerySet
 from django.utils import timezone
 
 from annotation import ledger, votes
@@ -20,8 +22,10 @@ from annotation.core.answers import (
     pair_answer,
     value_answer,
 )
+from annotation.core.consensus import pair_settled
 from annotation.errors import AnnotatorPaused, BadAnswer, NotUndoable, QuestionClosed, QuestionHeld
 from annotation.models import Answer, Cluster, ClusteringRun, Decision, Face, Identity, Question, QuestionFace, User
+from annotation.questions import drop_moot_pairs
 from inference.core.attributes import attribute
 
 
@@ -109,7 +113,7 @@ def _settle(question: Question, said: SaidToIt, answer: Answer, shown: list[int]
         case ClusterAnswer():
             _settle_cluster(question, said, answer, shown)
         case PairAnswer():
-            _settle_pair(question, said, answer)
+            return _settle_pair(question, said, answer)
         case GridAnswer():
             return _settle_values(question, answer, {face: said.marks.get(face, question.value) for face in shown})
         case ValueAnswer():
@@ -175,19 +179,35 @@ def _cluster_lines(
     return lines
 
 
-def _settle_pair(question: Question, said: PairAnswer, answer: Answer) -> None:
+def _settle_pair(question: Question, said: PairAnswer, answer: Answer) -> bool:
+    """Returns whether that settles it: an answer against what the machine believes is somebody else's to confirm."""
     if said.verdict == "cannot_tell":
-        return
-    kind = Decision.Kind.MERGE if said.verdict == "same" else Decision.Kind.CANNOT_LINK
+        return True
     one, other = question.identity, question.other_identity
     if one is None or other is None:
         raise BadAnswer(f"Question {question.pk} no longer has two people to compare. Ask for the next one.")
     one, other = one.merged_into or one, other.merged_into or other
     if one == other:
-        return  # somebody merged them elsewhere meanwhile
+        return True  # somebody merged them elsewhere meanwhile
+    verdict = _pair_verdict(question, answer)
+    if verdict is None:
+        return False
+    kind = Decision.Kind.MERGE if verdict == "same" else Decision.Kind.CANNOT_LINK
     if kind == Decision.Kind.MERGE and one.pk < other.pk:
         one, other = other, one  # the older identity stays
     ledger.write([ledger.line(answer, kind, identity=one, other_identity=other)])
+    drop_moot_pairs([one.pk, other.pk])
+    return True
+
+
+def _pair_verdict(question: Question, answer: Answer) -> str | None:
+    """What all answers to it say together; the latest, where a curator gave it or nobody else is there to ask."""
+    counted = question.answers.filter(undone_at=None, annotator__paused_at=None)
+    said = [(each.annotator_id, each.content["verdict"]) for each in counted]
+    if answer.annotator.curates or not {pk for pk, _ in votes.answering()} - {pk for pk, _ in said}:
+        return str(answer.content["verdict"])
+    count = Counter(verdict for _, verdict in said)
+    return pair_settled(question.belief, count["same"], count["different"])
 
 
 def drop_settled_faces(faces: list[int], *, but: int | None = None) -> None:
@@ -220,10 +240,18 @@ def undo_answer(*, answer_id: int, by: User, now: datetime | None = None) -> Non
         raise NotUndoable(f"Answer {answer_id} was undone before, on {answer.undone_at:%Y-%m-%d %H:%M}.")
     now = now or timezone.now()
     Answer.objects.filter(pk=answer.pk).update(undone_at=now)
-    ledger.undo(answer.decisions.standing().order_by("-id"), person=by, answer=answer)
+    ledger.undo(_lines_of(answer).order_by("-id"), person=by, answer=answer)
     votes.take_back(answer, by=by)
     if answer.question_id is not None and answer.content["verdict"] != "skip":  # a skip settled nothing
         _ask_again(answer.question_id)
+
+
+def _lines_of(answer: Answer) -> QuerySet[Decision]:
+    """What rests on an answer: what it wrote, and of a pair what it and the others' answers settled together."""
+    standing = Decision.objects.standing()
+    if answer.question is not None and answer.question.kind == Question.Kind.PAIR:
+        return standing.filter(answer__question=answer.question)
+    return standing.filter(answer=answer)
 
 
 def _ask_again(question_id: int) -> None:

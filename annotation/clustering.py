@@ -410,7 +410,7 @@ def suggest_merges(run: ClusteringRun) -> int:
             [face for _, face, _ in members], ((face, bytes(data)) for _, face, data in members), run.version.dimensions
         )
         sizes = Counter(people.tolist())
-        apart = {tuple(sorted(pair)) for pair in _parted()}
+        apart = set(questions.parted())
         pairs = merge_candidates(vectors, people, _settings(run.version))
         asked = questions.ask_about_pairs(
             (one, other, belief, min(sizes[one], sizes[other]))
@@ -419,14 +419,6 @@ def suggest_merges(run: ClusteringRun) -> int:
         )
     ClusteringRun.objects.filter(pk=run.pk).update(decisions_seen=last)
     return asked
-
-
-def _parted() -> Iterator[tuple[int, int]]:
-    """Pairs of people whom somebody called two."""
-    top = dict(Identity.objects.exclude(merged_into=None).values_list("pk", "merged_into_id"))
-    lines = Decision.objects.standing().filter(kind=Decision.Kind.CANNOT_LINK, other_identity__isnull=False)
-    for one, other in lines.values_list("identity_id", "other_identity_id"):
-        yield top.get(one, one), top.get(other, other)
 
 
 # ---- neighbours

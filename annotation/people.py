@@ -8,6 +8,7 @@ from annotation import ledger
 from annotation.answers import drop_settled_faces
 from annotation.errors import BadAct
 from annotation.models import Answer, Decision, Face, Identity, Label, User
+from annotation.questions import drop_moot_pairs
 from inference.core import attributes as registry
 
 
@@ -35,6 +36,7 @@ def merge(*, identity_ids: Sequence[int], into_id: int, by: User) -> Answer:
     ledger.write(
         [ledger.line(act, Decision.Kind.MERGE, identity=people[pk], other_identity=into) for pk in sorted(others)]
     )
+    drop_moot_pairs([into.pk])
     return act
 
 

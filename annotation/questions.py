@@ -1,6 +1,6 @@
 """Clusters in, questions out: what a person is asked of the grouping that holds now."""
 
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from datetime import datetime
 from itertools import groupby
 
@@ -9,7 +9,7 @@ from django.db.models import Exists, OuterRef, Q, QuerySet
 from django.utils import timezone
 
 from annotation.core.batches import batched
-from annotation.models import Cluster, ClusteringRun, Membership, Question, QuestionFace
+from annotation.models import Cluster, ClusteringRun, Decision, Identity, Membership, Question, QuestionFace
 
 GRID = 24  # faces a screen: what an eye takes in at a glance
 CHUNK = 500
@@ -111,6 +111,33 @@ def ask_about_pairs(pairs: Iterable[tuple[int, int, float, int]]) -> int:
         )
         asked += 1
     return asked
+
+
+def drop_moot_pairs(people: Collection[int]) -> int:
+    """Withdraw open questions about pairs that these people's decisions answered: that are one person by now, are
+    parted, or are asked twice since a merge. Returns how many that were."""
+    groups = Identity.objects.filter(Q(pk__in=people) | Q(merged_into__in=people)).values("pk")
+    open_ = Question.objects.filter(
+        Q(identity__in=groups) | Q(other_identity__in=groups), kind=Question.Kind.PAIR, state=Question.State.OPEN
+    )
+    known = set(parted())
+    moot = list[int]()
+    columns = ("pk", "identity", "identity__merged_into", "other_identity", "other_identity__merged_into")
+    for pk, one, one_now, other, other_now in open_.order_by("-worth", "pk").values_list(*columns):
+        low, high = sorted((one_now or one, other_now or other))
+        if low == high or (low, high) in known:
+            moot.append(pk)
+        known.add((low, high))
+    return sum(withdraw(Question.objects.filter(pk__in=chunk)) for chunk in batched(moot, CHUNK))
+
+
+def parted() -> Iterator[tuple[int, int]]:
+    """Pairs of people whom somebody called two, as they are after all merges, the older first."""
+    lines = Decision.objects.standing().filter(kind=Decision.Kind.CANNOT_LINK, other_identity__isnull=False)
+    columns = ("identity", "identity__merged_into", "other_identity", "other_identity__merged_into")
+    for one, one_now, other, other_now in lines.values_list(*columns):
+        low, high = sorted((one_now or one, other_now or other))
+        yield low, high
 
 
 def ask_single(attribute: str, faces: Collection[int], purpose: Question.Purpose, *, worth: float = 1.0) -> int:

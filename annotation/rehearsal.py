@@ -27,6 +27,7 @@ from annotation.models import (
     Decision,
     Embedding,
     Face,
+    Identity,
     Label,
     Photo,
     Proposal,
@@ -56,6 +57,7 @@ class Plan:
     seed: int = 0
     think_every: float = 0.05  # of the answers so far: how often the engine thinks anew
     stop_at: float = 1.0  # the share of the faces labelled that is enough
+    people_known: bool = False  # who everybody is stands from the start, as the set says it
 
 
 @dataclass(frozen=True)
@@ -150,8 +152,11 @@ def truth_of(source: Source, what: Sequence[str]) -> Truth:
 
 
 @contextmanager
-def scratch(source: Source, faces: set[int]) -> Iterator[None]:
-    """Within it, the database is an empty one with these faces, their vectors and the networks' proposals."""
+def scratch(source: Source, faces: set[int], *, people_known: bool = False) -> Iterator[None]:
+    """Within it, the database is an empty one with these faces, their vectors and the networks' proposals.
+
+    With `people_known` also with the people that they are labelled as.
+    """
     version = list(ModelVersion.objects.all())
     rows: list[Sequence[models.Model]] = [
         [source],
@@ -159,6 +164,7 @@ def scratch(source: Source, faces: set[int]) -> Iterator[None]:
         list(Face.objects.filter(pk__in=Face.objects.filter(photo__source=source).values("pk"))),
         list(Embedding.objects.filter(face__photo__source=source)),
         list(Proposal.objects.filter(face__photo__source=source)),
+        *(_people_of(source, faces) if people_known else []),
     ]
     kept = connections["default"]
     with tempfile.TemporaryDirectory(prefix="dager-rehearsal-") as folder:
@@ -179,6 +185,13 @@ def scratch(source: Source, faces: set[int]) -> Iterator[None]:
             connections["default"] = kept
 
 
+def _people_of(source: Source, faces: set[int]) -> list[Sequence[models.Model]]:
+    labels = Label.objects.filter(face__photo__source=source, verdict=Label.Verdict.IDENTITY)
+    kept = [label for label in labels.select_related("identity", "decision") if label.face_id in faces]
+    people = {label.identity_id: label.identity for label in kept if label.identity}
+    return [list(people.values()), [label.decision for label in kept], kept]
+
+
 def _copy(rows: Sequence[models.Model], faces: set[int]) -> None:
     """Bare: nothing that points to what is not copied, and no label."""
     for row in rows:
@@ -192,6 +205,10 @@ def _copy(rows: Sequence[models.Model], faces: set[int]) -> None:
         elif isinstance(row, Proposal):
             row.calibration = None
             row.evidence = {"network": row.evidence["network"]}
+        elif isinstance(row, Identity):
+            row.merged_into = None
+        elif isinstance(row, Decision):
+            row.person = row.answer = row.other_identity = None
     if rows:
         type(rows[0])._default_manager.bulk_create(rows, batch_size=CHUNK)
 
@@ -230,7 +247,8 @@ class Annotator:
         return {"verdict": "one_person", "marks": marks}
 
     def _person_of(self, identity: int | None) -> str | None:
-        labels = Label.objects.filter(identity=identity).values_list("face_id", flat=True)
+        now = Identity.objects.filter(pk=identity or 0).values_list("merged_into", flat=True).first() or identity
+        labels = Label.objects.filter(identity=now).values_list("face_id", flat=True)
         people = Counter(self._truth.person.get(face, f"face {face}") for face in labels)
         return people.most_common(1)[0][0] if people else None
 
@@ -257,7 +275,7 @@ def rehearse(source: Source, plan: Plan, on_progress: Callable[[Moment], None] =
     """Run the engine on a labelled source until nothing is left to ask. Raises NothingToRehearse."""
     truth = truth_of(source, plan.what)
     faces = set(truth.person).union(*(values for values in truth.value.values()))
-    with scratch(source, faces):
+    with scratch(source, faces, people_known=plan.people_known):
         return _Run(plan, truth, len(faces), on_progress).play()
 
 

@@ -11,7 +11,7 @@ from django.conf import settings
 from django.db.models import Q
 
 from annotation import ledger
-from annotation.core.consensus import Votes, believed, next_step, stranger
+from annotation.core.consensus import MACHINE_AT_MOST, Votes, believed, next_step, stranger
 from annotation.core.sampling import in_control_slice
 from annotation.core.worth import grid_pays
 from annotation.models import Answer, Decision, Face, Proposal, Question, Reliability, User, Vote
@@ -24,7 +24,6 @@ Settled = dict[int, tuple[str, dict[str, Any]]]  # by face: the value, and what 
 Open = dict[int, str]  # by face: "ask" now, "grid" when the engine next makes some, or a "curator"
 
 CANNOT_TELL = "cannot_tell"
-MACHINE_AT_MOST = 0.98  # of the machine's belief when it votes: one reliable "no" is enough to ask somebody else
 ALONE = 0.9  # belief that settles where nobody else is there to ask
 
 
@@ -118,15 +117,15 @@ def _values(attribute: Attribute, stories: dict[int, Story], in_grids: bool) -> 
     prior = machine_says(faces, attribute)
     belief = _believed(attribute, faces, stories, prior)
     control = _in_control(faces)
-    answering = dict(_answering())
-    curators = {pk for pk, role in answering.items() if role != User.Role.ANNOTATOR}
+    asked = dict(answering())
+    curators = {pk for pk, role in asked.items() if role != User.Role.ANNOTATOR}
     open_: Open = {}
     for face, row, machine in zip(faces, belief, prior, strict=True):
         people = set(stories[face].voters)
         step: str = next_step(row, len(stories[face].said), bar=attribute.bar, most=attribute.most)
         if step == "curator" and attribute.keeps == "distribution":
             step = "settled"  # of opinions nobody is the judge
-        if step == "ask" and not set(answering) - people:
+        if step == "ask" and not set(asked) - people:
             last = stories[face].said[-1]
             if stories[face].voters[-1] in curators and not last.denied:
                 settled[face] = last.value, {"verdict": True}  # there is nobody else whose word could weigh more
@@ -211,7 +210,7 @@ def _confusions(attribute: Attribute, people: list[int]) -> Floats:
     return np.array([known.get(person, unknown) for person in people], np.float64)
 
 
-def _answering() -> Iterable[tuple[int, str]]:
+def answering() -> Iterable[tuple[int, str]]:
     """Who may be asked, and as what."""
     engineers = Q(role=User.Role.ENGINEER)
     return User.objects.filter(is_active=True, paused_at=None).exclude(engineers).values_list("pk", "role")

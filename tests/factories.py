@@ -118,9 +118,9 @@ def a_question(faces: Sequence[Face] | int = 3, **fields: object) -> Question:
     return question
 
 
-def a_pair(one: Identity | None = None, other: Identity | None = None) -> Question:
+def a_pair(one: Identity | None = None, other: Identity | None = None, belief: float = 0.9) -> Question:
     one, other = one or Identity.objects.create(), other or Identity.objects.create()
-    return Question.objects.create(kind="pair", identity=one, other_identity=other, belief=0.5, worth=0.5)
+    return Question.objects.create(kind="pair", identity=one, other_identity=other, belief=belief, worth=0.5)
 
 
 def a_proposal(face: Face, belief: Sequence[float], attribute: str = "gender", **fields: object) -> Proposal:

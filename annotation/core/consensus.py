@@ -16,6 +16,7 @@ AVERAGE_IS_RIGHT = 0.7  # before anything is known of anybody: a voter is right 
 OF_POOL = 10.0  # answers' worth of the average voter that each confusion starts from: who answered little is average
 OF_NOBODY = 5.0  # answers' worth of the guess above that the average voter starts from
 BAR = 0.99  # belief from which on a question is settled
+MACHINE_AT_MOST = 0.98  # of the machine's belief when it votes: one reliable "no" is enough to ask somebody else
 MOST_ANSWERS = 7  # then a curator decides
 
 
@@ -154,3 +155,22 @@ def next_step(
     if answers and belief.max() >= bar:
         return "settled"
     return "ask" if answers < most else "curator"
+
+
+# Of answers to "are these two one person?": most people's, so a slip is not taken for a decision.
+PAIR_RIGHT = 0.97
+PAIR_MOST = 3  # answers; then the majority holds
+SAME_BAR, DIFFERENT_BAR = 0.99, 0.95  # who merges two people wrongly spoils both; who leaves them two loses little
+
+
+def pair_settled(belief: float, same: int, different: int) -> Literal["same", "different"] | None:
+    """What so many answers make of two people whom the machine believes to be one with probability `belief`."""
+    belief = min(max(belief, 1 - MACHINE_AT_MOST), MACHINE_AT_MOST)
+    odds = belief / (1 - belief) * (PAIR_RIGHT / (1 - PAIR_RIGHT)) ** (same - different)
+    if same > different and odds / (1 + odds) >= SAME_BAR:
+        return "same"
+    if different > same and 1 / (1 + odds) >= DIFFERENT_BAR:
+        return "different"
+    if same + different >= PAIR_MOST and same != different:
+        return "same" if same > different else "different"
+    return None

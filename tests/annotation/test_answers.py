@@ -7,7 +7,8 @@ from django.utils import timezone
 from annotation import labels, people
 from annotation.answers import record_answer, undo_answer
 from annotation.errors import BadAct, BadAnswer, LedgerIsAppendOnly, NotUndoable, QuestionClosed, QuestionHeld
-from annotation.models import Answer, Cluster, Decision, Face, Identity, Label, Question
+from annotation.models import Answer, Cluster, Decision, Face, Identity, Label, Question, User
+from annotation.queue import take_next
 from tests.factories import a_cluster, a_face, a_pair, a_question, a_user, an_annotator
 
 pytestmark = pytest.mark.django_db
@@ -237,6 +238,48 @@ def test_the_same_person_twice_is_merged_into_the_older_one_and_can_be_parted_ag
     assert set(Label.objects.values_list("identity", flat=True)) == {one.pk, other.pk}
 
 
+def test_against_the_machine_a_merge_takes_two_people_and_undoing_either_parts_them():
+    one, other = a_person(), a_person()
+    ann, bob = an_annotator(), an_annotator()
+    pair = a_pair(one, other, belief=0.2)
+
+    answer(pair, ann, verdict="same")
+    pair.refresh_from_db()
+    assert pair.state == "open"
+    assert not Decision.objects.filter(kind="merge").exists()
+    assert pair not in take_next(ann, kind="pair")
+
+    answer(pair, bob, verdict="same")
+    pair.refresh_from_db()
+    assert pair.state == "settled"
+    assert set(Label.objects.values_list("identity", flat=True)) == {one.pk}
+
+    undo_answer(answer_id=pair.answers.get(annotator=ann).pk, by=ann)
+    pair.refresh_from_db()
+    assert pair.state == "open"
+    assert set(Label.objects.values_list("identity", flat=True)) == {one.pk, other.pk}
+
+
+def test_a_pair_that_nobody_else_could_answer_is_settled_at_once():
+    one, other = a_person(), a_person()
+    User.objects.all().update(is_active=False)
+    answer(a_pair(one, other, belief=0.2), verdict="same")
+    assert set(Label.objects.values_list("identity", flat=True)) == {one.pk}
+
+
+def test_pairs_that_a_merge_answers_are_asked_no_more():
+    one, two, three, four = (a_person() for _ in range(4))
+    curator = a_user()
+    answer(a_pair(one, four), curator, verdict="different")
+    again, known, apart, other = a_pair(one, two), a_pair(one, three), a_pair(two, four), a_pair(two, three)
+
+    answer(again, curator, verdict="same")  # now one and two are one: the pairs with three are the same question
+
+    left = Question.objects.filter(kind="pair", state="open")
+    assert set(left) == {known}
+    assert not Question.objects.filter(pk__in=[apart.pk, other.pk], state="open").exists()
+
+
 def test_a_merge_can_be_undone_after_later_merges():
     one, two, three = a_person(), a_person(), a_person()
     curator = a_user()
@@ -251,7 +294,7 @@ def test_a_merge_can_be_undone_after_later_merges():
 
 def test_different_people_may_not_be_linked():
     one, other = a_person(), a_person()
-    answer(a_pair(one, other), verdict="different")
+    answer(a_pair(one, other, belief=0.2), verdict="different")
     assert Decision.objects.filter(kind="cannot_link", identity=one, other_identity=other).exists()
 
 

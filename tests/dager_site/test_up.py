@@ -167,7 +167,9 @@ def said_to(question: dict[str, str]) -> dict[str, str]:
     """An answer that every question of its kind allows."""
     if question["kind"] == "value":
         value = "30" if question["attribute"] == "apparent_age" else "female"
-        return {"verdict": "value", "value": value} if question["attribute"] != "emotion" else {"verdict": "cannot_tell"}
+        return (
+            {"verdict": "value", "value": value} if question["attribute"] != "emotion" else {"verdict": "cannot_tell"}
+        )
     return {"verdict": {"cluster": "one_person", "pair": "different", "grid": "marked"}[question["kind"]]}
 
 

@@ -34,6 +34,9 @@ class Command(BaseCommand):
         )
         parser.add_argument("--seed", type=int, default=0)
         parser.add_argument("--stop-at", type=float, default=1.0, help="share of the faces labelled that is enough")
+        parser.add_argument(
+            "--people-known", action="store_true", help="who everybody is stands from the start, as the source says it"
+        )
         parser.add_argument("--out", help="folder of the report (default: rehearsals/ in the data folder)")
         parser.add_argument("--json", action="store_true", help="print the outcome as JSON")
 
@@ -75,12 +78,15 @@ class Command(BaseCommand):
         for name in ("slips", "stop_at"):
             if not 0 <= options[name] <= 1:
                 raise CommandError(f"--{name.replace('_', '-')} {options[name]}: a share from 0 to 1 is needed.")
+        if options["people_known"] and rehearsal.IDENTITY in options["what"]:
+            raise CommandError("--people-known leaves nothing to rehearse of identity. Leave one of the two out.")
         return rehearsal.Plan(
             what=tuple(dict.fromkeys(options["what"])),
             annotators=options["annotators"],
             slips=options["slips"],
             seed=options["seed"],
             stop_at=options["stop_at"],
+            people_known=options["people_known"],
         )
 
 
@@ -103,7 +109,7 @@ def _told(name: str, outcome: rehearsal.Outcome) -> str:
         f"# Rehearsal on {name}",
         "",
         f"{outcome.faces} faces, {plan.annotators} annotators, seed {plan.seed}; "
-        f"{plan.slips:.1%} slips where the set has no votes.",
+        f"{plan.slips:.1%} slips where the set has no votes." + (" Who is who is known." if plan.people_known else ""),
         "",
         "| what | way | actions | labelled | actions per label | right |",
         "| --- | --- | --- | --- | --- | --- |",

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from annotation.core.consensus import Votes, believed, dawid_skene, next_step
+from annotation.core.consensus import Votes, believed, dawid_skene, next_step, pair_settled
 
 
 def a_crowd(seed: int, right: list[float], items: int = 400, classes: int = 2, answers: int = 5):
@@ -168,3 +168,21 @@ def test_a_vote_from_nowhere_is_refused(bad: dict[str, int]):
 def test_votes_of_uneven_length_are_refused():
     with pytest.raises(ValueError, match="differ"):
         Votes(np.zeros(2, np.int64), np.zeros(1, np.int64), np.zeros(2, np.int64))
+
+
+@pytest.mark.parametrize(
+    ("belief", "same", "different", "settled"),
+    [
+        (0.9, 1, 0, "same"),
+        (0.5, 1, 0, None),  # a coin and one answer: a slip in thirty would merge two people
+        (0.2, 1, 0, None),
+        (0.2, 2, 0, "same"),
+        (0.2, 0, 1, "different"),
+        (0.9, 0, 1, None),
+        (1.0, 0, 2, "different"),  # no machine is so sure that two people cannot say otherwise
+        (0.5, 1, 1, None),
+        (0.05, 2, 1, "same"),  # three answers: the majority
+    ],
+)
+def test_two_people_are_merged_once_the_answers_outweigh_the_machine(belief, same, different, settled):
+    assert pair_settled(belief, same, different) == settled
