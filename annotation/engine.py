@@ -6,7 +6,7 @@ from django.conf import settings
 from django.db.models import Max
 from django.utils import timezone
 
-from annotation import certificates, proposals, reliabilities, routing
+from annotation import certificates, proposals, reliabilities, routing, votes
 from annotation.models import Calibration, Decision, Proposal, Thought, Vote
 from inference.core.attributes import Attribute, attribute
 
@@ -30,17 +30,17 @@ def behind(wanted: Attribute, now: datetime | None = None) -> bool:
         return Proposal.objects.filter(attribute=wanted.name).exists()
     if last.claimed_until is not None and last.claimed_until > now:
         return False
-    votes, decisions = _seen(wanted)
-    if votes >= last.votes + EVERY:
+    heard, decisions = _seen(wanted)
+    if heard >= last.votes + EVERY:
         return True
     fresh = Proposal.objects.filter(attribute=wanted.name, calibration=None).exists()
-    return (fresh or votes > last.votes or decisions > last.decisions) and last.at + PATIENCE <= now
+    return (fresh or heard > last.votes or decisions > last.decisions) and last.at + PATIENCE <= now
 
 
 def keep_up(wanted: Attribute, now: datetime | None = None) -> bool:
     """Think about an attribute, unless somebody else does. Returns whether it was thought about."""
     now = now or timezone.now()
-    votes, decisions = _seen(wanted)
+    heard, decisions = _seen(wanted)
     Thought.objects.get_or_create(attribute=wanted.name, defaults={"at": now})
     free = Thought.objects.filter(attribute=wanted.name).exclude(claimed_until__gt=now)
     if not free.update(claimed_until=now + CLAIM):
@@ -49,14 +49,14 @@ def keep_up(wanted: Attribute, now: datetime | None = None) -> bool:
         think(wanted)
     finally:
         Thought.objects.filter(attribute=wanted.name).update(
-            claimed_until=None, votes=votes, decisions=decisions, at=timezone.now()
+            claimed_until=None, votes=heard, decisions=decisions, at=timezone.now()
         )
     return True
 
 
 def _seen(wanted: Attribute) -> tuple[int, int]:
-    votes = Vote.objects.filter(attribute=wanted.name).aggregate(last=Max("pk"))["last"] or 0
-    return votes, Decision.objects.aggregate(last=Max("pk"))["last"] or 0
+    heard = Vote.objects.filter(attribute=wanted.name).aggregate(last=Max("pk"))["last"] or 0
+    return heard, Decision.objects.aggregate(last=Max("pk"))["last"] or 0
 
 
 def think(wanted: Attribute) -> Calibration | None:
@@ -67,6 +67,7 @@ def think(wanted: Attribute) -> Calibration | None:
         routing.ask_years(wanted)
         return None
     reliabilities.learn(wanted)
+    votes.settle_clear(wanted)
     held = proposals.latest(wanted)
     if held is None or _learnt_enough(wanted, held):
         if held is not None:

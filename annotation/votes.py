@@ -8,9 +8,11 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 from django.conf import settings
+from django.db import transaction
 from django.db.models import Q
 
 from annotation import ledger
+from annotation.core.batches import batched
 from annotation.core.consensus import MACHINE_AT_MOST, Votes, believed, next_step, stranger
 from annotation.core.sampling import in_control_slice
 from annotation.core.worth import grid_pays
@@ -24,6 +26,7 @@ Settled = dict[int, tuple[str, dict[str, Any]]]  # by face: the value, and what 
 Open = dict[int, str]  # by face: "ask" now, "grid" when the engine next makes some, or a "curator"
 
 CANNOT_TELL = "cannot_tell"
+CHUNK = 400
 ALONE = 0.9  # belief that settles where nobody else is there to ask
 
 
@@ -253,6 +256,25 @@ def _close(faces: Iterable[int], attribute: str, *, but: int | None) -> None:
         kind=Question.Kind.VALUE, attribute=attribute, state=Question.State.OPEN, shown__face__in=list(faces)
     ).exclude(purpose=Question.Purpose.GOLD)
     withdraw(singles.exclude(pk=but or 0))
+
+
+def settle_clear(attribute: Attribute) -> int:
+    """Settle faces whose votes weigh enough now that more is known of those who gave them. Returns how many."""
+    waiting = Vote.objects.filter(attribute=attribute.name, answer__undone_at=None, annotator__paused_at=None).exclude(
+        face__attribute_labels__attribute=attribute.name
+    )
+    count = 0
+    for chunk in batched(sorted(set(waiting.values_list("face_id", flat=True))), CHUNK):
+        belief = believed_of(chunk, attribute).max(axis=1)
+        clear = [face for face, most in zip(chunk, belief, strict=True) if most >= attribute.bar]
+        latest = dict(waiting.filter(face__in=clear).order_by("id").values_list("face_id", "answer_id"))
+        answers = Answer.objects.select_related("question", "annotator").in_bulk(set(latest.values()))
+        with transaction.atomic():
+            for pk, answer in answers.items():
+                _weigh(answer, attribute, [face for face, of in latest.items() if of == pk], in_grids=True)
+            _close(clear, attribute.name, but=None)
+        count += len(clear)
+    return count
 
 
 def take_back(answer: Answer, *, by: User) -> None:

@@ -9,6 +9,8 @@ from annotation.answers import record_answer, undo_answer
 from annotation.errors import BadAnswer
 from annotation.models import Answer, AttributeLabel, Decision, Face, Question, Reliability, User, Vote
 from annotation.queue import take_next
+from annotation.votes import settle_clear
+from inference.core.attributes import attribute
 from tests.factories import a_face, a_grid, a_person, a_proposal, a_single, a_user, an_annotator
 
 pytestmark = pytest.mark.django_db
@@ -90,6 +92,24 @@ def test_an_unsettled_question_waits_for_other_people_and_then_for_a_curator():
     say(single, curator, verdict="value", value="male")
     assert value_of(face) == "male"
     assert AttributeLabel.objects.get(face=face).decision.evidence["verdict"] is True
+
+
+def test_what_strangers_agreed_on_is_settled_once_they_are_known():
+    face = a_face()
+    single = a_single(face)
+    people = [an_annotator() for _ in range(5)]  # the fifth is yet to be asked
+    for person in people[:4]:
+        say(single, person, verdict="value", value="female")
+    assert value_of(face) is None
+    for person in people:
+        Reliability.objects.create(annotator=person, attribute="gender", confusion=GOOD, votes=100)
+
+    assert settle_clear(attribute("gender")) == 1
+
+    assert value_of(face) == "female"
+    assert AttributeLabel.objects.get(face=face).decision.answer.annotator == people[3]
+    assert not Question.objects.filter(state="open").exists()
+    assert settle_clear(attribute("gender")) == 0
 
 
 def test_a_team_of_one_is_not_asked_for_a_second_opinion_that_nobody_has():
