@@ -17,6 +17,7 @@ OF_POOL = 10.0  # answers' worth of the average voter that each confusion starts
 OF_NOBODY = 5.0  # answers' worth of the guess above that the average voter starts from
 BAR = 0.99  # belief from which on a question is settled
 MACHINE_AT_MOST = 0.98  # of the machine's belief when it votes: one reliable "no" is enough to ask somebody else
+SLIPS = 0.02  # of anybody's answers, at the least: reliability learnt from answers that nobody checked flatters
 MOST_ANSWERS = 7  # then a curator decides
 
 
@@ -140,7 +141,8 @@ def believed(votes: Votes, prior: Floats, confusion: Floats) -> Floats:
     `confusion` (voters, classes, classes) is that of each voter as last learnt. For the moment an answer arrives;
     `dawid_skene` over all answers follows in the background.
     """
-    return _beliefs(votes, votes.allowed(prior.shape[1]), np.clip(prior, 1e-6, 1), confusion)
+    humble = _shares(np.maximum(confusion, SLIPS / max(prior.shape[1] - 1, 1)))
+    return _beliefs(votes, votes.allowed(prior.shape[1]), np.clip(prior, 1e-6, 1), humble)
 
 
 def stranger(classes: int) -> Floats:

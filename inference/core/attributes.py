@@ -20,7 +20,7 @@ class Attribute:
     of_identity: bool = False  # constant over a person: one answer labels all of that person's faces
     blind: bool = False  # no proposal is ever shown with its question
     answers: int = 1  # at least so many people, before it is a label
-    bar: float = 0.99  # the belief from which on people's answers settle it
+    bar: float = 0.98  # the belief from which on people's answers settle it: most are settled with far more
     most: int = 7  # answers; then a curator decides, or where opinions are kept as they are, the most believed holds
 
     def __post_init__(self) -> None:
