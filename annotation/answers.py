@@ -16,12 +16,14 @@ from annotation.core.answers import (
     GridAnswer,
     Malformed,
     PairAnswer,
+    RecordAnswer,
     ValueAnswer,
     cluster_answer,
     grid_answer,
     pair_answer,
     value_answer,
 )
+from annotation.core.answers import record_answer as read_record
 from annotation.core.consensus import pair_settled
 from annotation.errors import AnnotatorPaused, BadAnswer, NotUndoable, QuestionClosed, QuestionHeld
 from annotation.models import Answer, Cluster, ClusteringRun, Decision, Face, Identity, Question, QuestionFace, User
@@ -93,7 +95,7 @@ def _record(
     return answer
 
 
-SaidToIt = ClusterAnswer | PairAnswer | GridAnswer | ValueAnswer
+SaidToIt = ClusterAnswer | PairAnswer | GridAnswer | ValueAnswer | RecordAnswer
 
 
 def _read(question: Question, content: Mapping[str, Any], shown: list[int]) -> SaidToIt:
@@ -101,6 +103,8 @@ def _read(question: Question, content: Mapping[str, Any], shown: list[int]) -> S
         return cluster_answer(content, set(shown))
     if question.kind == Question.Kind.PAIR:
         return pair_answer(content)
+    if question.kind == Question.Kind.RECORD:
+        return read_record(content, set(shown))
     asked = attribute(question.attribute)
     return (
         grid_answer(content, set(shown), asked) if question.kind == Question.Kind.GRID else value_answer(content, asked)
@@ -118,6 +122,8 @@ def _settle(question: Question, said: SaidToIt, answer: Answer, shown: list[int]
             return _settle_values(question, answer, {face: said.marks.get(face, question.value) for face in shown})
         case ValueAnswer():
             return _settle_values(question, answer, dict.fromkeys(shown, said.value or said.verdict))
+        case RecordAnswer():
+            _settle_record(question, said, answer, shown)
     return True
 
 
@@ -208,6 +214,30 @@ def _pair_verdict(question: Question, answer: Answer) -> str | None:
         return str(answer.content["verdict"])
     count = Counter(verdict for _, verdict in said)
     return pair_settled(question.belief, count["same"], count["different"])
+
+
+def _settle_record(question: Question, said: RecordAnswer, answer: Answer, shown: list[int]) -> None:
+    """Who is marked is somebody else; where the date is marked, no age is known. The others are as they were."""
+    lines = []
+    for face in shown:
+        match said.marks.get(face):
+            case "other":
+                lines.append(ledger.line(answer, Decision.Kind.CANNOT_LINK, face=face, identity=_now(question)))
+            case "wrong_date":
+                about = question.attribute
+                lines.append(
+                    ledger.line(answer, Decision.Kind.VALUE, face=face, attribute=about, value=votes.CANNOT_TELL)
+                )
+            case "not_a_face" | "cannot_tell" as mark:
+                lines.append(ledger.line(answer, Decision.Kind(mark), face=face))
+    ledger.write(lines)
+    drop_settled_faces(shown, but=question.pk)
+
+
+def _now(question: Question) -> Identity:
+    """The person that the question is about, as they are after all merges."""
+    person = Identity.objects.select_related("merged_into").get(pk=question.identity_id or 0)
+    return person.merged_into or person
 
 
 def drop_settled_faces(faces: list[int], *, but: int | None = None) -> None:

@@ -121,6 +121,8 @@ class QuestionSerializer(serializers.Serializer):
     values = serializers.ListField(child=serializers.CharField(), help_text="of the attribute; none for whole years")
     faces = serializers.ListField(child=FaceField(), help_text="of a cluster, the most doubtful first")
     people = PersonSerializer(many=True, help_text="whom a cluster would extend, or the two people of a pair")
+    reason = serializers.CharField(source="question.reason", help_text="what speaks against what is written")
+    facts = serializers.DictField(help_text="of a record, by face: the dates that came with it")
     queries = serializers.ListField(child=serializers.ListField(), help_text="search terms with their counts")
     sources = serializers.ListField(child=serializers.ListField(), help_text="sources with their counts")
 
@@ -151,6 +153,8 @@ class AnswerInput(serializers.Serializer):
         '"marks": {"<face>": "other" | "not_a_face" | "cannot_tell"}, "marked_are_one": false, "name": ""}; '
         'of a pair: {"verdict": "same" | "different" | "cannot_tell"}; '
         'of a grid: {"verdict": "marked", "marks": {"<face>": "other" | "not_a_face" | "cannot_tell" | "<value>"}}; '
+        'of a record: {"verdict": "marked", '
+        '"marks": {"<face>": "other" | "wrong_date" | "not_a_face" | "cannot_tell"}}; '
         'of a value: {"verdict": "value" | "not_a_face" | "cannot_tell", "value": "<value>" | <whole years>}'
     )
     elapsed_ms = serializers.IntegerField(min_value=0, max_value=2**31 - 1, required=False, allow_null=True)

@@ -6,9 +6,9 @@ from django.conf import settings
 from django.db.models import Max
 from django.utils import timezone
 
-from annotation import certificates, proposals, reliabilities, routing, votes
+from annotation import certificates, lifetimes, proposals, reliabilities, routing, votes
 from annotation.models import Calibration, Decision, Proposal, Thought, Vote
-from inference.core.attributes import Attribute, attribute
+from inference.core.attributes import REAL_AGE, Attribute, attribute
 
 LEARN_AT = 1.5  # times the labels that were learnt from before
 LEARN_FIRST = 60  # labels more than that before anything is learnt anew
@@ -18,14 +18,16 @@ CLAIM = timedelta(minutes=10)
 
 
 def asked() -> list[Attribute]:
-    """The attributes that people are asked about here."""
-    return [attribute(name) for name in settings.ASKED]
+    """The attributes that people are asked about here; of real ages, whether their dates are right."""
+    return [*(attribute(name) for name in settings.ASKED), REAL_AGE]
 
 
 def behind(wanted: Attribute, now: datetime | None = None) -> bool:
     """Whether enough was said, decided or taken in since the engine last thought about an attribute."""
     now = now or timezone.now()
     last = Thought.objects.filter(attribute=wanted.name).first()
+    if last is None and wanted == REAL_AGE:
+        return lifetimes.dated()
     if last is None:
         return Proposal.objects.filter(attribute=wanted.name).exists()
     if last.claimed_until is not None and last.claimed_until > now:
@@ -45,12 +47,12 @@ def keep_up(wanted: Attribute, now: datetime | None = None) -> bool:
     free = Thought.objects.filter(attribute=wanted.name).exclude(claimed_until__gt=now)
     if not free.update(claimed_until=now + CLAIM):
         return False
+    done = {}
     try:
-        think(wanted)
+        think(wanted, since=Thought.objects.get(attribute=wanted.name).decisions)
+        done = {"votes": heard, "decisions": decisions}
     finally:
-        Thought.objects.filter(attribute=wanted.name).update(
-            claimed_until=None, votes=heard, decisions=decisions, at=timezone.now()
-        )
+        Thought.objects.filter(attribute=wanted.name).update(claimed_until=None, at=timezone.now(), **done)
     return True
 
 
@@ -59,8 +61,14 @@ def _seen(wanted: Attribute) -> tuple[int, int]:
     return heard, Decision.objects.aggregate(last=Max("pk"))["last"] or 0
 
 
-def think(wanted: Attribute) -> Calibration | None:
-    """Bring everything about an attribute up to date; nothing without a face that it is proposed for."""
+def think(wanted: Attribute, *, since: int = 0) -> Calibration | None:
+    """Bring everything about an attribute up to date; nothing without a face that it is proposed for.
+
+    `since` is the last line of the ledger that was thought about before.
+    """
+    if wanted == REAL_AGE:
+        lifetimes.keep_up(since)
+        return None
     if not Proposal.objects.filter(attribute=wanted.name).exists():
         return None
     if wanted.in_years:

@@ -263,6 +263,9 @@ def _of_labelled(path: Path, layout: str) -> Iterator[Item]:
                 yield Refused(entry.file, "unread", entry.reason)
                 continue
             described: dict[str, object] = {"imported": records.kept(entry), "metadata": dict(entry.metadata)}
+            for name, date in (("birth_date", entry.birth_date), ("taken_at", entry.taken_at)):
+                if date is not None:
+                    described |= {name: date.day, f"{name}_precision": date.precision}
             yield Arrival(entry.file, _reader(folder / entry.file), described)
     except BadDataset as error:
         raise BadIntake(str(error)) from error

@@ -11,7 +11,7 @@ from django.db.models import Count, F, Model, Q, QuerySet, Window
 from django.db.models.functions import RowNumber
 from django.utils import timezone
 
-from annotation import progress
+from annotation import lifetimes, progress
 from annotation.models import (
     Answer,
     AttributeLabel,
@@ -249,6 +249,25 @@ class Asked:
     def values(self) -> tuple[str, ...]:
         """What the attribute that is asked about may be; none for years, and for who somebody is."""
         return attribute(self.question.attribute).values if self.question.attribute else ()
+
+    @property
+    def facts(self) -> dict[int, str]:
+        """By face, what is written of it: only where that is what is asked about."""
+        if self.question.kind != Question.Kind.RECORD:
+            return {}
+        return {face.pk: facts_of(face.photo) for face in self.faces}
+
+
+def facts_of(photo: Photo) -> str:
+    """The dates that came with a photo, in words."""
+    low, high = (photo.imported or {}).get("age") or (None, None)
+    age = "" if low is None else f"{low:g}" if high - low <= 1 else f"{low:g} to {high:g}"
+    facts = [
+        f"taken {lifetimes.date_of(photo, 'taken_at')}" if photo.taken_at else "",
+        f"born {lifetimes.date_of(photo, 'birth_date')}" if photo.birth_date else "",
+        f"aged {age}" if age else "",
+    ]
+    return ", ".join(fact for fact in facts if fact)
 
 
 def asked(questions: Sequence[Question]) -> list[Asked]:

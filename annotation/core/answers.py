@@ -10,8 +10,9 @@ ClusterVerdict = Literal["one_person", "cannot_tell", "skip"]
 PairVerdict = Literal["same", "different", "cannot_tell", "skip"]
 GridVerdict = Literal["marked", "skip"]
 ValueVerdict = Literal["value", "not_a_face", "cannot_tell", "skip"]
-RecordVerdict = Literal["right", "wrong_person", "wrong_date", "cannot_tell", "skip"]
+RecordVerdict = Literal["marked", "skip"]
 Mark = Literal["other", "not_a_face", "cannot_tell"]
+RecordMark = Literal[Mark, "wrong_date"]
 NAME_LENGTH = 300
 
 
@@ -83,14 +84,18 @@ class ValueAnswer:
 
 @dataclass(frozen=True)
 class RecordAnswer:
-    """To "is this the right person, and the right photo?"."""
+    """To "are these the right person, and the right dates?": those marked are not, and why; all others are."""
 
     verdict: RecordVerdict
-    actions: int = 1
+    marks: Mapping[int, RecordMark]  # by face
+
+    @property
+    def actions(self) -> int:
+        return 1 + len(self.marks)
 
     @property
     def content(self) -> dict[str, object]:
-        return {"verdict": self.verdict}
+        return {"verdict": self.verdict, "marks": {str(face): mark for face, mark in self.marks.items()}}
 
 
 def cluster_answer(content: Mapping[str, Any], faces: Collection[int]) -> ClusterAnswer:
@@ -132,9 +137,10 @@ def value_answer(content: Mapping[str, Any], asked: Attribute) -> ValueAnswer:
     return ValueAnswer(verdict, str(int(str(value))), len(str(int(str(value)))))
 
 
-def record_answer(content: Mapping[str, Any]) -> RecordAnswer:
-    """Read an answer to "is this the right person, and the right photo?". Raises Malformed."""
-    return RecordAnswer(_one_of("verdict", content.get("verdict"), get_args(RecordVerdict)))
+def record_answer(content: Mapping[str, Any], faces: Collection[int]) -> RecordAnswer:
+    """Read an answer to "are these the right person, and the right dates?" about these faces. Raises Malformed."""
+    verdict = _one_of("verdict", content.get("verdict"), get_args(RecordVerdict))
+    return RecordAnswer(verdict, _marks(content, faces, get_args(RecordMark)))
 
 
 def _marks(content: Mapping[str, Any], faces: Collection[int], known: tuple[Any, ...]) -> dict[int, Any]:

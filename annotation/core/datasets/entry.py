@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from annotation.core.ages import Age
+from annotation.core.dates import PartialDate
 from inference.core.attributes import ATTRIBUTES
 
 CANNOT_TELL, NOT_A_FACE = "cannot_tell", "not_a_face"  # what people may answer besides a value
@@ -30,6 +31,8 @@ class Entry:
     file: str  # relative to the folder of the set, with slashes
     identity: str = ""  # a name within the set
     age: Age | None = None  # real, in years; a group is an age that is not known well
+    birth_date: PartialDate | None = None
+    taken_at: PartialDate | None = None
     values: Mapping[str, str] = field(default_factory=dict)  # by attribute
     votes: Mapping[str, Mapping[str, int]] = field(default_factory=dict)  # by attribute: how many people said what
     metadata: Mapping[str, str] = field(default_factory=dict)

@@ -1,14 +1,16 @@
-"""A set of one's own: a CSV with a `file` a row and any of `identity, age, gender, emotion`."""
+"""A set of one's own: a CSV with a `file` a row and any of `identity, age, birth_date, taken_at, gender, emotion`."""
 
 from collections.abc import Iterator
 from pathlib import Path
 
-from annotation.core.ages import Age
+from annotation.core.ages import Age, real_age
 from annotation.core.datasets.entry import EMOTIONS, GENDERS, BadDataset, Entry, Unread, rows
+from annotation.core.dates import parse_date
 from inference.core.attributes import OLDEST, attribute
 
 WORDS = {"gender": GENDERS, "emotion": EMOTIONS}
-KNOWN = ("file", "identity", "age", *WORDS)
+DATES = ("birth_date", "taken_at")
+KNOWN = ("file", "identity", "age", *DATES, *WORDS)
 
 
 def read(path: Path) -> Iterator[Entry | Unread]:
@@ -35,10 +37,18 @@ def _entry(folder: Path, row: dict[str, str]) -> Entry | Unread:
     age = row.get("age", "").strip()
     if age and not (age.replace(".", "", 1).isdecimal() and float(age) <= OLDEST):
         return Unread(file, f"Its age is {age!r}; a number of years from 0 to {OLDEST} is expected.")
+    try:
+        born, taken = (parse_date(name, row[name]) if row.get(name, "").strip() else None for name in DATES)
+        if born and taken:
+            real_age(born, taken)
+    except ValueError as error:
+        return Unread(file, str(error))
     return Entry(
         file,
         identity=row.get("identity", "").strip(),
         age=None if not age else Age(float(age), float(age) + 1) if age.isdecimal() else Age(float(age), float(age)),
+        birth_date=born,
+        taken_at=taken,
         values=values,
         metadata={name: value for name, value in row.items() if name not in KNOWN and value},
     )

@@ -108,7 +108,7 @@ function clear() {
 
 function show(question, said = null) {
   const { kind: of } = question;
-  const inGrid = of === "cluster" || of === "grid";
+  const inGrid = of === "cluster" || of === "grid" || of === "record";
   const parts = new Set([of]);
   if (of === "value" && !question.values.length) parts.add("years");
   else if (of === "value" || (of === "grid" && question.values.length > 2)) parts.add("choices");
@@ -122,10 +122,11 @@ function show(question, said = null) {
   at("known").hidden = true;
   for (const group of at("keys").querySelectorAll("[data-for]")) group.hidden = !group.dataset.for.split(" ").some((part) => parts.has(part));
   at("name").value = said?.name ?? "";
-  at("other-label").textContent = of === "grid" ? `Not ${question.value}` : "Does not belong";
+  at("other-label").textContent = of === "grid" ? `Not ${question.value}` : of === "record" ? "Somebody else" : "Does not belong";
   choices(question);
   if (of === "cluster") showCluster(question);
   else if (of === "grid") showGrid(question);
+  else if (of === "record") showRecord(question);
   else if (of === "value") showSingle(question, said);
   else showPair(question);
   count();
@@ -137,6 +138,14 @@ function showCluster(question) {
   const [person] = question.people;
   at("ask").textContent = person ? `Is this ${person.name || `person ${person.id}`}, too?` : "Are these one person?";
   at("about").textContent = "Mark the faces that do not belong, then confirm the rest.";
+  showKnown(person);
+  at("name").placeholder = person?.name ?? "";
+  at("terms").replaceChildren(...listed("Search terms", question.queries, true));
+  at("from").replaceChildren(...listed("Sources", question.sources, false));
+  lay(question);
+}
+
+function showKnown(person) {
   at("known").hidden = !person?.faces.length;
   at("known").replaceChildren();
   if (person) {
@@ -145,9 +154,13 @@ function showCluster(question) {
       element("div", { class: "faces" }, ...person.faces.map((face) => element("img", { src: face.crop, alt: "A known face", width: 384, height: 384 }))),
     );
   }
-  at("name").placeholder = person?.name ?? "";
-  at("terms").replaceChildren(...listed("Search terms", question.queries, true));
-  at("from").replaceChildren(...listed("Sources", question.sources, false));
+}
+
+function showRecord(question) {
+  const [person] = question.people;
+  at("ask").textContent = "Are these the right person, and the right dates?";
+  at("about").textContent = `${question.reason} Mark what is wrong, then confirm the rest.`;
+  showKnown(person);
   lay(question);
 }
 
@@ -204,6 +217,7 @@ function tile(face, index) {
     { type: "button", class: "tile", "aria-pressed": "false", tabindex: -1, "data-index": index },
     element("img", { src: face.crop, alt: "", width: 384, height: 384, draggable: "false" }),
     element("span", { class: "mark" }),
+    shown.question.facts?.[face.id] ? element("span", { class: "facts" }, shown.question.facts[face.id]) : null,
   );
   button.addEventListener("click", () => {
     focus(index);
@@ -269,7 +283,7 @@ function paint(index) {
   const face = shown.question.faces[index];
   const said = shown.marks.of(face.id);
   const button = tiles()[index];
-  const about = [`Face ${index + 1} of ${shown.question.faces.length}`, face.query && `found under ${face.query}`, said && `marked: ${word(said)}`];
+  const about = [`Face ${index + 1} of ${shown.question.faces.length}`, shown.question.facts?.[face.id], face.query && `found under ${face.query}`, said && `marked: ${word(said)}`];
   button.setAttribute("aria-pressed", String(Boolean(said)));
   button.setAttribute("aria-label", about.filter(Boolean).join(", "));
   button.querySelector(".mark").textContent = said ? word(said) : "";
@@ -290,6 +304,10 @@ function mark(reason) {
 function label() {
   const { marks, question } = shown;
   const count = marks.belonging;
+  if (question.kind === "record") {
+    at("confirm-label").textContent = count === question.faces.length ? "All are right" : count ? `The other ${count} are right` : "None is right";
+    return;
+  }
   if (question.kind === "grid") {
     at("confirm-label").textContent = count === question.faces.length ? `All ${count} are ${question.value}` : count ? `The other ${count} are ${question.value}` : `None is ${question.value}`;
     return;
@@ -368,6 +386,7 @@ async function undo() {
 
 const actions = {
   other: () => mark("other"),
+  wrong_date: () => mark("wrong_date"),
   not_a_face: () => mark("not_a_face"),
   cannot_tell: () => mark("cannot_tell"),
   split: () => {
@@ -378,7 +397,7 @@ const actions = {
   no_face: () => answer({ verdict: "not_a_face" }),
   zoom: () => zoom(shown.question.faces[shown.current]),
   name: () => at("name").focus(),
-  confirm: () => answer(shown.marks.content(shown.question.kind === "grid" ? "marked" : "one_person", at("name").value)),
+  confirm: () => answer(shown.marks.content(shown.question.kind === "cluster" ? "one_person" : "marked", at("name").value)),
   same: () => answer({ verdict: "same" }),
   different: () => answer({ verdict: "different" }),
   unknown: () => answer({ verdict: "cannot_tell" }),

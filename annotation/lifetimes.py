@@ -1,0 +1,222 @@
+"""Dates of a person's photos in, real ages out; and questions about photos whose dates do not fit the others'.
+
+A birth date that one photo states holds for all photos of that person. Where the dates of a person contradict each
+other a date is wrong, or the photo is of somebody else: people are asked, and nothing is computed until they answered.
+"""
+
+from collections.abc import Collection, Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Literal
+
+from django.db import transaction
+from django.db.models import Q
+
+from annotation import ledger
+from annotation.core.ages import Age, BirthRecord, ImpossibleAge, contradicting, implied_birth, real_age, stated_birth
+from annotation.core.batches import batched
+from annotation.core.dates import PartialDate
+from annotation.models import AttributeLabel, Decision, Face, Label, Photo, Question, QuestionFace
+from annotation.questions import withdraw
+from inference.core.attributes import REAL_AGE
+
+CHUNK = 400
+MOST = 24  # photos a question
+WORTH = 2.0  # a label each, as a rule, and a wrong person found
+
+
+@dataclass
+class Record:
+    """What is written of one face of a person."""
+
+    face: Face
+    age: Age | None = None  # as a set has it
+    known: bool = False  # some real age is written down already, or somebody said that its date is wrong
+    wrong: bool = False  # somebody said that its date is wrong
+    derived: Decision | None = None  # an age that the machine made of this person's birth date
+
+    @property
+    def born(self) -> PartialDate | None:
+        return date_of(self.face.photo, "birth_date")
+
+    @property
+    def taken(self) -> PartialDate | None:
+        return date_of(self.face.photo, "taken_at")
+
+
+@dataclass
+class Lifetime:
+    """All dated faces of one person."""
+
+    person: int
+    records: dict[int, Record] = field(default_factory=dict)  # by face
+
+    @property
+    def births(self) -> dict[tuple[int, str], BirthRecord]:
+        """When they were born, by each thing that says so."""
+        found: dict[tuple[int, str], BirthRecord] = {}
+        for pk, record in self.records.items():
+            if record.wrong:
+                continue
+            if record.born is not None:
+                found[pk, "stated"] = stated_birth(record.born)
+            if record.taken is not None and record.age is not None:
+                found[pk, "implied"] = implied_birth(record.taken, record.age.low, record.age.high)
+        return found
+
+    @property
+    def disputed(self) -> list[int]:
+        """The faces whose dates do not fit most others'."""
+        births = self.births
+        names = sorted(births)
+        numbers = contradicting({number: births[name] for number, name in enumerate(names)})
+        found = {names[number][0] for number in numbers}
+        born = self.born
+        if born is not None:
+            found |= {pk for pk, record in self.records.items() if not record.wrong and _impossible(born, record.taken)}
+        return sorted(found)
+
+    @property
+    def born(self) -> PartialDate | None:
+        """As it is known best."""
+        stated = [record.born for record in self.records.values() if record.born is not None and not record.wrong]
+        order = ("year", "month", "day")
+        return max(stated, key=lambda each: order.index(each.precision), default=None)
+
+
+def date_of(photo: Photo, name: Literal["birth_date", "taken_at"]) -> PartialDate | None:
+    """A date that a photo came with."""
+    day = getattr(photo, name)
+    return None if day is None else PartialDate(day, getattr(photo, f"{name}_precision") or "day")
+
+
+def _impossible(born: PartialDate, taken: PartialDate | None) -> bool:
+    try:
+        return taken is not None and real_age(born, taken) is None
+    except ImpossibleAge:
+        return True
+
+
+def dated() -> bool:
+    """Whether anything here has a date or an age."""
+    return Photo.objects.exclude(taken_at=None).exists()
+
+
+def keep_up(since: int = 0) -> int:
+    """Look at everybody whom a line of the ledger after `since` touched. Returns how many questions wait then."""
+    for chunk in batched(sorted(_touched(since)), CHUNK):
+        for lifetime in _lifetimes(chunk):
+            _settle(lifetime)
+    return Question.objects.filter(kind=Question.Kind.RECORD, state=Question.State.OPEN).count()
+
+
+def _touched(since: int) -> set[int]:
+    """People as they are after all merges; of a face that was taken from somebody, also that person."""
+    lines = Decision.objects.filter(pk__gt=since)
+    about = lines | Decision.objects.filter(undone_by__in=lines)
+    of_faces = Label.objects.filter(face__decisions__in=about, identity__isnull=False)
+    found = set(of_faces.values_list("identity_id", flat=True))
+    for columns in (("identity", "identity__merged_into"), ("other_identity", "other_identity__merged_into")):
+        found |= {now or one for one, now in about.values_list(*columns)}
+    return {pk for pk in found if pk is not None}
+
+
+def _lifetimes(people: Collection[int]) -> Iterator[Lifetime]:
+    labels = Label.objects.filter(identity__in=people, face__chosen=True, face__duplicate_of=None).filter(
+        Q(face__photo__taken_at__isnull=False) | Q(face__photo__birth_date__isnull=False)
+    )
+    found: dict[int, Lifetime] = {person: Lifetime(person) for person in people}
+    for label in labels.select_related("face__photo").order_by("face_id"):
+        found[label.identity_id or 0].records[label.face_id] = Record(label.face)
+    of_face = {pk: record for lifetime in found.values() for pk, record in lifetime.records.items()}
+    for chunk in batched(sorted(of_face), CHUNK):
+        ages = AttributeLabel.objects.filter(attribute=REAL_AGE.name, face__in=chunk).select_related("decision")
+        for age in ages:
+            _read(of_face[age.face_id], age)
+    _drop_stale(people, of_face)
+    yield from found.values()
+
+
+def _read(record: Record, age: AttributeLabel) -> None:
+    record.known = True
+    if age.decision.by == Decision.By.PERSON:
+        record.wrong = age.value == "cannot_tell"
+    elif age.decision.by == Decision.By.IMPORT:
+        record.age = Age(age.detail["low"], age.detail["high"])
+    elif "person" in age.decision.evidence:
+        record.derived = age.decision
+
+
+@transaction.atomic
+def _drop_stale(people: Collection[int], of_face: Mapping[int, Record]) -> None:
+    """Ages that rest on a person's birth date, of faces that are not that person's any more."""
+    lines = Decision.objects.standing().filter(
+        kind=Decision.Kind.VALUE,
+        by=Decision.By.MACHINE,
+        attribute=REAL_AGE.name,
+        evidence__person__in=list(people),
+    )
+    ledger.undo([line for line in lines if line.face_id not in of_face], person=None)
+
+
+@transaction.atomic
+def _settle(lifetime: Lifetime) -> None:
+    open_ = Question.objects.filter(kind=Question.Kind.RECORD, identity=lifetime.person)
+    withdraw(open_)
+    disputed = lifetime.disputed
+    if disputed:
+        ledger.undo([each.derived for each in lifetime.records.values() if each.derived], person=None)
+        _ask(lifetime, disputed)
+    elif lifetime.born is not None:
+        _derive(lifetime, lifetime.born)
+
+
+def _derive(lifetime: Lifetime, born: PartialDate) -> None:
+    """Ages that the birth date gives; those that another one gave are made anew."""
+    lines = list[Decision]()
+    for record in lifetime.records.values():
+        if record.taken is None or record.wrong or (record.known and record.derived is None):
+            continue
+        age = real_age(born, record.taken)
+        evidence = {"person": lifetime.person, "born": str(born), "taken": str(record.taken)}
+        if record.derived is not None and record.derived.evidence == evidence:
+            continue
+        if record.derived is not None:
+            ledger.undo([record.derived], person=None)
+        lines.append(
+            Decision(
+                kind=Decision.Kind.VALUE,
+                face=record.face,
+                attribute=REAL_AGE.name,
+                value=f"{age.years:.2f}",
+                detail={"low": round(age.low, 4), "high": round(age.high, 4)},
+                by=Decision.By.MACHINE,
+                evidence=evidence,
+            )
+        )
+    ledger.write(lines)
+
+
+def _ask(lifetime: Lifetime, disputed: list[int]) -> None:
+    """One page a person, at most so many photos at once. What somebody called right is not asked about again."""
+    asked = QuestionFace.objects.filter(
+        question__kind=Question.Kind.RECORD,
+        question__identity=lifetime.person,
+        question__state__in=[Question.State.OPEN, Question.State.SETTLED],
+    )
+    said = set(asked.values_list("face_id", flat=True))
+    if said >= set(disputed):
+        return
+    others = len(lifetime.records) - len(disputed)
+    question = Question.objects.create(
+        kind=Question.Kind.RECORD,
+        attribute=REAL_AGE.name,
+        identity_id=lifetime.person,
+        worth=WORTH,
+        reason=f"Their dates do not fit those of {others} other photos of this person."
+        if others
+        else "Their dates contradict each other.",
+    )
+    QuestionFace.objects.bulk_create(
+        QuestionFace(question=question, face_id=face, place=place, belief=0.0)
+        for place, face in enumerate(disputed[:MOST])
+    )
