@@ -255,7 +255,8 @@ class Asked:
         """By face, what is written of it: only where that is what is asked about."""
         if self.question.kind != Question.Kind.RECORD:
             return {}
-        return {face.pk: facts_of(face.photo) for face in self.faces}
+        beside = [face for person in self.people for face in person.faces]
+        return {face.pk: facts_of(face.photo) for face in (*self.faces, *beside)}
 
 
 def facts_of(photo: Photo) -> str:

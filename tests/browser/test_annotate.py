@@ -1,13 +1,15 @@
 """Questions answered in a real browser, by key, by mouse and on a bad line."""
 
 import re
+from datetime import date
 
 import pytest
 from playwright.sync_api import Page, expect
 
-from annotation.models import Answer, Identity, Label, Question
+from annotation import ledger, lifetimes
+from annotation.models import Answer, Decision, Identity, Label, Photo, Question
 from tests.browser.scenes import Site, a_cluster_question, a_pair_question, faces_of
-from tests.factories import a_grid, a_single, an_annotator
+from tests.factories import a_grid, a_person, a_single, an_annotator
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -306,3 +308,34 @@ def test_how_old_somebody_looks_is_typed(site: Site) -> None:
 
     answer = Answer.objects.get()
     assert (answer.content, answer.actions) == ({"verdict": "value", "value": "34"}, 2)
+
+
+def test_dates_that_do_not_fit_are_looked_over_with_what_is_written_of_them(site: Site) -> None:
+    faces = faces_of(1, 6)
+    for face, year in zip(faces, (1965, 1970, 1980, 1990, 2004, 2010), strict=True):
+        Photo.objects.filter(pk=face.photo_id).update(
+            taken_at=date(year, 5, 1), taken_at_precision="month", imported={"age": [year - 1960, year - 1959]}
+        )
+    for face in faces[4:]:
+        Photo.objects.filter(pk=face.photo_id).update(imported={"age": [7, 8]})
+    person = a_person(faces)
+    ages = [Decision(kind="value", face=face, attribute="real_age", value="1", by="import") for face in faces]
+    for line in ages:
+        low, high = Photo.objects.get(faces=line.face).imported["age"]
+        line.detail = {"low": low, "high": high}
+    ledger.write(ages)
+    lifetimes.keep_up()
+    site.sign_in()
+
+    page = site.open("/annotate/?kind=record")
+    expect(page.get_by_role("heading", name="Are these the right person, and the right dates?")).to_be_visible()
+    expect(page.get_by_text("Their dates do not fit those of 4 other photos of this person.")).to_be_visible()
+    expect(page.get_by_text("taken in May 2004, aged 7")).to_be_visible()
+    keys(page, "d", "ArrowRight", "Space")
+    expect(page.get_by_role("button", name="None is right")).to_be_visible()
+    keys(page, "Enter")
+    settled(page)
+
+    marks = {str(faces[4].pk): "wrong_date", str(faces[5].pk): "other"}
+    assert Answer.objects.get(question__kind="record").content == {"verdict": "marked", "marks": marks}
+    assert Label.objects.filter(identity=person).count() == 5

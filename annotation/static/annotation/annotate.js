@@ -145,13 +145,13 @@ function showCluster(question) {
   lay(question);
 }
 
-function showKnown(person) {
+function showKnown(person, facts = {}) {
   at("known").hidden = !person?.faces.length;
   at("known").replaceChildren();
   if (person) {
     at("known").append(
       element("p", {}, element("strong", {}, person.name || `Person ${person.id}`), element("br"), element("span", { class: "muted small" }, `${number(person.face_count)} faces known`)),
-      element("div", { class: "faces" }, ...person.faces.map((face) => element("img", { src: face.crop, alt: "A known face", width: 384, height: 384 }))),
+      element("div", { class: "faces" }, ...person.faces.map((face) => element("img", { src: face.crop, alt: facts[face.id] ?? "A known face", title: facts[face.id], width: 384, height: 384 }))),
     );
   }
 }
@@ -160,7 +160,8 @@ function showRecord(question) {
   const [person] = question.people;
   at("ask").textContent = "Are these the right person, and the right dates?";
   at("about").textContent = `${question.reason} Mark what is wrong, then confirm the rest.`;
-  showKnown(person);
+  const shownBelow = new Set(question.faces.map((face) => face.id));
+  showKnown({ ...person, faces: person.faces.filter((face) => !shownBelow.has(face.id)) }, question.facts);
   lay(question);
 }
 
