@@ -6,7 +6,7 @@ from django.conf import settings
 from django.db.models import Max
 from django.utils import timezone
 
-from annotation import certificates, lifetimes, proposals, reliabilities, routing, votes
+from annotation import certificates, doubts, lifetimes, proposals, reliabilities, routing, votes
 from annotation.models import Calibration, Decision, Proposal, Thought, Vote
 from inference.core.attributes import REAL_AGE, Attribute, attribute
 
@@ -85,6 +85,7 @@ def think(wanted: Attribute, *, since: int = 0) -> Calibration | None:
         held = proposals.learn(wanted, refit=False)
     certificates.review(wanted, held)
     routing.route(wanted, held)
+    doubts.ask(wanted)
     return held
 
 

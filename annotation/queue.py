@@ -48,16 +48,17 @@ def _free(annotator: User, kind: str | None, now: datetime) -> QuerySet[Question
     answered = Answer.objects.filter(annotator=annotator, undone_at=None, question__state=Question.State.OPEN)
     questions = Question.objects.filter(_available(annotator, now), state=Question.State.OPEN)
     verdict = Q(purpose=Question.Purpose.VERDICT)
+    again = Q(purpose__in=[Question.Purpose.VERDICT, *([Question.Purpose.DOUBT] if annotator.curates else [])])
     if not annotator.curates:
         questions = questions.exclude(verdict)
-    # Whoever spoke of a face in a grid is no second opinion on it; a curator's verdict may be on their own word.
+    # Whoever spoke of a face in a grid is no second opinion on it; a curator may think again about their own word.
     spoken = Vote.objects.filter(
         annotator=annotator,
         answer__undone_at=None,
         attribute=OuterRef("attribute"),
         face__in=QuestionFace.objects.filter(question=OuterRef(OuterRef("pk"))).values("face"),
     )
-    questions = questions.exclude(~verdict & Q(kind__in=[Question.Kind.GRID, Question.Kind.VALUE]) & Exists(spoken))
+    questions = questions.exclude(~again & Q(kind__in=[Question.Kind.GRID, Question.Kind.VALUE]) & Exists(spoken))
     if kind is not None:
         questions = questions.filter(kind=kind)
     return questions.exclude(pk__in=answered.values("question_id")).order_by("-worth", "id")

@@ -45,6 +45,14 @@ class Story:
     voters: list[int] = field(default_factory=list)
     said: list[Said] = field(default_factory=list)
 
+    def hear(self, voter: int, said: Said) -> None:
+        """Whoever is asked again has one voice: the latest."""
+        if voter in self.voters:
+            place = self.voters.index(voter)
+            del self.voters[place], self.said[place]
+        self.voters.append(voter)
+        self.said.append(said)
+
     @property
     def named(self) -> Counter[str]:
         return Counter(each.value for each in self.said if not each.denied)
@@ -107,8 +115,7 @@ def told(faces: Iterable[int], attribute: Attribute) -> dict[int, Story]:
         face__in=list(stories), attribute=attribute.name, answer__undone_at=None, annotator__paused_at=None
     )
     for face, voter, value, denied in rows.order_by("id").values_list("face", "annotator", "value", "denied"):
-        stories[face].voters.append(voter)
-        stories[face].said.append(Said(value, denied))
+        stories[face].hear(voter, Said(value, denied))
     return stories
 
 

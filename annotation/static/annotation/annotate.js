@@ -195,7 +195,7 @@ function showSingle(question, said) {
   const [face] = question.faces;
   const years = !question.values.length;
   at("ask").textContent = years ? "How old does this person look?" : `Which ${question.attribute.replace("_", " ")} is this?`;
-  at("about").textContent = years ? "Type the years; your first impression counts." : "";
+  at("about").textContent = years ? "Type the years; your first impression counts." : question.reason;
   at("single").replaceChildren(plain(face, 0));
   at("years").value = said?.value ?? "";
   if (years) at("years").focus({ preventScroll: true });

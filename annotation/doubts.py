@@ -1,0 +1,78 @@
+"""Settled labels in, the few that the models disbelieve out, to be asked again with the reason shown."""
+
+import numpy as np
+from django.conf import settings
+
+from annotation.core.doubt import disbelieved
+from annotation.core.sampling import in_control_slice
+from annotation.models import AttributeLabel, Decision, Proposal, Question, QuestionFace, Vote
+from annotation.questions import withdraw
+from inference.core.attributes import Attribute
+
+WORTH = 0.05  # what nobody has answered yet comes first
+
+
+def ask(attribute: Attribute) -> int:
+    """Ask again about the labels that are least believed, a set share of all in the end. Returns how many wait now.
+
+    The models' word is out of fold: no face's label is among what its own belief was learnt from.
+    """
+    open_ = Question.objects.filter(attribute=attribute.name, purpose=Question.Purpose.DOUBT, state=Question.State.OPEN)
+    withdraw(open_.filter(answers=None))
+    labels = _labels(attribute)
+    asked = set(
+        Question.objects.filter(attribute=attribute.name, purpose=Question.Purpose.DOUBT).values_list(
+            "shown__face", flat=True
+        )
+    )
+    room = int(settings.DOUBT_SHARE * len(labels)) - len(asked)
+    if room <= 0:
+        return open_.count()
+    said = _said(attribute, list(labels))
+    faces = sorted(said)
+    belief = np.array([said[face] for face in faces]).reshape(len(faces), len(attribute.values))
+    given = np.array([attribute.index(labels[face].value) for face in faces], np.int64)
+    doubted = [int(row) for row in disbelieved(belief, given) if faces[row] not in asked]
+    for row in doubted[:room]:
+        _ask(attribute, labels[faces[row]], belief[row])
+    return open_.count()
+
+
+def _labels(attribute: Attribute) -> dict[int, AttributeLabel]:
+    """By face: labels that people or a record gave, but for the control slice, which is answered blind."""
+    rows = (
+        AttributeLabel.objects.filter(attribute=attribute.name, value__in=attribute.values)
+        .exclude(decision__by=Decision.By.MACHINE)
+        .filter(face__usable=True, face__duplicate_of=None)
+        .select_related("decision__person", "face__photo")
+        .defer("face__landmarks", "face__points", "face__photo__metadata", "face__photo__imported")
+    )
+    return {
+        row.face_id: row
+        for row in rows.iterator(chunk_size=5_000)
+        if not in_control_slice(f"{row.face.photo.sha256}-{row.face.number}", settings.CONTROL_SHARE)
+    }
+
+
+def _said(attribute: Attribute, faces: list[int]) -> dict[int, list[float]]:
+    """The models' calibrated belief, for one face of each person where the attribute is the person's."""
+    rows = Proposal.objects.filter(attribute=attribute.name, calibration__isnull=False, stands=True)
+    wanted = set(faces)
+    told = rows.values_list("face_id", "belief").iterator(chunk_size=5_000)
+    return {face: belief for face, belief in told if face in wanted}
+
+
+def _ask(attribute: Attribute, label: AttributeLabel, belief: np.typing.NDArray[np.float64]) -> None:
+    votes = Vote.objects.filter(face=label.face_id, attribute=attribute.name, answer__undone_at=None).count()
+    author = f"by {votes} answer{'s' if votes != 1 else ''}" if votes else "by the set that it came with"
+    best = int(belief.argmax())
+    question = Question.objects.create(
+        kind=Question.Kind.VALUE,
+        purpose=Question.Purpose.DOUBT,
+        attribute=attribute.name,
+        worth=WORTH,
+        belief=float(belief[best]),
+        reason=f"Labelled {label.value} {author}. The models, which have not seen that, say {attribute.values[best]} "
+        f"({belief[best]:.0%}).",
+    )
+    QuestionFace.objects.create(question=question, face_id=label.face_id, place=0, belief=float(belief[best]))
