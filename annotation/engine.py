@@ -72,6 +72,7 @@ def think(wanted: Attribute, *, since: int = 0) -> Calibration | None:
     if not Proposal.objects.filter(attribute=wanted.name).exists():
         return None
     if wanted.in_years:
+        reliabilities.learn(wanted)
         routing.ask_years(wanted)
         return None
     reliabilities.learn(wanted)

@@ -664,12 +664,30 @@ class Thought(models.Model):
     at = models.DateTimeField()
 
 
+class Agreement(models.Model):
+    """How far annotators agree on one attribute, on faces that chance picked for more than one of them."""
+
+    class Measure(models.TextChoices):
+        ALPHA = "alpha", "Krippendorff's α"
+        INTRACLASS = "icc", "intraclass correlation"
+
+    attribute = models.CharField(max_length=20, unique=True)
+    measure = models.CharField(max_length=5, choices=Measure)
+    value = models.FloatField(null=True)  # none while nothing can be compared
+    faces = models.PositiveIntegerField()
+    at = models.DateTimeField(default=timezone.now)
+
+
 class Reliability(models.Model):
     """How far one annotator's answers about one attribute can be believed, as last learnt from all answers."""
 
     annotator = models.ForeignKey(User, on_delete=models.CASCADE, related_name="reliabilities")
     attribute = models.CharField(max_length=20)
-    confusion = models.JSONField()  # [true][said], in the order of the attribute's values
+    confusion = models.JSONField()  # [true][said], in the order of the attribute's values; of years, empty
+    bias = models.FloatField(null=True)  # years that they guess older (+) or younger (−) than others do
+    bias_error = models.FloatField(null=True)  # its standard error
+    too_fast = models.PositiveIntegerField(default=0)  # answers given faster than anybody reads a face
+    drifted = models.BooleanField(default=False)  # their latest answers to gold are worse than their earlier ones
     votes = models.PositiveIntegerField()
     gold = models.PositiveIntegerField(default=0)  # answers to questions whose answer is known
     gold_right = models.PositiveIntegerField(default=0)

@@ -13,6 +13,7 @@ from django.utils import timezone
 
 from annotation import lifetimes, progress
 from annotation.models import (
+    Agreement,
     Answer,
     AttributeLabel,
     Calibration,
@@ -360,6 +361,7 @@ def standing_of(name: str) -> dict[str, Any]:
         "imported": by.get("import", 0),
         "open": Question.objects.filter(attribute=name, state=Question.State.OPEN).count(),
         "calibration": calibration,
+        "agreement": Agreement.objects.filter(attribute=name).first(),
         "diagram": [
             {
                 "x": round(100 * at, 2),
@@ -375,12 +377,14 @@ def standing_of(name: str) -> dict[str, Any]:
 
 
 def reliabilities() -> list[Reliability]:
-    """Everybody who answered about an attribute, those most in doubt first."""
+    """Everybody who answered about an attribute, those most in doubt first, with what they get right by value."""
     rows = list(Reliability.objects.select_related("annotator"))
     for row in rows:
-        right = [line[number] for number, line in enumerate(row.confusion)]
-        row.right = sum(right) / len(right)  # type: ignore[attr-defined]
-    return sorted(rows, key=lambda row: row.right)  # type: ignore[attr-defined]
+        values = attribute(row.attribute).values
+        by_value = {values[number]: line[number] for number, line in enumerate(row.confusion)}
+        row.by_value = sorted(by_value.items(), key=lambda each: each[1])  # type: ignore[attr-defined]
+        row.right = sum(by_value.values()) / len(by_value) if by_value else None  # type: ignore[attr-defined]
+    return sorted(rows, key=lambda row: 2.0 if row.right is None else row.right)  # type: ignore[attr-defined]
 
 
 # ---- the ledger as people read it

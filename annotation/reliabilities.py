@@ -1,6 +1,7 @@
 """All votes in, how far each annotator can be believed out; who falls below the bar is paused."""
 
-from collections import Counter
+from collections import Counter, defaultdict
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 import numpy as np
@@ -11,9 +12,16 @@ from django.utils import timezone
 from annotation import votes
 from annotation.core.batches import batched
 from annotation.core.certificate import upper_bound
-from annotation.core.consensus import Consensus, Votes, dawid_skene
-from annotation.core.reliability import below_the_bar
-from annotation.models import Question, Reliability, User, Vote
+from annotation.core.consensus import Votes, dawid_skene
+from annotation.core.reliability import (
+    below_the_bar,
+    biases,
+    drifted,
+    intraclass_correlation,
+    krippendorff_alpha,
+    too_fast,
+)
+from annotation.models import Agreement, Answer, Question, Reliability, User, Vote
 from inference.core.attributes import Attribute
 
 Ints = npt.NDArray[np.int64]
@@ -33,7 +41,10 @@ class Told:
 
 
 def learn(attribute: Attribute) -> None:
-    """Learn everybody's confusion anew from all that was said, and pause who answers gold too badly."""
+    """Learn anew how far everybody can be believed, and how far they agree; pause who answers gold too badly."""
+    if attribute.in_years:
+        _learn_years(attribute)
+        return
     told = _told(attribute)
     if not told.people:
         return
@@ -45,14 +56,90 @@ def learn(attribute: Attribute) -> None:
         machine=votes.machine_says(told.faces, attribute),
         gold=told.gold,
     )
-    right, answered = _gold(attribute)
-    _store(attribute, told, found, right, answered)
+    gold = _gold(attribute)
+    count = np.bincount(told.votes.voter, minlength=len(told.people))
+    hasty = _hasty(attribute)
+    _store(
+        Reliability(
+            annotator_id=person,
+            attribute=attribute.name,
+            confusion=found.confusion[number].round(5).tolist(),
+            votes=int(count[number]),
+            gold=len(gold[person]),
+            gold_right=sum(gold[person]),
+            drifted=drifted(np.array(gold[person], np.bool_)),
+            too_fast=hasty[person],
+        )
+        for number, person in enumerate(told.people)
+    )
+    _agree(attribute, told)
     for person in told.people:
-        if below_the_bar(right[person], answered[person], _at_most):
-            pause(
-                person,
-                f"{right[person]} of {answered[person]} answers about {attribute.name} that are known were right.",
-            )
+        right, answered = sum(gold[person]), len(gold[person])
+        if below_the_bar(right, answered, _at_most):
+            pause(person, f"{right} of {answered} answers about {attribute.name} that are known were right.")
+
+
+def _learn_years(attribute: Attribute) -> None:
+    """Guesses have no right and wrong: only who guesses older or younger than the others."""
+    rows = _latest(attribute)
+    faces, people = sorted({row[0] for row in rows}), sorted({row[1] for row in rows})
+    unit = np.searchsorted(faces, [row[0] for row in rows])
+    voter = np.searchsorted(people, [row[1] for row in rows])
+    years = np.array([float(row[2]) for row in rows])
+    hasty = _hasty(attribute)
+    _store(
+        Reliability(
+            annotator_id=person,
+            attribute=attribute.name,
+            confusion=[],
+            votes=int((voter == number).sum()),
+            bias=_finite(bias.years),
+            bias_error=_finite(bias.error),
+            too_fast=hasty[person],
+        )
+        for number, (person, bias) in enumerate(zip(people, biases(unit, voter, years, len(people)), strict=True))
+    )
+    if people:
+        shared = np.bincount(unit) > 1
+        _keep_agreement(attribute, Agreement.Measure.INTRACLASS, intraclass_correlation(unit, years), int(shared.sum()))
+
+
+def _agree(attribute: Attribute, told: Told) -> None:
+    """On the control slice alone: of other faces a second answer is asked where the first one is doubtful."""
+    drawn = votes.in_control(told.faces)
+    counted = np.array([told.faces[item] in drawn for item in told.votes.item], np.bool_)
+    if told.votes.denied is not None:
+        counted &= ~told.votes.denied
+    unit, value = told.votes.item[counted], told.votes.value[counted]
+    shared = int((np.bincount(unit) > 1).sum()) if len(unit) else 0
+    alpha = krippendorff_alpha(unit, value.astype(np.float64)) if shared else float("nan")
+    _keep_agreement(attribute, Agreement.Measure.ALPHA, alpha, shared)
+
+
+def _keep_agreement(attribute: Attribute, measure: Agreement.Measure, value: float, faces: int) -> None:
+    Agreement.objects.update_or_create(
+        attribute=attribute.name,
+        defaults={"measure": measure, "value": _finite(value), "faces": faces, "at": timezone.now()},
+    )
+
+
+def _finite(value: float) -> float | None:
+    return value if np.isfinite(value) else None
+
+
+def _hasty(attribute: Attribute) -> Counter[int]:
+    """By annotator: how many of the latest answers came too fast to have looked."""
+    rows = list(
+        Answer.objects.filter(question__attribute=attribute.name, undone_at=None, elapsed_ms__isnull=False)
+        .exclude(content__verdict="skip")
+        .order_by("-id")
+        .values_list("annotator_id", "question__kind", "elapsed_ms")[:MOST]
+    )
+    if not rows:
+        return Counter()
+    kinds = {kind: number for number, kind in enumerate(sorted({row[1] for row in rows}))}
+    fast = too_fast(np.array([row[2] for row in rows]), np.array([kinds[row[1]] for row in rows]))
+    return Counter(row[0] for row, hasty in zip(rows, fast, strict=True) if hasty)
 
 
 def _at_most(answered: int, right: int) -> float:
@@ -60,13 +147,17 @@ def _at_most(answered: int, right: int) -> float:
     return upper_bound(answered, right) if answered else 1.0
 
 
-def _told(attribute: Attribute) -> Told:
-    rows = list(
+def _latest(attribute: Attribute) -> list[tuple[int, int, str, bool]]:
+    return list(
         Vote.objects.filter(attribute=attribute.name, answer__undone_at=None)
         .exclude(value=votes.CANNOT_TELL)
         .order_by("-id")
         .values_list("face_id", "annotator_id", "value", "denied")[:MOST]
     )
+
+
+def _told(attribute: Attribute) -> Told:
+    rows = _latest(attribute)
     faces, people = sorted({row[0] for row in rows}), sorted({row[1] for row in rows})
     item, voter = ({pk: number for number, pk in enumerate(order)} for order in (faces, people))
     told = Votes(
@@ -89,36 +180,21 @@ def _known(attribute: Attribute) -> dict[int, str]:
     return dict(rows.values_list("shown__face", "value"))
 
 
-def _gold(attribute: Attribute) -> tuple[Counter[int], Counter[int]]:
-    """By annotator: right and all answers to gold."""
+def _gold(attribute: Attribute) -> dict[int, list[bool]]:
+    """By annotator: whether each answer to gold was right, the oldest first."""
     rows = Vote.objects.filter(
         attribute=attribute.name, answer__undone_at=None, answer__question__purpose=Question.Purpose.GOLD
-    ).values_list("annotator_id", "value", "answer__question__value")
-    right, answered = Counter[int](), Counter[int]()
-    for person, said, known in rows:
-        answered[person] += 1
-        right[person] += said == known
-    return right, answered
+    ).order_by("id")
+    found = defaultdict[int, list[bool]](list)
+    for person, said, known in rows.values_list("annotator_id", "value", "answer__question__value"):
+        found[person].append(said == known)
+    return found
 
 
-def _store(attribute: Attribute, told: Told, found: Consensus, right: Counter[int], answered: Counter[int]) -> None:
-    count = np.bincount(told.votes.voter, minlength=len(told.people))
+def _store(rows: Iterable[Reliability]) -> None:
+    fields = ["confusion", "votes", "bias", "bias_error", "gold", "gold_right", "too_fast", "drifted", "at"]
     Reliability.objects.bulk_create(
-        [
-            Reliability(
-                annotator_id=person,
-                attribute=attribute.name,
-                confusion=found.confusion[number].round(5).tolist(),
-                votes=int(count[number]),
-                gold=answered[person],
-                gold_right=right[person],
-                at=timezone.now(),
-            )
-            for number, person in enumerate(told.people)
-        ],
-        update_conflicts=True,
-        unique_fields=["annotator", "attribute"],
-        update_fields=["confusion", "votes", "gold", "gold_right", "at"],
+        rows, update_conflicts=True, unique_fields=["annotator", "attribute"], update_fields=fields
     )
 
 

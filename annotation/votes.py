@@ -126,7 +126,7 @@ def _values(attribute: Attribute, stories: dict[int, Story], in_grids: bool) -> 
         return settled, {}
     prior = machine_says(faces, attribute)
     belief = _believed(attribute, faces, stories, prior)
-    control = _in_control(faces)
+    control = in_control(faces)
     asked = dict(answering())
     curators = {pk for pk, role in asked.items() if role != User.Role.ANNOTATOR}
     open_: Open = {}
@@ -155,7 +155,8 @@ def believed_of(faces: list[int], attribute: Attribute) -> Floats:
     return _believed(attribute, faces, told(faces, attribute), machine_says(faces, attribute))
 
 
-def _in_control(faces: Iterable[int]) -> set[int]:
+def in_control(faces: Iterable[int]) -> set[int]:
+    """Those of these faces that chance drew for the control slice."""
     return {face for face, key in face_keys(faces).items() if in_control_slice(key, settings.CONTROL_SHARE)}
 
 
@@ -180,7 +181,7 @@ def machine_says(faces: Collection[int], attribute: Attribute) -> Floats:
     count = len(attribute.values)
     prior = np.full((len(faces), count), 1 / count)
     proposed = dict(Proposal.objects.filter(attribute=attribute.name, face__in=faces).values_list("face_id", "belief"))
-    control = _in_control(faces)
+    control = in_control(faces)
     for row, face in enumerate(faces):
         if face in proposed and face not in control:
             prior[row] = proposed[face]

@@ -1,0 +1,68 @@
+"""What is learnt of annotators besides whom to believe: how far they agree, who is hasty, who guesses old."""
+
+from uuid import uuid4
+
+import pytest
+
+from annotation import reliabilities
+from annotation.answers import record_answer
+from annotation.models import Agreement, Question, Reliability, User
+from inference.core.attributes import APPARENT_AGE, GENDER
+from tests.factories import a_face, a_single, an_annotator
+
+pytestmark = pytest.mark.django_db
+
+
+def say(question: Question, by: User, value: str, elapsed_ms: int = 2000) -> None:
+    said = {"verdict": "value", "value": value}
+    record_answer(question_id=question.pk, annotator=by, client_id=uuid4(), content=said, elapsed_ms=elapsed_ms)
+
+
+def test_agreement_is_measured_on_the_faces_that_chance_drew(settings):
+    settings.CONTROL_SHARE = 1.0
+    people = [an_annotator() for _ in range(4)]
+    for number in range(20):
+        question = a_single(a_face())
+        for person in people[:2]:
+            say(question, person, "female" if number % 2 else "male")
+    reliabilities.learn(GENDER)
+    told = Agreement.objects.get(attribute="gender")
+    assert (told.measure, told.value, told.faces) == ("alpha", pytest.approx(1.0), 20)
+
+    settings.CONTROL_SHARE = 0.0
+    reliabilities.learn(GENDER)
+    told = Agreement.objects.get(attribute="gender")
+    assert (told.value, told.faces) == (None, 0)
+
+
+def test_who_answers_without_looking_and_who_drifts_is_shown():
+    careful, hasty = an_annotator(), an_annotator()
+    for number in range(120):
+        gold = a_single(a_face(), purpose="gold", value="female")
+        say(gold, careful, "female", elapsed_ms=2000)
+        say(a_single(a_face(), purpose="gold", value="female"), hasty, "female" if number < 60 else "male", 200)
+
+    reliabilities.learn(GENDER)
+
+    found = {row.annotator: row for row in Reliability.objects.all()}
+    assert (found[careful].too_fast, found[hasty].too_fast) == (0, 120)
+    assert (found[careful].drifted, found[hasty].drifted) == (False, True)
+
+
+def test_of_ages_the_agreement_and_everybodys_bias_in_years_are_kept():
+    older, *others = [an_annotator() for _ in range(4)]
+    for years in (10, 20, 30, 40, 50, 60):
+        question = a_single(a_face(), attribute="apparent_age")
+        say(question, older, str(years + 6))
+        for each in others:
+            say(question, each, str(years))
+
+    reliabilities.learn(APPARENT_AGE)
+
+    found = {row.annotator: row for row in Reliability.objects.all()}
+    assert found[older].bias == pytest.approx(6.0)
+    assert found[others[0]].bias == pytest.approx(-2.0)
+    told = Agreement.objects.get(attribute="apparent_age")
+    assert told.measure == "icc"
+    assert told.faces == 6
+    assert 0.9 < told.value < 1.0
