@@ -3,7 +3,7 @@
 Only so many questions wait at a time: what is asked next depends on what was answered.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from itertools import groupby
@@ -35,7 +35,8 @@ from annotation.questions import ask_single, withdraw
 from annotation.votes import face_keys
 from inference.core.attributes import Attribute
 
-WAITING = 40  # grids, and as many times twenty single questions, of one attribute at a time
+WAITING = 40  # grids of one attribute at a time
+SINGLES = 200  # and single questions: nobody is behind what they teach by more than that
 FIRST = 100  # control answers that come before anything else of an attribute: calibration begins with them
 ENOUGH = 50  # control answers before anybody relies on the machine's confidence
 SURE = 0.9  # proposals that wait until then: a certificate may settle them unseen
@@ -55,6 +56,9 @@ class Candidate:
     voters: tuple[int, ...] = ()  # who spoke of it already: others are asked
 
 
+Asked = tuple[Question, Sequence[Candidate]]  # a question to be asked, and what it shows
+
+
 def route(attribute: Attribute, calibration: Calibration, *, now: datetime | None = None) -> int:
     """Replace the questions about an attribute that nobody holds. Returns how many wait now."""
     now = now or timezone.now()
@@ -67,20 +71,26 @@ def route(attribute: Attribute, calibration: Calibration, *, now: datetime | Non
         drawn = {each.face for each in control}
         early = bool(control) and calibration.answers < ENOUGH
         rest = [each for each in candidates if each.face not in drawn and not (early and each.confidence > SURE)]
-        _ask_control(attribute, calibration, control)
+        asked = _control(attribute, calibration, control)
+        singles, grids = list[Asked](), list[Asked]()
         for value in attribute.values:
             of_value = [each for each in rest if each.value == value]
-            audited = _ask_audit(attribute, calibration, value, [each for each in of_value if not each.voters])
-            _ask_work(attribute, [each for each in of_value if each.face not in audited], _rarity(attribute, value))
-        _ask_about_accepted(attribute)
-        _ask_gold(attribute)
+            audits, audited = _audits(attribute, calibration, value, [each for each in of_value if not each.voters])
+            asked += audits
+            work = [each for each in of_value if each.face not in audited]
+            for question, faces in _work(attribute, work, _rarity(attribute, value)):
+                (grids if question.value else singles).append((question, faces))
+        for waiting, most in ((singles, SINGLES), (grids, WAITING)):
+            asked += sorted(waiting, key=lambda each: -each[0].worth)[:most]
+        _ask([*asked, *_about_accepted(attribute)], attribute)
+        _ask(_gold(attribute), attribute)
     return Question.objects.filter(attribute=attribute.name, state=Question.State.OPEN).count()
 
 
 def ask_years(attribute: Attribute) -> int:
     """Ask how old faces look: of so many at a time, by hash. Returns how many questions are new."""
     open_ = Question.objects.filter(attribute=attribute.name, state=Question.State.OPEN)
-    room = WAITING * GRID - open_.count()
+    room = SINGLES - open_.count()
     if room <= 0:
         return 0
     faces = (
@@ -151,32 +161,31 @@ def _rarity(attribute: Attribute, value: str) -> float:
     return rarity(of_all.filter(value=value).count() / max(of_all.count(), 1), len(attribute.values))
 
 
-def _ask_control(attribute: Attribute, calibration: Calibration, control: Sequence[Candidate]) -> None:
+def _control(attribute: Attribute, calibration: Calibration, control: Sequence[Candidate]) -> list[Asked]:
     early = max(FIRST - calibration.answers, 0)
-    picked = sorted(control, key=lambda each: draw(each.key, "control"))[: WAITING * GRID]
-    for count, each in enumerate(picked):
-        worth = WORTH_OF_FIRST_CONTROL if count < early else WORTH_OF_CONTROL
-        _ask(Question(purpose=Question.Purpose.CONTROL, worth=worth), attribute, [each])
+    picked = sorted(control, key=lambda each: draw(each.key, "control"))[:SINGLES]
+    worth = [WORTH_OF_FIRST_CONTROL if count < early else WORTH_OF_CONTROL for count in range(len(picked))]
+    return [
+        (Question(purpose=Question.Purpose.CONTROL, worth=value), [each])
+        for value, each in zip(worth, picked, strict=True)
+    ]
 
 
-def _ask_audit(attribute: Attribute, calibration: Calibration, value: str, of_value: Sequence[Candidate]) -> set[int]:
-    """Grids of faces drawn by chance from what might be accepted. Returns the faces of all that might be."""
+def _audits(
+    attribute: Attribute, calibration: Calibration, value: str, of_value: Sequence[Candidate]
+) -> tuple[list[Asked], set[int]]:
+    """Grids of faces drawn by chance from what might be accepted, and the faces of all that might be."""
     found = _next_draw(attribute, calibration, value, np.array([each.confidence for each in of_value]))
     if found is None:
-        return set()
+        return [], set()
     region = [each for each in of_value if each.confidence >= found.above]
     purpose = f"audit{calibration.pk}"
     picked = sorted(region, key=lambda each: draw(each.key, purpose))[: min(found.faces, WAITING * GRID)]
-    for page in batched(picked, GRID):
-        question = Question(
-            purpose=Question.Purpose.AUDIT,
-            value=value,
-            worth=WORTH_OF_AUDIT,
-            drawn_above=found.above,
-            calibration=calibration,
-        )
-        _ask(question, attribute, page)
-    return {each.face for each in region}
+    drawn = {"worth": WORTH_OF_AUDIT, "drawn_above": found.above, "calibration": calibration}
+    asked: list[Asked] = [
+        (Question(purpose=Question.Purpose.AUDIT, value=value, **drawn), page) for page in batched(picked, GRID)
+    ]
+    return asked, {each.face for each in region}
 
 
 def _next_draw(
@@ -198,20 +207,20 @@ def _next_draw(
     )
 
 
-def _ask_work(attribute: Attribute, work: Sequence[Candidate], rare: float) -> None:
+def _work(attribute: Attribute, work: Sequence[Candidate], rare: float) -> Iterator[Asked]:
     """The most doubtful first, in grids of faces that are about as doubtful."""
     ordered = sorted(work, key=lambda each: (each.voters, each.confidence))
-    alone = [each for each in ordered if not grid_pays(each.confidence)]
-    for each in alone[: WAITING * GRID]:
-        _ask(Question(worth=of_single(each.confidence, each.labels, rare)), attribute, [each])
+    for each in ordered:
+        if not grid_pays(each.confidence):
+            yield Question(worth=of_single(each.confidence, each.labels, rare)), [each]
     together = [each for each in ordered if grid_pays(each.confidence)]
     for _, group in groupby(together, key=lambda each: each.voters):
-        for page in list(batched(group, GRID))[:WAITING]:
+        for page in batched(group, GRID):
             worth = of_grid([each.confidence for each in page], [each.labels for each in page], rare)
-            _ask(Question(value=page[0].value, worth=worth), attribute, page)
+            yield Question(value=page[0].value, worth=worth), page
 
 
-def _ask_about_accepted(attribute: Attribute) -> None:
+def _about_accepted(attribute: Attribute) -> Iterator[Asked]:
     """Some of what certificates let through is looked at all the same."""
     for held in Certificate.objects.filter(attribute=attribute.name).exclude(state=Certificate.State.REVOKED):
         lines = Decision.objects.standing().filter(
@@ -227,18 +236,12 @@ def _ask_about_accepted(attribute: Attribute) -> None:
             for face, key in keys.items()
             if face not in asked and draw(f"{held.pk}/{key}", "audit") < settings.AUDIT_SHARE
         ]
+        drawn = {"worth": WORTH_OF_AUDIT, "drawn_above": held.threshold, "certificate": held}
         for page in batched(sorted(due, key=lambda each: each.key), GRID):
-            question = Question(
-                purpose=Question.Purpose.AUDIT,
-                value=held.value,
-                worth=WORTH_OF_AUDIT,
-                drawn_above=held.threshold,
-                certificate=held,
-            )
-            _ask(question, attribute, page)
+            yield Question(purpose=Question.Purpose.AUDIT, value=held.value, **drawn), page
 
 
-def _ask_gold(attribute: Attribute) -> None:
+def _gold(attribute: Attribute) -> Iterator[Asked]:
     """Faces that at least two people agreed on, asked again as if they were new: so many as the share set."""
     singles = Question.objects.filter(attribute=attribute.name, kind=Question.Kind.VALUE)
     wanted = int(settings.GOLD_SHARE * singles.filter(state=Question.State.OPEN).count())
@@ -250,17 +253,25 @@ def _ask_gold(attribute: Attribute) -> None:
     ).exclude(face__in=singles.filter(purpose=Question.Purpose.GOLD).values("shown__face"))
     for label in labels.order_by("?")[:wanted]:
         known = Candidate(label.face_id, "", label.value, 1.0, 1)
-        gold = Question(purpose=Question.Purpose.GOLD, value=label.value, worth=WORTH_OF_GOLD)
-        _ask(gold, attribute, [known], single=True)
+        yield Question(purpose=Question.Purpose.GOLD, value=label.value, worth=WORTH_OF_GOLD), [known]
 
 
-def _ask(question: Question, attribute: Attribute, faces: Sequence[Candidate], *, single: bool = False) -> None:
-    grid = question.value and not single
-    question.kind = Question.Kind.GRID if grid else Question.Kind.VALUE
-    question.attribute = attribute.name
-    question.belief = float(np.mean([each.confidence for each in faces]))
-    question.save()
-    QuestionFace.objects.bulk_create(
+def _ask(asked: Iterable[Asked], attribute: Attribute) -> None:
+    """A grid where a value is proposed; of gold the value is known, and not shown."""
+    asked = list(asked)
+    for question, faces in asked:
+        grid = question.value and question.purpose != Question.Purpose.GOLD
+        question.kind = Question.Kind.GRID if grid else Question.Kind.VALUE
+        question.attribute = attribute.name
+        question.belief = float(np.mean([each.confidence for each in faces]))
+    Question.objects.bulk_create([question for question, _ in asked], batch_size=500)
+    shown = [
         QuestionFace(question=question, face_id=each.face, place=place, belief=each.confidence)
-        for place, each in enumerate(sorted(faces, key=lambda each: draw(each.key, f"place{question.pk}")))
-    )
+        for question, faces in asked
+        for place, each in enumerate(_shuffled(question, faces))
+    ]
+    QuestionFace.objects.bulk_create(shown, batch_size=1_000)
+
+
+def _shuffled(question: Question, faces: Sequence[Candidate]) -> list[Candidate]:
+    return sorted(faces, key=lambda each: draw(each.key, f"place{question.pk}"))
