@@ -59,8 +59,9 @@ def _fitted(vectors: Vectors, truth: Ints, learn: Ints, judge: Ints, classes: in
     seen = np.unique(truth[learn])
     if len(seen) == 1:
         return np.full((len(judge), classes), np.nan)
+    middle = vectors[learn].mean(axis=0)  # faces of one backbone share a direction, which slows the solver twentyfold
     head = LogisticRegression(C=STRENGTH / vectors.shape[1], max_iter=300)
-    told[:, seen] = head.fit(vectors[learn], truth[learn]).predict_proba(vectors[judge])
+    told[:, seen] = head.fit(vectors[learn] - middle, truth[learn]).predict_proba(vectors[judge] - middle)
     return np.asarray(told / told.sum(axis=1, keepdims=True), np.float64)
 
 

@@ -1,0 +1,63 @@
+"""What labelled faces say of others, never of themselves or their own group."""
+
+import numpy as np
+import pytest
+
+from inference.core.probe import predict, tell
+
+
+def two_kinds(count: int = 200, dimensions: int = 16, seed: int = 0):
+    """Unit vectors of two classes that share a large common direction, as those of one backbone do."""
+    rng = np.random.default_rng(seed)
+    truth = np.arange(count) % 2
+    vectors = rng.normal(0, 0.3, (count, dimensions)) + 2.0
+    vectors[:, 0] += np.where(truth == 0, 1.0, -1.0)
+    vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
+    return vectors.astype(np.float32), truth
+
+
+def test_head_and_neighbours_tell_the_unlabelled_what_they_are():
+    vectors, truth = two_kinds()
+    known = truth.copy()
+    known[100:] = -1
+    told = tell(vectors, known, np.arange(200), 2)
+    for said in (told.head, told.neighbours):
+        assert said.shape == (200, 2)
+        assert np.allclose(said[~np.isnan(said).any(axis=1)].sum(axis=1), 1)
+        rest = np.arange(100, 200)
+        heard = rest[~np.isnan(said[rest]).any(axis=1)]
+        assert (said[heard].argmax(axis=1) == truth[heard]).mean() > 0.95
+
+
+def test_a_label_does_not_speak_for_its_own_face_nor_for_its_group():
+    vectors, truth = two_kinds()
+    wrong = truth.copy()
+    wrong[:10] = 1 - wrong[:10]  # one group of ten faces, all labelled wrongly
+    group = np.where(np.arange(200) < 10, 0, np.arange(200))
+    told = tell(vectors, wrong, group, 2)
+    assert (told.head[:10].argmax(axis=1) == truth[:10]).mean() > 0.8
+
+
+def test_few_labels_make_no_head_and_no_labels_no_neighbours():
+    vectors, truth = two_kinds()
+    few = np.where(np.arange(200) < 20, truth, -1)
+    assert np.isnan(tell(vectors, few, np.arange(200), 2).head).all()
+    none = tell(vectors, np.full(200, -1), np.arange(200), 2)
+    assert np.isnan(none.head).all()
+    assert np.isnan(none.neighbours).all()
+
+
+def test_a_class_that_nobody_has_is_hardly_believed():
+    vectors, truth = two_kinds()
+    told = tell(vectors, truth, np.arange(200), 3)
+    assert told.head[:, 2].max() < 0.01
+
+
+def test_predict_learns_from_all_labels():
+    vectors, truth = two_kinds()
+    assert (predict(vectors, truth, 2).argmax(axis=1) == truth).mean() > 0.95
+
+
+def test_shapes_that_differ_are_refused():
+    with pytest.raises(ValueError, match="differ"):
+        tell(np.zeros((3, 4), np.float32), np.zeros(2, np.int64), np.zeros(3, np.int64), 2)
