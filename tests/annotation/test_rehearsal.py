@@ -1,0 +1,107 @@
+"""A labelled source replayed as people's answers: the very engine, in a database of its own."""
+
+from io import StringIO
+
+import numpy as np
+import pytest
+from django.core.management import CommandError, call_command
+
+from annotation import ledger, rehearsal
+from annotation.core.plots import rehearsal_plots
+from annotation.errors import NothingToRehearse
+from annotation.models import Answer, AttributeLabel, Decision, Embedding, Identity, Label, Proposal, Question, Source
+from tests.annotation.test_engine import a_corpus
+from tests.factories import a_version
+
+pytestmark = pytest.mark.django_db
+
+FACES = 300
+
+
+@pytest.fixture
+def source() -> Source:
+    """Faces of two genders that their vectors tell apart, labelled by a set; every tenth proposal is wrong."""
+    version = a_version()
+    truth = a_corpus(FACES, sure=0.9)
+    rng = np.random.default_rng(0)
+    vectors = {face: rng.normal(0, 0.1, version.dimensions) for face in truth}
+    for face, value in truth.items():
+        vectors[face][0] += 1.0 if value == "female" else -1.0
+    Embedding.objects.bulk_create(
+        Embedding(face_id=face, version=version, vector=vector.astype("<f2").tobytes())
+        for face, vector in vectors.items()
+    )
+    ledger.write(
+        [
+            Decision(kind="value", face_id=face, attribute="gender", value=value, by="import")
+            for face, value in truth.items()
+        ]
+    )
+    return Source.objects.get()
+
+
+def rehearse(source: Source, **plan) -> rehearsal.Outcome:
+    return rehearsal.rehearse(source, rehearsal.Plan(("gender",), **plan))
+
+
+def test_the_engine_is_rehearsed_beside_the_other_ways_and_leaves_nothing_behind(source, tmp_path):
+    before = (AttributeLabel.objects.count(), Proposal.objects.count(), Decision.objects.count())
+    told = rehearse(source)
+
+    assert told.known["gender"] == FACES
+    assert told.last.labelled["gender"] >= 0.98 * FACES
+    assert told.last.right["gender"] >= 0.97 * told.last.labelled["gender"]
+    assert told.last.actions == told.actions_for["gender"] < FACES
+    ways = {each.name: each for each in told.baselines}
+    assert ways["one answer each"].actions == FACES
+    assert ways["three answers each, the majority"].right >= ways["one answer each"].right
+    assert ways["the network, unquestioned"].right == pytest.approx(0.9 * FACES, abs=0.06 * FACES)
+    assert ways["active learning by margin"].actions == told.last.actions
+    assert (AttributeLabel.objects.count(), Proposal.objects.count(), Decision.objects.count()) == before
+    assert not Answer.objects.exists()
+    assert not Question.objects.exists()
+    (path,) = rehearsal_plots(told.as_json(), tmp_path)
+    assert path.stat().st_size > 10_000
+
+
+def test_the_same_seed_gives_the_same_figures_and_slips_cost(source):
+    one, again = rehearse(source, seed=3), rehearse(source, seed=3)
+    assert (one.last, one.asked) == (again.last, again.asked)
+    assert rehearse(source, seed=3, slips=0.0).last.right["gender"] >= one.last.right["gender"]
+
+
+def test_with_people_known_one_answer_holds_for_all_of_a_persons_faces(source):
+    labels = AttributeLabel.objects.order_by("face_id").values_list("face_id", "value")
+    of_value = {value: [face for face, said in labels if said == value] for value in ("female", "male")}
+    for faces in of_value.values():
+        for start in range(0, len(faces), 30):
+            person = Identity.objects.create()
+            ledger.write(
+                [
+                    Decision(kind="label", face_id=face, identity=person, by="import")
+                    for face in faces[start : start + 30]
+                ]
+            )
+    told = rehearse(source, people_known=True)
+    assert told.last.labelled["gender"] == FACES
+    assert told.last.actions < 0.3 * FACES
+    assert Label.objects.count() == FACES
+
+
+def test_votes_of_a_set_are_its_peoples_answers(source):
+    AttributeLabel.objects.all().update(detail={"votes": {"female": 3, "male": 7}})
+    told = rehearse(source)
+    assert told.known["gender"] == AttributeLabel.objects.filter(value="male").count()  # clear only where 7 of 10 agree
+
+
+def test_what_is_not_known_cannot_be_rehearsed(source):
+    with pytest.raises(NothingToRehearse):
+        rehearsal.rehearse(source, rehearsal.Plan(("emotion",)))
+    for words, message in (
+        (["nowhere", "--what", "gender"], "There is no source 'nowhere'"),
+        ([source.name, "--what", "gender", "--slips", "2"], "a share from 0 to 1"),
+        ([source.name, "--what", "gender", "--annotators", "0"], "at least one"),
+        ([source.name, "--what", "identity", "--people-known"], "nothing to rehearse of identity"),
+    ):
+        with pytest.raises(CommandError, match=message):
+            call_command("rehearse", *words, stdout=StringIO())
