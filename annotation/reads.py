@@ -34,7 +34,7 @@ from annotation.models import (
     Source,
     User,
 )
-from inference.core.attributes import ATTRIBUTES, Attribute, attribute
+from inference.core.attributes import ATTRIBUTES, OLDEST, Attribute, attribute
 
 Row = TypeVar("Row", bound=Model)
 
@@ -485,6 +485,34 @@ def lines_of(face: Face) -> list[Decision]:
 
 def attribute_labels(face: Face) -> list[AttributeLabel]:
     return list(face.attribute_labels.select_related("decision__person").order_by("attribute"))
+
+
+@dataclass(frozen=True)
+class Proposed:
+    """What the machine proposes of an attribute of a face, and what each of its sources says."""
+
+    title: str
+    value: str
+    confidence: float
+    calibrated: bool
+    said: list[tuple[str, str, float]]  # source, the value that it believes most, and how much
+
+
+def proposals_of(face: Face) -> list[Proposed]:
+    rows = Proposal.objects.filter(face=face.duplicate_of_id or face.pk).order_by("attribute")
+    return [_proposed(row) for row in rows]
+
+
+def _proposed(row: Proposal) -> Proposed:
+    values = attribute(row.attribute).values or tuple(str(years) for years in range(OLDEST + 1))
+    best = {source: max(range(len(told)), key=told.__getitem__) for source, told in row.evidence.items()}
+    return Proposed(
+        title=row.attribute.replace("_", " "),
+        value=row.value,
+        confidence=row.confidence,
+        calibrated=row.calibration_id is not None,
+        said=[(source, values[number], row.evidence[source][number]) for source, number in best.items()],
+    )
 
 
 @dataclass(frozen=True)

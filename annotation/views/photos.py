@@ -91,6 +91,7 @@ def face(request: SignedIn, pk: int) -> HttpResponse:
         "neighbours": [(other, similarity, people.get(other.pk)) for other, similarity in nearest],
         "lines": reads.lines_of(shown),
         "attributes": reads.attribute_labels(shown),
+        "proposals": reads.proposals_of(shown),
     }
     return render(request, "annotation/face.html", context)
 

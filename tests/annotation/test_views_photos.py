@@ -18,6 +18,7 @@ from tests.factories import (
     a_person,
     a_photo,
     a_picture,
+    a_proposal,
     a_source,
     a_user,
     a_version,
@@ -239,3 +240,12 @@ def test_an_annotator_sees_a_picture_by_the_pass_of_a_question_only(client: Clie
     assert client.get(mine.replace("crop", "file").replace("faces", "photos")).status_code == 403
     client.force_login(colleague)
     assert client.get(mine).status_code == 403
+
+
+def test_a_faces_page_tells_what_is_proposed_and_what_each_source_says(curator: Client) -> None:
+    face = a_face()
+    a_proposal(face, [0.96, 0.04], evidence={"network": [0.9, 0.1], "neighbours": [0.3, 0.7]})
+    page = curator.get(reverse("face", args=[face.pk])).content.decode()
+    assert "<b>female</b> 0.96" in page
+    assert "network: female 0.90 · neighbours: male 0.70" in page
+    assert "not calibrated" in page
