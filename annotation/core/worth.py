@@ -11,7 +11,7 @@ from annotation.core.certificate import needed
 Floats = npt.NDArray[np.float64]
 
 GRID = 20  # faces of one value, looked over at a glance
-ASIDE = 2.0  # actions that a marked face costs: the mark, and somebody else's word
+ASIDE = 1.25  # actions that a marked face costs: the mark, which says what it is, and now and then somebody else's word
 RAREST = 4.0  # the most that rarity multiplies by
 # The machine's calibrated doubt about a region has to be this share of the target, for an audit to be worth it.
 PROMISING = 0.7

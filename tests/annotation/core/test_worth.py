@@ -9,7 +9,8 @@ from annotation.core.worth import GRID, HOPELESS, grid_pays, next_draw, of_grid,
 
 def test_a_grid_pays_where_few_faces_will_be_marked():
     assert grid_pays(0.95)
-    assert not grid_pays(0.5)
+    assert grid_pays(0.5)  # a mark says what it is, as an answer to a single question does
+    assert not grid_pays(0.2)
 
 
 def test_more_labels_more_doubt_and_rarer_values_are_worth_more():
