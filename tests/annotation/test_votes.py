@@ -5,6 +5,7 @@ from uuid import uuid4
 import numpy as np
 import pytest
 
+from annotation import votes
 from annotation.answers import record_answer, undo_answer
 from annotation.errors import BadAnswer
 from annotation.models import Answer, AttributeLabel, Decision, Face, Question, Reliability, User, Vote
@@ -60,6 +61,13 @@ def test_faces_left_unmarked_in_a_grid_are_settled_together_with_the_machine():
     assert line.evidence["belief"] > 0.99
 
 
+@pytest.fixture
+def no_grid_pays(monkeypatch) -> None:
+    """As if every face were too doubtful for a grid: what is left open is asked alone, at once."""
+    monkeypatch.setattr(votes, "grid_pays", lambda confidence: False)
+
+
+@pytest.mark.usefixtures("no_grid_pays")
 def test_a_marked_face_is_asked_of_somebody_else_and_settled_once_two_agree():
     (face,) = proposed(0.9)
     first, second = somebody(FAIR), somebody(SURE)
@@ -181,6 +189,14 @@ def test_what_is_no_face_is_nothing_else():
     assert not Vote.objects.filter(face=faces[1]).exists()
 
 
+def test_a_marked_face_of_whom_a_grid_would_pay_waits_for_the_engine_to_make_one():
+    (face,) = proposed(0.9)
+    say(a_grid([face]), somebody(FAIR), verdict="marked", marks={str(face.pk): "male"})
+    assert value_of(face) is None
+    assert not Question.objects.filter(state="open").exists()
+
+
+@pytest.mark.usefixtures("no_grid_pays")
 def test_undoing_an_answer_takes_back_what_it_settled_with_others():
     (face,) = proposed(0.9)
     first, second = somebody(FAIR), somebody(SURE)
