@@ -191,6 +191,7 @@ def test_what_is_no_face_is_nothing_else():
 
 def test_a_marked_face_of_whom_a_grid_would_pay_waits_for_the_engine_to_make_one():
     (face,) = proposed(0.9)
+    somebody()
     say(a_grid([face]), somebody(FAIR), verdict="marked", marks={str(face.pk): "male"})
     assert value_of(face) is None
     assert not Question.objects.filter(state="open").exists()
