@@ -612,6 +612,7 @@ class Proposal(models.Model):
     confidence = models.FloatField()  # in it
     belief = models.JSONField()  # by value, or by year
     evidence = models.JSONField(default=dict)  # what each source says by itself, in the same order
+    features = models.BinaryField(null=True)  # float16: what its network's last layer decided by, if it tells
     # Of a person's faces one stands for all where the attribute is the person's: it alone is asked about.
     stands = models.BooleanField(default=True)
     calibration = models.ForeignKey(Calibration, null=True, on_delete=models.SET_NULL, related_name="+")  # none: fresh

@@ -74,19 +74,23 @@ def propose(faces: Sequence[Face]) -> int:
             continue
         for model in models:
             crops = np.stack([cut(face, crop, model.crop) for face, crop in zip(seen, kept, strict=True)])
-            made += _keep_first(model.attribute, seen, model.propose(crops))
+            made += _keep_first(model.attribute, seen, *model.look(crops))
         Face.objects.filter(pk__in=[face.pk for face in seen]).update(claimed_until=None)
     return made
 
 
-def _keep_first(attribute: Attribute, faces: Sequence[Face], told: Floats) -> int:
+def _keep_first(attribute: Attribute, faces: Sequence[Face], told: Floats, features: Vectors | None) -> int:
     before = Proposal.objects.filter(attribute=attribute.name).count()
     Proposal.objects.bulk_create(
         [
             Proposal(
-                face=face, attribute=attribute.name, evidence={"network": rounded(belief)}, **_best(attribute, belief)
+                face=face,
+                attribute=attribute.name,
+                evidence={"network": rounded(belief)},
+                features=None if features is None else features[row].astype("<f2").tobytes(),
+                **_best(attribute, belief),
             )
-            for face, belief in zip(faces, told, strict=True)
+            for row, (face, belief) in enumerate(zip(faces, told, strict=True))
         ],
         ignore_conflicts=True,
     )
@@ -193,24 +197,34 @@ def _labelled_faces_say(
 ) -> tuple[Floats, Floats]:
     classes = len(attribute.values)
     head, neighbours = (np.full((len(faces), classes), np.nan) for _ in range(2))
-    has, vectors = _vectors(faces, version)
+    has, vectors = vectors_of(attribute, faces, version)
     if has.any():
         told = tell(vectors, truth[has], person[has], classes)
         head[has], neighbours[has] = told.head, told.neighbours
     return head, neighbours
 
 
-def _vectors(faces: Ints, version: ModelVersion) -> tuple[npt.NDArray[np.bool_], Vectors]:
+def vectors_of(
+    attribute: Attribute, faces: Ints, version: ModelVersion
+) -> tuple[npt.NDArray[np.bool_], npt.NDArray[np.float32]]:
+    """Which of these faces (n,) have a vector to learn an attribute from, and those as unit vectors.
+
+    What the attribute's own network sees tells more of it than what tells people apart; without that, the latter.
+    """
+    own = Proposal.objects.filter(attribute=attribute.name, features__isnull=False)
+    backbone = Embedding.objects.filter(version=version)
+    stored = own.values_list("face_id", "features") if own.exists() else backbone.values_list("face_id", "vector")
     row = {int(face): index for index, face in enumerate(faces)}
+    found = {
+        row[face]: np.frombuffer(data or b"", "<f2") for face, data in stored.iterator(chunk_size=5_000) if face in row
+    }
     has = np.zeros(len(faces), np.bool_)
-    vectors = np.zeros((len(faces), version.dimensions), np.float32)
-    stored = Embedding.objects.filter(version=version).values_list("face_id", "vector")
-    for face, data in stored.iterator(chunk_size=5_000):
-        if face in row:
-            has[row[face]] = True
-            vectors[row[face]] = np.frombuffer(data, "<f2")
+    has[list(found)] = True
+    if not found:
+        return has, np.zeros((0, version.dimensions), np.float32)
+    vectors = np.stack([found[index] for index in sorted(found)]).astype(np.float32)
     vectors /= np.maximum(np.linalg.norm(vectors, axis=1, keepdims=True), 1e-12)
-    return has, vectors[has]
+    return has, vectors
 
 
 def _person_says(network: Floats, person: Ints) -> Floats:

@@ -35,6 +35,7 @@ from annotation.models import (
     Source,
     User,
 )
+from annotation.proposals import vectors_of
 from annotation.queue import take_next
 from inference import registry
 from inference.core import attributes
@@ -405,10 +406,9 @@ class _Run:
         """As many single answers as the engine took actions, each where a head on the vectors is least sure; the head's
         word for all others (Settles, "Active learning literature survey", 2009)."""
         budget = min(self.outcome.actions_for[attribute.name], len(said))
-        version = registry.ensure_live()
-        having = dict(Embedding.objects.filter(version=version, face__in=list(said)).values_list("face_id", "vector"))
-        faces = [face for face in said if face in having]
-        vectors = np.stack([np.frombuffer(having[face], "<f2") for face in faces]).astype(np.float32)
+        known = np.array(list(said), np.int64)
+        has, vectors = vectors_of(attribute, known, registry.ensure_live())
+        faces = known[has].tolist()
         label = np.full(len(faces), -1, np.int64)
         order = np.random.default_rng(self._plan.seed).permutation(len(faces))
         belief = np.full((len(faces), len(attribute.values)), 1 / len(attribute.values))

@@ -43,6 +43,10 @@ class DlibAttribute:
             beliefs[start : start + BATCH, : told.shape[1]] = told  # the age network ends at 80 years
         return np.asarray(beliefs / np.maximum(beliefs.sum(axis=1, keepdims=True), 1e-12), np.float64)
 
+    def look(self, crops: Crops) -> tuple[Beliefs, None]:
+        """The same; its file gives nothing else."""
+        return self.propose(crops), None
+
     def _run(self, crops: Crops) -> npt.NDArray[np.float32]:
         pixels = np.ascontiguousarray(((crops - MEAN) / 256).transpose(0, 3, 1, 2), np.float32)
         (told,) = self._session.run(None, {"images": pixels})

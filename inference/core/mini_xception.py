@@ -13,8 +13,9 @@ from torch.nn import functional
 
 from inference.core.attributes import EMOTION, Attribute
 from inference.core.embed import CropsDoNotFit
-from inference.core.types import Beliefs, Crops, CropSpec
+from inference.core.types import Beliefs, Crops, CropSpec, Vectors
 
+FEATURES = 128
 SIDE = 64  # pixels, gray
 THEIR_ORDER = ("angry", "disgusted", "fearful", "happy", "sad", "surprised", "neutral")
 STEPS = (16, 32, 64, 128)  # channels after each of the four residual modules
@@ -60,10 +61,17 @@ class MiniXception(nn.Module):
 
     def forward(self, pixels: Tensor) -> Tensor:
         """Logits (n, 7) in their order, for gray pixels (n, 1, 64, 64) from −1 to 1."""
+        return self.decide(self.see(pixels))
+
+    def see(self, pixels: Tensor) -> Tensor:
+        """What the last layer decides by: (n, 128, 4, 4)."""
         found = functional.relu(self.first_norm(self.first(pixels)))
         found = functional.relu(self.second_norm(self.second(found)))
         for step in self.steps:
             found = step(found)
+        return found
+
+    def decide(self, found: Tensor) -> Tensor:
         return self.last(found).mean(dim=(2, 3))  # type: ignore[no-any-return]
 
 
@@ -120,15 +128,23 @@ class MiniXceptionEmotion:
 
     def propose(self, crops: Crops) -> Beliefs:
         """Distributions (n, 7) for crops (n, 64, 64, 3). Raises CropsDoNotFit."""
+        return self.look(crops)[0]
+
+    def look(self, crops: Crops) -> tuple[Beliefs, Vectors]:
+        """Distributions (n, 7), and unit vectors (n, 128), for crops (n, 64, 64, 3). Raises CropsDoNotFit."""
         if crops.ndim != 4 or crops.dtype != np.uint8 or (len(crops) and crops.shape[1:] != (SIDE, SIDE, 3)):
             raise CropsDoNotFit(crops.shape, SIDE)
         told = [self._run(crops[start : start + BATCH]) for start in range(0, len(crops), BATCH)]
-        return np.concatenate(told) if told else np.zeros((0, len(self._order)))
+        if not told:
+            return np.zeros((0, len(self._order))), np.zeros((0, FEATURES), np.float32)
+        return np.concatenate([belief for belief, _ in told]), np.concatenate([seen for _, seen in told])
 
-    def _run(self, crops: Crops) -> Beliefs:
+    def _run(self, crops: Crops) -> tuple[Beliefs, Vectors]:
         gray = np.stack([cv2.cvtColor(crop, cv2.COLOR_RGB2GRAY) for crop in crops])
         pixels = torch.from_numpy(gray[:, None].astype(np.float32) / 127.5 - 1)
         with torch.inference_mode():
-            logits = (self._network(pixels) + self._network(pixels.flip(3))) / 2
+            one, mirrored = self._network.see(pixels), self._network.see(pixels.flip(3))
+            logits = (self._network.decide(one) + self._network.decide(mirrored)) / 2
             belief = functional.softmax(logits, dim=1).numpy().astype(np.float64)
-        return np.asarray(belief[:, self._order], np.float64)
+            seen = functional.normalize((one + mirrored).mean(dim=(2, 3)))
+        return np.asarray(belief[:, self._order], np.float64), np.asarray(seen.numpy(), np.float32)

@@ -129,6 +129,10 @@ class AttributeModel(Protocol):
     @property
     def crop(self) -> CropSpec: ...
 
-    def propose(self, crops: Crops) -> Beliefs:
-        """Distributions (n, values) for crops (n, size, size, 3): over the attribute's values, or the years 0–116."""
+    def look(self, crops: Crops) -> tuple[Beliefs, Vectors | None]:
+        """Distributions (n, values) for crops (n, size, size, 3): over the attribute's values, or the years 0–116.
+
+        And the unit vectors (n, features) that its last layer decides by, if it gives them: a head on these learns
+        from a corpus' own labels.
+        """
         ...

@@ -51,4 +51,4 @@ def test_whoever_cannot_tell_names_no_value():
 def test_a_record_is_of_the_right_person_or_is_not():
     assert record_answer({"verdict": "marked", "marks": {"3": "wrong_date"}}, {3, 4}).actions == 2
     with pytest.raises(Malformed, match="verdict"):
-        record_answer({"verdict": "perhaps"})
+        record_answer({"verdict": "perhaps"}, {3})
