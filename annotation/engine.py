@@ -8,6 +8,7 @@ from django.utils import timezone
 
 from annotation import certificates, doubts, lifetimes, proposals, reliabilities, routing, votes
 from annotation.models import Calibration, Decision, Proposal, Thought, Vote
+from inference import registry
 from inference.core.attributes import REAL_AGE, Attribute, attribute
 
 LEARN_AT = 1.5  # times the labels that were learnt from before
@@ -82,7 +83,7 @@ def think(wanted: Attribute, *, since: int = 0) -> Calibration | None:
         if held is not None:
             certificates.review(wanted, held)  # the last audits count before the thresholds move
         held = proposals.learn(wanted)
-    elif Proposal.objects.filter(attribute=wanted.name, calibration=None).exists():
+    elif proposals.outdate(wanted, since) or Proposal.objects.filter(attribute=wanted.name, calibration=None).exists():
         held = proposals.learn(wanted, refit=False)
     certificates.review(wanted, held)
     routing.route(wanted, held)
@@ -91,5 +92,7 @@ def think(wanted: Attribute, *, since: int = 0) -> Calibration | None:
 
 
 def _learnt_enough(wanted: Attribute, held: Calibration) -> bool:
+    if held.version_id != registry.ensure_live().pk:
+        return True
     first = held.answers < routing.ENOUGH <= proposals.control_answered(wanted)
     return first or proposals.labels_known(wanted) >= LEARN_AT * held.learnt_from + LEARN_FIRST

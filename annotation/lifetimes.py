@@ -11,7 +11,7 @@ from typing import Literal
 from django.db import transaction
 from django.db.models import Q
 
-from annotation import ledger
+from annotation import labels, ledger
 from annotation.core.ages import Age, BirthRecord, ImpossibleAge, contradicting, implied_birth, real_age, stated_birth
 from annotation.core.batches import batched
 from annotation.core.dates import PartialDate
@@ -103,29 +103,18 @@ def dated() -> bool:
 
 def keep_up(since: int = 0) -> int:
     """Look at everybody whom a line of the ledger after `since` touched. Returns how many questions wait then."""
-    for chunk in batched(sorted(_touched(since)), CHUNK):
+    for chunk in batched(sorted(labels.people_since(since)), CHUNK):
         for lifetime in _lifetimes(chunk):
             _settle(lifetime)
     return Question.objects.filter(kind=Question.Kind.RECORD, state=Question.State.OPEN).count()
 
 
-def _touched(since: int) -> set[int]:
-    """People as they are after all merges; of a face that was taken from somebody, also that person."""
-    lines = Decision.objects.filter(pk__gt=since)
-    about = lines | Decision.objects.filter(undone_by__in=lines)
-    of_faces = Label.objects.filter(face__decisions__in=about, identity__isnull=False)
-    found = set(of_faces.values_list("identity_id", flat=True))
-    for columns in (("identity", "identity__merged_into"), ("other_identity", "other_identity__merged_into")):
-        found |= {now or one for one, now in about.values_list(*columns)}
-    return {pk for pk in found if pk is not None}
-
-
 def _lifetimes(people: Collection[int]) -> Iterator[Lifetime]:
-    labels = Label.objects.filter(identity__in=people, face__chosen=True, face__duplicate_of=None).filter(
+    rows = Label.objects.filter(identity__in=people, face__chosen=True, face__duplicate_of=None).filter(
         Q(face__photo__taken_at__isnull=False) | Q(face__photo__birth_date__isnull=False)
     )
     found: dict[int, Lifetime] = {person: Lifetime(person) for person in people}
-    for label in labels.select_related("face__photo").order_by("face_id"):
+    for label in rows.select_related("face__photo").order_by("face_id"):
         found[label.identity_id or 0].records[label.face_id] = Record(label.face)
     of_face = {pk: record for lifetime in found.values() for pk, record in lifetime.records.items()}
     for chunk in batched(sorted(of_face), CHUNK):

@@ -592,6 +592,7 @@ class Calibration(models.Model):
     """How the sources of one attribute are weighed, and how far the result can be believed; the latest one counts."""
 
     attribute = models.CharField(max_length=20, db_index=True)
+    version = models.ForeignKey(ModelVersion, null=True, on_delete=models.SET_NULL, related_name="+")  # of the backbone
     sources = models.JSONField()  # names, in the order of the weights
     weights = models.JSONField()
     bias = models.JSONField()

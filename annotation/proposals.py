@@ -17,10 +17,11 @@ from django.conf import settings
 from django.db import transaction
 from django.db.models import Exists, OuterRef, Q, QuerySet
 
+from annotation import labels
 from annotation.core.batches import batched
 from annotation.core.certificate import thresholds
 from annotation.core.sampling import in_control_slice
-from annotation.models import AttributeLabel, Calibration, Decision, Embedding, Face, Proposal
+from annotation.models import AttributeLabel, Calibration, Decision, Embedding, Face, Label, Proposal
 from annotation.pictures import cut, read_crop
 from inference import registry
 from inference.core import attributes
@@ -39,6 +40,8 @@ BATCH = 64
 MOVED = 1e-9  # a belief that changes by less is left as it was written; thresholds are compared to the last digit
 ALIKE = 0.3  # how much the network's mistakes on two faces of one person are the same mistake
 FOLDS = 5  # to judge a calibrator by answers that it was not fitted on
+CHUNK = 400
+WHO = (Decision.Kind.LABEL, Decision.Kind.CANNOT_LINK, Decision.Kind.MERGE)  # lines that say who somebody is
 SOURCES = ("network", "head", "neighbours", "identity")
 
 
@@ -128,6 +131,7 @@ def learn(attribute: Attribute, *, refit: bool = True) -> Calibration:
     held = latest(attribute)
     if refit or held is None:
         held = _calibrate(attribute, table)
+        held.version = version
     calibrator = Calibrator(np.array(held.weights), np.array(held.bias), held.answers)
     belief = calibrator.fuse(table.told) if len(table.told) else np.zeros((0, len(attribute.values)))
     rows = range(len(belief)) if refit else [i for i, each in enumerate(table.proposals) if each.calibration_id is None]
@@ -137,6 +141,23 @@ def learn(attribute: Attribute, *, refit: bool = True) -> Calibration:
         held.save()
         _store(attribute, table, belief, rows, held)
     return held
+
+
+def outdate(attribute: Attribute, since: int) -> int:
+    """What people's faces say together changes with who is who: these proposals are made anew. Returns how many.
+
+    Looked at are the lines of the ledger after `since`. Labels change the others' proposals when next all is learnt.
+    """
+    if not attribute.of_identity:
+        return 0
+    people = labels.people_since(since, WHO)
+    faces = set(
+        Decision.objects.filter(pk__gt=since, kind__in=WHO, face__isnull=False).values_list("face_id", flat=True)
+    )
+    for chunk in batched(sorted(people), CHUNK):
+        faces |= set(Label.objects.filter(identity__in=chunk).values_list("face_id", flat=True))
+    held = Proposal.objects.filter(attribute=attribute.name, calibration__isnull=False)
+    return sum(held.filter(face__in=chunk).update(calibration=None) for chunk in batched(sorted(faces), CHUNK))
 
 
 def latest(attribute: Attribute) -> Calibration | None:

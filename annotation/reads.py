@@ -326,7 +326,7 @@ class Tally:
     """How far one person has come."""
 
     answered_today: int
-    open: int  # questions of that kind that wait for anybody
+    open: int  # questions of that kind that wait for anybody, or for a curator
     skipped: int  # by this person, still open
 
 
@@ -334,6 +334,8 @@ def tally(annotator: User, kind: str | None = None, now: datetime | None = None)
     today = (now or timezone.now()).replace(hour=0, minute=0, second=0, microsecond=0)
     own = Answer.objects.filter(annotator=annotator, question__isnull=False, undone_at=None)
     waiting = Question.objects.filter(state=Question.State.OPEN)
+    if not annotator.curates:
+        waiting = waiting.exclude(purpose=Question.Purpose.VERDICT)
     return Tally(
         answered_today=own.filter(at__gte=today).exclude(content__verdict="skip").count(),
         open=(waiting.filter(kind=kind) if kind else waiting).count(),
@@ -372,7 +374,9 @@ def standing_of(name: str) -> dict[str, Any]:
             }
             for at, right, count in points
         ],
-        "certificates": list(Certificate.objects.filter(attribute=name).order_by("-pk")[:50]),
+        "certificates": list(
+            Certificate.objects.filter(attribute=name).select_related("calibration__version").order_by("-pk")[:50]
+        ),
     }
 
 

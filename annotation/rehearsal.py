@@ -17,6 +17,7 @@ from uuid import uuid4
 import numpy as np
 from django.core.management import call_command
 from django.db import connections, models
+from django.db.models import Max
 
 from annotation import clustering, engine
 from annotation.answers import record_answer
@@ -298,6 +299,7 @@ class _Run:
             known[IDENTITY] = len(truth.person)
         self.outcome = Outcome(plan, faces, known)
         self._answers = self._actions = 0
+        self._thought_of = 0  # the last line of the ledger that the engine knows
 
     def play(self) -> Outcome:
         self._think()
@@ -345,8 +347,10 @@ class _Run:
     def _think(self) -> None:
         if IDENTITY in self._plan.what:
             clustering.keep_up()
+        seen = Decision.objects.aggregate(last=Max("pk"))["last"] or 0
         for attribute in self._attributes:
-            engine.think(attribute)
+            engine.think(attribute, since=self._thought_of)
+        self._thought_of = seen
 
     def _note(self) -> None:
         labelled, right, by_machine = dict[str, int](), dict[str, int](), dict[str, int]()

@@ -6,7 +6,7 @@ from uuid import uuid4
 import numpy as np
 import pytest
 
-from annotation import certificates, engine, proposals, reliabilities, routing
+from annotation import certificates, engine, people, proposals, reliabilities, routing
 from annotation.answers import record_answer
 from annotation.errors import AnnotatorPaused
 from annotation.models import (
@@ -15,6 +15,7 @@ from annotation.models import (
     Certificate,
     Decision,
     Face,
+    Label,
     Photo,
     Proposal,
     Question,
@@ -23,7 +24,8 @@ from annotation.models import (
 )
 from annotation.queue import take_next
 from inference.core.attributes import APPARENT_AGE, GENDER
-from tests.factories import a_face, a_person, a_proposal, a_single, a_source, a_version, an_annotator
+from inference.models import ModelVersion
+from tests.factories import a_face, a_person, a_proposal, a_single, a_source, a_user, a_version, an_annotator
 
 pytestmark = pytest.mark.django_db
 
@@ -232,6 +234,38 @@ def test_one_face_stands_for_a_person_and_all_of_their_faces_speak() -> None:
     assert rows[2].evidence["identity"][0] > 0.8
     routing.route(GENDER, proposals.latest(GENDER))
     assert [shown.face_id for shown in QuestionFace.objects.all()] == [faces[0].pk]
+
+
+def test_a_merge_makes_the_proposals_of_both_people_anew_and_no_others() -> None:
+    one, other, third = (a_person([a_face(), a_face()]) for _ in range(3))
+    for person, belief in ((one, [0.9, 0.1]), (other, [0.3, 0.7]), (third, [0.8, 0.2])):
+        for label in person.labels.all():
+            a_proposal(label.face, belief, evidence={"network": belief})
+    engine.think(GENDER)
+    seen = Decision.objects.latest("pk").pk
+    before = dict(Proposal.objects.values_list("face_id", "belief"))
+
+    people.merge(identity_ids=[other.pk], into_id=one.pk, by=a_user())
+    engine.think(GENDER, since=seen)
+
+    after = dict(Proposal.objects.values_list("face_id", "belief"))
+    changed = {face for face in after if after[face] != before[face]}
+    assert changed == set(Label.objects.filter(identity=one).values_list("face_id", flat=True))
+    assert Proposal.objects.filter(face__in=changed, stands=True).count() == 1
+    assert Calibration.objects.count() == 1
+    assert not Proposal.objects.filter(calibration=None).exists()
+
+
+def test_another_backbone_makes_all_proposals_anew() -> None:
+    a_proposal(a_face(), [0.9, 0.1], evidence={"network": [0.9, 0.1]})
+    first = engine.think(GENDER)
+    assert engine.think(GENDER) == first
+    ModelVersion.objects.update(state="retired")
+    version = a_version(name="another")
+    again = engine.think(GENDER)
+    assert again is not None
+    assert again != first
+    assert again.version == version
 
 
 def test_who_fails_gold_is_paused_and_what_only_they_said_is_asked_again() -> None:
