@@ -406,6 +406,25 @@ class _Run:
             self._margin(attribute, {face: words[0] for face, words in said.items()}, truth),
         ]
 
+    def _baselines_of_people(self) -> list[Baseline]:
+        """One answer each, three each by majority, and the search term under which a photo was found."""
+        person, chance = self._truth.person, random.Random(self._plan.seed)
+        slips = [sum(chance.random() < self._plan.slips for _ in range(3)) for _ in person]
+        first = sum(chance.random() >= self._plan.slips for _ in person)
+        rows = Face.objects.filter(pk__in=list(person), chosen=True).exclude(photo__query="")
+        terms = dict(rows.values_list("pk", "photo__query"))
+        by_term = dict[str, Counter[str]]()
+        for face, term in terms.items():
+            by_term.setdefault(term, Counter())[person[face]] += 1
+        trusted = sum(people.most_common(1)[0][1] for people in by_term.values())
+        count = len(person)
+        told = [
+            Baseline(IDENTITY, "one answer each", count, count, first),
+            Baseline(IDENTITY, "three answers each, the majority", 3 * count, count, sum(each < 2 for each in slips)),
+        ]
+        metadata = Baseline(IDENTITY, "trusting the search term", 0, len(terms), trusted)
+        return [*told, metadata] if terms else told
+
     def _margin(self, attribute: Attribute, said: Mapping[int, str], truth: Mapping[int, str]) -> Baseline:
         """As many single answers as the engine took actions, each where a head on the vectors is least sure; the head's
         word for all others (Settles, "Active learning literature survey", 2009)."""
@@ -439,6 +458,8 @@ class _Run:
 
     def _finish(self) -> Outcome:
         columns = ("attribute", "value", "state", "threshold", "audited", "wrong", "bound", "coverage", "accepted")
+        if IDENTITY in self._plan.what:
+            self.outcome.baselines += self._baselines_of_people()
         for attribute in self._attributes:
             self.outcome.baselines += self._baselines(attribute)
         self.outcome.certificates = list(Certificate.objects.order_by("pk").values(*columns))
