@@ -92,7 +92,7 @@ def think(wanted: Attribute, *, since: int = 0) -> Calibration | None:
 
 
 def _learnt_enough(wanted: Attribute, held: Calibration) -> bool:
-    if held.version_id != registry.ensure_live().pk:
+    if held.version_id != registry.ensure_live().pk or tuple(held.sources) != proposals.SOURCES:
         return True
     first = held.answers < routing.ENOUGH <= proposals.control_answered(wanted)
     return first or proposals.labels_known(wanted) >= LEARN_AT * held.learnt_from + LEARN_FIRST

@@ -27,7 +27,7 @@ from inference import registry
 from inference.core import attributes
 from inference.core.attributes import Attribute
 from inference.core.calibrate import Calibrator, fit, reliability, uncalibrated
-from inference.core.probe import tell
+from inference.core.probe import same_term, tell
 from inference.core.types import Picture, Vectors
 from inference.models import ModelVersion
 
@@ -42,7 +42,7 @@ ALIKE = 0.3  # how much the network's mistakes on two faces of one person are th
 FOLDS = 5  # to judge a calibrator by answers that it was not fitted on
 CHUNK = 400
 WHO = (Decision.Kind.LABEL, Decision.Kind.CANNOT_LINK, Decision.Kind.MERGE)  # lines that say who somebody is
-SOURCES = ("network", "head", "neighbours", "identity")
+SOURCES = ("network", "head", "neighbours", "identity", "metadata")
 
 
 def asked() -> list[Attribute]:
@@ -189,14 +189,23 @@ def _load(attribute: Attribute, version: ModelVersion) -> Table:
     network = np.array([row.evidence["network"] for row in rows]).reshape(len(rows), len(attribute.values))
     head, neighbours = _labelled_faces_say(attribute, faces, truth, person, version)
     identity = _person_says(network, person) if attribute.of_identity else np.full_like(network, np.nan)
+    terms = {term: number for number, term in enumerate(sorted({_term(row.face) for row in rows} - {""}))}
+    metadata = same_term(
+        np.array([terms.get(_term(row.face), -1) for row in rows], np.int64), truth, person, len(attribute.values)
+    )
     drawn = [in_control_slice(f"{row.face.photo.sha256}-{row.face.number}", settings.CONTROL_SHARE) for row in rows]
     return Table(
         proposals=rows,
-        told=np.stack([network, head, neighbours, identity], axis=1),
+        told=np.stack([network, head, neighbours, identity, metadata], axis=1),
         truth=truth,
         control=np.array(drawn, np.bool_) & (truth >= 0),
         stands=_stands(person) if attribute.of_identity else np.ones(len(rows), np.bool_),
     )
+
+
+def _term(face: Face) -> str:
+    """What its photo was searched by: that speaks of the photo's main person."""
+    return face.photo.query if face.chosen else ""
 
 
 def _label(face: Face) -> Any:

@@ -89,3 +89,25 @@ def _neighbours(vectors: Vectors, truth: Ints, group: Ints, classes: int) -> Bel
     heard = weight.sum(axis=1) > 0
     found[heard] = (count / count.sum(axis=1, keepdims=True))[heard]
     return found
+
+
+def same_term(term: Ints, truth: Ints, group: Ints, classes: int) -> Beliefs:
+    """What the labelled faces that were found under the same search term say (n, classes), each group (n,) for others.
+
+    `term` (n,) numbers the terms, −1 where there is none. NaN where nobody else of the term is labelled.
+    """
+    found = np.full((len(truth), classes), np.nan)
+    known = np.flatnonzero((truth >= 0) & (term >= 0))
+    if len(known) == 0:
+        return found
+    of_term = np.zeros((int(term.max()) + 1, classes))
+    np.add.at(of_term, (term[known], truth[known]), 1)
+    # What a face's own group said is taken off again: of a person with many faces, all of it.
+    keys, own = np.unique(np.stack([term, group]), axis=1, return_inverse=True)
+    of_own = np.zeros((keys.shape[1], classes))
+    np.add.at(of_own, (own[known], truth[known]), 1)
+    others = of_term[term] - of_own[own]
+    heard = (term >= 0) & (others.sum(axis=1) > 0)
+    count = others + 0.5  # half a vote for each value: few faces make nobody sure
+    found[heard] = (count / count.sum(axis=1, keepdims=True))[heard]
+    return found

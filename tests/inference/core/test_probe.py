@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from inference.core.probe import predict, tell
+from inference.core.probe import predict, same_term, tell
 
 
 def two_kinds(count: int = 200, dimensions: int = 16, seed: int = 0):
@@ -61,3 +61,16 @@ def test_predict_learns_from_all_labels():
 def test_shapes_that_differ_are_refused():
     with pytest.raises(ValueError, match="differ"):
         tell(np.zeros((3, 4), np.float32), np.zeros(2, np.int64), np.zeros(3, np.int64), 2)
+
+
+def test_a_search_term_says_what_the_others_found_under_it_are():
+    term = np.array([0, 0, 0, 0, 1, 1, -1, 1])
+    truth = np.array([1, 1, 1, -1, 0, -1, 1, 0])
+    group = np.array([10, 11, 12, 13, 14, 15, 16, 14])
+    told = same_term(term, truth, group, 2)
+    assert told[3] == pytest.approx([0.5 / 4, 3.5 / 4])
+    assert told[0] == pytest.approx([0.5 / 3, 2.5 / 3])  # without its own label
+    assert told[5].argmax() == 0
+    assert np.isnan(told[4]).all()  # only the same person was labelled under it
+    assert np.isnan(told[6]).all()
+    assert np.isnan(same_term(term, np.full(8, -1), group, 2)).all()
