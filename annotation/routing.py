@@ -20,6 +20,7 @@ from annotation.core.batches import batched
 from annotation.core.sampling import draw, in_control_slice
 from annotation.core.worth import GRID, Draw, grid_pays, next_draw, of_grid, of_single, rarity
 from annotation.models import (
+    Answer,
     AttributeLabel,
     Calibration,
     Certificate,
@@ -41,7 +42,7 @@ FIRST = 100  # control answers that come before anything else of an attribute: c
 ENOUGH = 50  # control answers before anybody relies on the machine's confidence
 SURE = 0.9  # proposals that wait until then: a certificate may settle them unseen
 # Cluster pages are worth up to 24: who a person is comes first, as it makes many labels of one answer.
-WORTH_OF_CONTROL, WORTH_OF_FIRST_CONTROL, WORTH_OF_AUDIT, WORTH_OF_GOLD = 1.0, 4.0, 3.0, 1.0
+WORTH_OF_CONTROL, WORTH_OF_FIRST_CONTROL, WORTH_OF_AUDIT, WORTH_OF_GOLD = 1.0, 4.0, 3.0, 3.0
 
 
 @dataclass(frozen=True)
@@ -244,8 +245,8 @@ def _about_accepted(attribute: Attribute) -> Iterator[Asked]:
 def _gold(attribute: Attribute) -> Iterator[Asked]:
     """Faces that at least two people agreed on, asked again as if they were new: so many as the share set."""
     singles = Question.objects.filter(attribute=attribute.name, kind=Question.Kind.VALUE)
-    wanted = int(settings.GOLD_SHARE * singles.filter(state=Question.State.OPEN).count())
-    wanted -= singles.filter(purpose=Question.Purpose.GOLD, state=Question.State.OPEN).count()
+    answers = Answer.objects.filter(question__attribute=attribute.name, undone_at=None).count()
+    wanted = int(settings.GOLD_SHARE * answers) - singles.filter(purpose=Question.Purpose.GOLD).count()
     if wanted <= 0:
         return
     labels = AttributeLabel.objects.filter(

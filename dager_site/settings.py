@@ -78,7 +78,7 @@ CONTROL_SHARE = env.share("DAGER_CONTROL_SHARE", 0.02)  # of all faces: answered
 AUDIT_SHARE = env.share("DAGER_AUDIT_SHARE", 0.02)  # of what a certificate accepts: looked at all the same
 TARGET_ERROR = env.share("DAGER_TARGET_ERROR", 0.01)  # that a certificate promises
 DOUBT_SHARE = env.share("DAGER_DOUBT_SHARE", 0.01)  # of settled labels: asked again, as the models disbelieve them
-GOLD_SHARE = env.share("DAGER_GOLD_SHARE", 0.02)  # of single questions: known already, to measure who answers
+GOLD_SHARE = env.share("DAGER_GOLD_SHARE", 0.02)  # of answers: to what is known already, to measure who answers
 
 # ---- Django
 ROOT_URLCONF = "dager_site.urls"
