@@ -66,8 +66,8 @@ EMOTION = Attribute(
     "emotion",
     ("angry", "disgusted", "fearful", "happy", "neutral", "sad", "surprised"),
     "distribution",
-    bar=0.9,
-    most=4,
+    bar=0.7,
+    most=3,
 )
 
 ATTRIBUTES: Mapping[str, Attribute] = {each.name: each for each in (REAL_AGE, APPARENT_AGE, GENDER, EMOTION)}
