@@ -27,6 +27,10 @@ Open = dict[int, str]  # by face: "ask" now, "grid" when the engine next makes s
 
 CANNOT_TELL = "cannot_tell"
 CHUNK = 400
+CONTROL_BAR, CONTROL_MOST = (
+    0.95,
+    5,
+)  # of the control slice, at the least: the machine learns from it how far it is right
 ALONE = 0.9  # belief that settles where nobody else is there to ask
 
 
@@ -132,7 +136,8 @@ def _values(attribute: Attribute, stories: dict[int, Story], in_grids: bool) -> 
     open_: Open = {}
     for face, row, machine in zip(faces, belief, prior, strict=True):
         people = set(stories[face].voters)
-        step: str = next_step(row, len(stories[face].said), bar=attribute.bar, most=attribute.most)
+        bar, most = _asked_for(attribute, in_control=face in control)
+        step: str = next_step(row, len(stories[face].said), bar=bar, most=most)
         if step == "curator" and attribute.keeps == "distribution":
             step = "settled"  # of opinions nobody is the judge
         if step == "ask" and not set(asked) - people:
@@ -148,6 +153,13 @@ def _values(attribute: Attribute, stories: dict[int, Story], in_grids: bool) -> 
             likely = in_grids and face not in control and grid_pays(float(row.max()))
             open_[face] = "grid" if step == "ask" and likely else step
     return settled, open_
+
+
+def _asked_for(attribute: Attribute, *, in_control: bool) -> tuple[float, int]:
+    """The belief that settles a face, and the most answers."""
+    if in_control:
+        return max(attribute.bar, CONTROL_BAR), max(attribute.most, CONTROL_MOST)
+    return attribute.bar, attribute.most
 
 
 def believed_of(faces: list[int], attribute: Attribute) -> Floats:
@@ -274,7 +286,9 @@ def settle_clear(attribute: Attribute) -> int:
     count = 0
     for chunk in batched(sorted(set(waiting.values_list("face_id", flat=True))), CHUNK):
         belief = believed_of(chunk, attribute).max(axis=1)
-        clear = [face for face, most in zip(chunk, belief, strict=True) if most >= attribute.bar]
+        drawn = in_control(chunk)
+        bar = [_asked_for(attribute, in_control=face in drawn)[0] for face in chunk]
+        clear = [face for face, most, least in zip(chunk, belief, bar, strict=True) if most >= least]
         latest = dict(waiting.filter(face__in=clear).order_by("id").values_list("face_id", "answer_id"))
         answers = Answer.objects.select_related("question", "annotator").in_bulk(set(latest.values()))
         with transaction.atomic():

@@ -153,7 +153,8 @@ def test_two_who_cannot_tell_are_believed():
     assert single.answers.count() == 2
 
 
-def test_emotion_keeps_what_everybody_said():
+def test_emotion_keeps_what_everybody_said_and_control_faces_are_said_more_of(settings):
+    settings.CONTROL_SHARE = 1.0
     face = a_face()
     single = a_single(face, attribute="emotion")
     people = [somebody((0.8 * np.eye(7) + 0.2 / 7).tolist(), "emotion") for _ in range(5)]
@@ -162,6 +163,11 @@ def test_emotion_keeps_what_everybody_said():
 
     label = AttributeLabel.objects.get(face=face, attribute="emotion")
     assert (label.value, label.detail["votes"]) == ("sad", {"sad": 2, "neutral": 1})
+
+    settings.CONTROL_SHARE = 0.0
+    other = a_face()
+    say(a_single(other, attribute="emotion"), people[0], verdict="value", value="sad")
+    assert value_of(other, "emotion") == "sad"
 
 
 def test_apparent_age_takes_ten_people_and_keeps_their_mean_and_deviation():
