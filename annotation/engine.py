@@ -28,7 +28,7 @@ def behind(wanted: Attribute, now: datetime | None = None) -> bool:
     now = now or timezone.now()
     last = Thought.objects.filter(attribute=wanted.name).first()
     if last is None and wanted == REAL_AGE:
-        return lifetimes.dated()
+        return Decision.objects.exists()
     if last is None:
         return Proposal.objects.filter(attribute=wanted.name).exists()
     if last.claimed_until is not None and last.claimed_until > now:

@@ -199,9 +199,11 @@ def _leave_wrong_clusters(faces: Iterable[int]) -> None:
 def people_since(line: int, kinds: Collection[str] = tuple(Decision.Kind.values)) -> set[int]:
     """Everybody whom lines of these kinds after this one, or their undoing, touched: as they are after all merges."""
     lines = Decision.objects.filter(pk__gt=line)
-    about = (lines | Decision.objects.filter(undone_by__in=lines)).filter(kind__in=kinds)
-    of_faces = Label.objects.filter(face__decisions__in=about, identity__isnull=False)
-    found = set(of_faces.values_list("identity_id", flat=True))
-    for columns in (("identity", "identity__merged_into"), ("other_identity", "other_identity__merged_into")):
-        found |= {now or one for one, now in about.values_list(*columns)}
+    undone = Decision.objects.filter(pk__in=lines.filter(undoes__isnull=False).values("undoes"))
+    found = set[int | None]()
+    for about in (lines.filter(kind__in=kinds), undone.filter(kind__in=kinds)):
+        of_faces = Label.objects.filter(face__decisions__in=about, identity__isnull=False)
+        found |= set(of_faces.values_list("identity_id", flat=True))
+        for columns in (("identity", "identity__merged_into"), ("other_identity", "other_identity__merged_into")):
+            found |= {now or one for one, now in about.values_list(*columns)}
     return {pk for pk in found if pk is not None}

@@ -96,11 +96,6 @@ def _impossible(born: PartialDate, taken: PartialDate | None) -> bool:
         return True
 
 
-def dated() -> bool:
-    """Whether anything here has a date or an age."""
-    return Photo.objects.exclude(taken_at=None).exists()
-
-
 def keep_up(since: int = 0) -> int:
     """Look at everybody whom a line of the ledger after `since` touched. Returns how many questions wait then."""
     for chunk in batched(sorted(labels.people_since(since)), CHUNK):

@@ -3,6 +3,7 @@
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from datetime import datetime
 from itertools import groupby
+from typing import Any
 
 from django.db import transaction
 from django.db.models import Exists, OuterRef, Q, QuerySet
@@ -120,7 +121,7 @@ def drop_moot_pairs(people: Collection[int]) -> int:
     open_ = Question.objects.filter(
         Q(identity__in=groups) | Q(other_identity__in=groups), kind=Question.Kind.PAIR, state=Question.State.OPEN
     )
-    known = set(parted())
+    known = set(parted(groups))
     moot = list[int]()
     columns = ("pk", "identity", "identity__merged_into", "other_identity", "other_identity__merged_into")
     for pk, one, one_now, other, other_now in open_.order_by("-worth", "pk").values_list(*columns):
@@ -131,9 +132,14 @@ def drop_moot_pairs(people: Collection[int]) -> int:
     return sum(withdraw(Question.objects.filter(pk__in=chunk)) for chunk in batched(moot, CHUNK))
 
 
-def parted() -> Iterator[tuple[int, int]]:
-    """Pairs of people whom somebody called two, as they are after all merges, the older first."""
+def parted(among: QuerySet[Identity, Any] | None = None) -> Iterator[tuple[int, int]]:
+    """Pairs of people whom somebody called two, as they are after all merges, the older first.
+
+    With `among` those that one of these is part of.
+    """
     lines = Decision.objects.standing().filter(kind=Decision.Kind.CANNOT_LINK, other_identity__isnull=False)
+    if among is not None:
+        lines = lines.filter(Q(identity__in=among) | Q(other_identity__in=among))
     columns = ("identity", "identity__merged_into", "other_identity", "other_identity__merged_into")
     for one, one_now, other, other_now in lines.values_list(*columns):
         low, high = sorted((one_now or one, other_now or other))
