@@ -258,13 +258,14 @@ def drop_settled_faces(faces: list[int], *, but: int | None = None) -> None:
 
 
 @transaction.atomic
-def undo_answer(*, answer_id: int, by: User, now: datetime | None = None) -> None:
+def undo_answer(*, answer_id: int, by: User | None, now: datetime | None = None) -> None:
     """Take back an answer or an act, at any later time: its lines are undone and its question is asked again.
 
-    Raises NotUndoable if it was undone before, or is somebody else's and `by` is no curator.
+    Without a person, the engine takes it back. Raises NotUndoable if it was undone before, or is somebody else's and
+    `by` is no curator.
     """
     answer = Answer.objects.select_for_update().filter(pk=answer_id).first()
-    if answer is None or not (answer.annotator_id == by.pk or by.curates):
+    if answer is None or not (by is None or answer.annotator_id == by.pk or by.curates):
         raise NotUndoable(f"There is no answer {answer_id} of yours.")
     if answer.undone_at is not None:
         raise NotUndoable(f"Answer {answer_id} was undone before, on {answer.undone_at:%Y-%m-%d %H:%M}.")

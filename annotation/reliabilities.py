@@ -9,7 +9,7 @@ import numpy.typing as npt
 from django.db import transaction
 from django.utils import timezone
 
-from annotation import votes
+from annotation import answers, votes
 from annotation.core.batches import batched
 from annotation.core.certificate import upper_bound
 from annotation.core.consensus import Votes, dawid_skene
@@ -28,6 +28,7 @@ Ints = npt.NDArray[np.int64]
 
 MOST = 200_000  # of the latest votes: older ones say little of how somebody answers now
 CHUNK = 400
+OF_PEOPLE = [Question.Kind.CLUSTER, Question.Kind.PAIR, Question.Kind.RECORD]
 
 
 @dataclass(frozen=True, eq=False)
@@ -202,13 +203,17 @@ def _store(rows: Iterable[Reliability]) -> None:
 def pause(person: int, because: str) -> int:
     """Let somebody answer no more, and ask again what only they answered. Returns how many faces that are.
 
-    Their votes count no more until they are let back; what others said stands.
+    Their votes count no more until they are let back; what others said stands. Who is who rests on one answer, as a
+    rule: those answers are taken back for good.
     """
     user = User.objects.select_for_update().get(pk=person)
     if user.paused_at is not None or user.curates:
         return 0  # a curator who errs is for an admin to judge
     User.objects.filter(pk=person).update(paused_at=timezone.now(), paused_because=because[:300])
     Question.objects.filter(leased_to=person, state=Question.State.OPEN).update(leased_to=None, leased_until=None)
+    about_people = Answer.objects.filter(annotator=person, undone_at=None, question__kind__in=OF_PEOPLE)
+    for answer in about_people.exclude(content__verdict="skip").order_by("-id").values_list("pk", flat=True):
+        answers.undo_answer(answer_id=answer, by=None)
     return _weigh_again(person)
 
 

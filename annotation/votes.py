@@ -299,7 +299,7 @@ def settle_clear(attribute: Attribute) -> int:
     return count
 
 
-def take_back(answer: Answer, *, by: User) -> None:
+def take_back(answer: Answer, *, by: User | None) -> None:
     """What was settled with the help of an answer that no longer counts is weighed again without it."""
     said = dict(Vote.objects.filter(answer=answer).values_list("face_id", "attribute"))
     for name in set(said.values()):

@@ -37,5 +37,5 @@ def revoke(request: SignedIn, pk: int) -> HttpResponse:
 def let_back(request: SignedIn, pk: int) -> HttpResponse:
     user = get_object_or_404(User, pk=pk)
     reliabilities.let_back(user.pk)
-    messages.success(request, f"{user.username} may answer again; what they said before counts again.")
+    messages.success(request, f"{user.username} may answer again; what they said of attributes before counts again.")
     return redirect("engine")

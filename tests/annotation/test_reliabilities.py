@@ -6,9 +6,9 @@ import pytest
 
 from annotation import reliabilities
 from annotation.answers import record_answer
-from annotation.models import Agreement, Question, Reliability, User
+from annotation.models import Agreement, Decision, Label, Question, Reliability, User
 from inference.core.attributes import APPARENT_AGE, GENDER
-from tests.factories import a_face, a_single, an_annotator
+from tests.factories import a_face, a_question, a_single, an_annotator
 
 pytestmark = pytest.mark.django_db
 
@@ -66,3 +66,22 @@ def test_of_ages_the_agreement_and_everybodys_bias_in_years_are_kept():
     assert told.measure == "icc"
     assert told.faces == 6
     assert 0.9 < told.value < 1.0
+
+
+def test_who_is_paused_has_their_pages_of_people_asked_again_and_others_stand():
+    mistrusted, other = an_annotator(), an_annotator()
+    pages = [a_question(3), a_question(3)]
+    for page, person in zip(pages, (mistrusted, other), strict=True):
+        record_answer(
+            question_id=page.pk, annotator=person, client_id=uuid4(), content={"verdict": "one_person", "marks": {}}
+        )
+    assert Label.objects.count() == 6
+
+    reliabilities.pause(mistrusted.pk, "12 of 40 answers about gender that are known were right.")
+
+    for page in pages:
+        page.refresh_from_db()
+    assert [page.state for page in pages] == ["open", "settled"]
+    assert set(Label.objects.values_list("face_id", flat=True)) == set(pages[1].faces.values_list("pk", flat=True))
+    line = Decision.objects.filter(kind="undo").first()
+    assert (line.by, line.person) == ("machine", None)
