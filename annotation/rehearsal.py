@@ -90,6 +90,9 @@ class Moment:
     labelled: Mapping[str, int]  # by attribute
     right: Mapping[str, int]
     by_machine: Mapping[str, int]  # of those labelled, accepted under a certificate
+    settled: Mapping[
+        str, int
+    ]  # all faces that nobody has to answer about any more, those that are not scored among them
 
 
 @dataclass(frozen=True)
@@ -359,9 +362,14 @@ class _Run:
             labelled[name], right[name], by_machine[name] = self._scored(attribute)
         if IDENTITY in self._plan.what:
             labelled[IDENTITY], right[IDENTITY] = self._scored_people()
-        moment = Moment(self._answers, self._actions, labelled, right, by_machine)
+        settled = {name: self._settled(name) for name in self._plan.what}
+        moment = Moment(self._answers, self._actions, labelled, right, by_machine, settled)
         self.outcome.moments.append(moment)
         self._on_progress(moment)
+
+    def _settled(self, name: str) -> int:
+        faces = AttributeLabel.objects.filter(attribute=name, face__usable=True)
+        return Label.objects.filter(face__usable=True).count() if name == IDENTITY else faces.count()
 
     def _scored(self, attribute: Attribute) -> tuple[int, int, int]:
         truth = self._truth.clear(attribute)

@@ -66,9 +66,14 @@ def one(study: Study, data: Path, seed: int) -> dict[str, Any]:
 def ways(told: dict[str, Any], attribute: str) -> dict[str, tuple[float, float]]:
     """By way of labelling: actions per label, and the share of right labels."""
     last = told["moments"][-1]
-    rows = [("the engine", told["actions_for"][attribute], last["labelled"][attribute], last["right"][attribute])]
-    rows += [(each["name"], each["actions"], each["labelled"], each["right"]) for each in told["baselines"]]
-    return {name: (actions / labelled, right / labelled) for name, actions, labelled, right in rows}
+    found = {
+        "the engine": (
+            told["actions_for"][attribute] / last["settled"][attribute],
+            last["right"][attribute] / last["labelled"][attribute],
+        )
+    }
+    rows = [(each["name"], each["actions"], each["labelled"], each["right"]) for each in told["baselines"]]
+    return found | {name: (actions / labelled, right / labelled) for name, actions, labelled, right in rows}
 
 
 def mean(values: list[float]) -> str:
@@ -81,11 +86,11 @@ def mean(values: list[float]) -> str:
 
 def curve(all_told: list[dict[str, Any]], attribute: str) -> None:
     """How many labels, and how right, after so many actions: the mean over the seeds."""
-    print("\n| actions per face | labelled | right |\n| --- | --- | --- |")
-    known = all_told[0]["known"][attribute]
+    print("\n| actions per face | scored ones labelled | right |\n| --- | --- | --- |")
+    known, faces = all_told[0]["known"][attribute], all_told[0]["faces"]
     for at in (0.05, 0.1, 0.2, 0.3, 0.4, 0.6, 0.8, 1.0, 1.5, 2.0):
-        reached = [[each for each in told["moments"] if each["actions"] <= at * known] for told in all_told]
-        if not all(reached) or at * known > 1.2 * max(told["moments"][-1]["actions"] for told in all_told):
+        reached = [[each for each in told["moments"] if each["actions"] <= at * faces] for told in all_told]
+        if not all(reached) or at * faces > 1.2 * max(told["moments"][-1]["actions"] for told in all_told):
             continue
         labelled, right = (sum(moments[-1][name][attribute] for moments in reached) for name in ("labelled", "right"))
         print(f"| {at} | {labelled / len(reached) / known:.3f} | {right / max(labelled, 1):.4f} |")

@@ -109,16 +109,21 @@ def _told(name: str, outcome: rehearsal.Outcome) -> str:
         f"# Rehearsal on {name}",
         "",
         f"{outcome.faces} faces, {plan.annotators} annotators, seed {plan.seed}; "
+        "Scored are the labels of faces whose answer the set clearly knows. "
         f"{plan.slips:.1%} slips where the set has no votes." + (" Who is who is known." if plan.people_known else ""),
         "",
-        "| what | way | actions | labelled | actions per label | right |",
+        "| what | way | actions | actions per label | scored | right |",
         "| --- | --- | --- | --- | --- | --- |",
     ]
     for what in plan.what:
-        lines.append(_row(what, "**the engine**", outcome.actions_for[what], last.labelled[what], last.right[what]))
+        per = outcome.actions_for[what] / max(last.settled[what], 1)
+        lines.append(
+            _row(what, "**the engine**", outcome.actions_for[what], per, last.labelled[what], last.right[what])
+        )
         for each in outcome.baselines:
             if each.attribute == what:
-                lines.append(_row(what, each.name, each.actions, each.labelled, each.right))
+                per = each.actions / max(each.labelled, 1)
+                lines.append(_row(what, each.name, each.actions, per, each.labelled, each.right))
     lines += [
         "",
         "Questions asked: " + ", ".join(f"{count} {kind}" for kind, count in outcome.asked.most_common()) + ".",
@@ -132,6 +137,5 @@ def _told(name: str, outcome: rehearsal.Outcome) -> str:
     return "\n".join(lines) + "\n"
 
 
-def _row(what: str, way: str, actions: int, labelled: int, right: int) -> str:
-    per, share = actions / max(labelled, 1), right / max(labelled, 1)
-    return f"| {what} | {way} | {actions} | {labelled} | {per:.3f} | {share:.4f} |"
+def _row(what: str, way: str, actions: int, per: float, scored: int, right: int) -> str:
+    return f"| {what} | {way} | {actions} | {per:.3f} | {scored} | {right / max(scored, 1):.4f} |"
