@@ -17,10 +17,12 @@ from annotation.core.answers import (
     Malformed,
     PairAnswer,
     RecordAnswer,
+    Skip,
     ValueAnswer,
     cluster_answer,
     grid_answer,
     pair_answer,
+    skip,
     value_answer,
 )
 from annotation.core.answers import record_answer as read_record
@@ -85,7 +87,7 @@ def _record(
         elapsed_ms=elapsed_ms,
         at=now,
     )
-    if said.verdict == "skip":
+    if isinstance(said, Skip):
         Question.objects.filter(pk=question.pk).update(leased_to=None, leased_until=None)
         return answer
     settled = _settle(question, said, answer, shown)
@@ -98,7 +100,9 @@ def _record(
 SaidToIt = ClusterAnswer | PairAnswer | GridAnswer | ValueAnswer | RecordAnswer
 
 
-def _read(question: Question, content: Mapping[str, Any], shown: list[int]) -> SaidToIt:
+def _read(question: Question, content: Mapping[str, Any], shown: list[int]) -> SaidToIt | Skip:
+    if content.get("verdict") == "skip":
+        return skip(content)
     if question.kind == Question.Kind.CLUSTER:
         return cluster_answer(content, set(shown))
     if question.kind == Question.Kind.PAIR:

@@ -1,6 +1,6 @@
 """The REST interface of annotation, under /api/v1/: questions and answers, and the data behind them."""
 
-from typing import Any, ClassVar
+from typing import Any, ClassVar, get_args
 
 from django import forms
 from django.conf import settings
@@ -21,6 +21,7 @@ from rest_framework.views import APIView
 from annotation import answers, export, intake, queue, reads, tasks
 from annotation import forms as filters
 from annotation.access import ANNOTATE, BROWSE, CURATE, GROUP_AND_EXPORT, Roles, crop_address, may, photo_address
+from annotation.core.answers import SkipReason
 from annotation.models import Answer, Face, Identity, Intake, Photo, Question, Source, User
 
 AHEAD = 10  # questions that one person may hold at once
@@ -119,7 +120,7 @@ class QuestionSerializer(serializers.Serializer):
     attribute = serializers.CharField(source="question.attribute", help_text="that is asked about; empty for who it is")
     value = serializers.SerializerMethodField("get_proposed", help_text="that a grid proposes for all of its faces")
     values = serializers.ListField(child=serializers.CharField(), help_text="of the attribute; none for whole years")
-    faces = serializers.ListField(child=FaceField(), help_text="of a cluster, the most doubtful first")
+    faces = serializers.ListField(child=FaceField(), help_text="in an order that tells nothing")
     people = PersonSerializer(many=True, help_text="whom a cluster would extend, or the two people of a pair")
     reason = serializers.CharField(source="question.reason", help_text="what speaks against what is written")
     facts = serializers.DictField(help_text="of a record, by face: the dates that came with it")
@@ -162,6 +163,7 @@ class AnswerInput(serializers.Serializer):
 
 class SkipInput(serializers.Serializer):
     client_id = serializers.UUIDField()
+    reason = serializers.ChoiceField([each for each in get_args(SkipReason) if each], default="", allow_blank=True)
     elapsed_ms = serializers.IntegerField(min_value=0, max_value=2**31 - 1, required=False, allow_null=True)
 
 
@@ -226,7 +228,10 @@ class Skip(APIView):
         given = SkipInput(data=request.data)
         given.is_valid(raise_exception=True)
         answer = answers.record_answer(
-            question_id=pk, annotator=_user(request), content={"verdict": "skip"}, **given.validated_data
+            question_id=pk,
+            annotator=_user(request),
+            content={"verdict": "skip", "reason": given.validated_data.pop("reason")},
+            **given.validated_data,
         )
         return Response(AnswerSerializer(answer).data, status=status.HTTP_201_CREATED)
 

@@ -4,14 +4,17 @@ from collections import Counter, defaultdict
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from itertools import takewhile
 from typing import Any, Generic, TypeVar
 
 from django.core import signing
+from django.core.cache import cache
 from django.db.models import Count, F, Model, Q, QuerySet, Window
 from django.db.models.functions import RowNumber
 from django.utils import timezone
 
 from annotation import lifetimes, progress
+from annotation.core.sampling import draw
 from annotation.models import (
     Agreement,
     Answer,
@@ -33,6 +36,7 @@ from annotation.models import (
     Reliability,
     Source,
     User,
+    Vote,
 )
 from inference.core.attributes import ATTRIBUTES, OLDEST, Attribute, attribute
 
@@ -40,6 +44,8 @@ Row = TypeVar("Row", bound=Model)
 
 EXEMPLARS = 6  # enough to know a person by, few enough to take in at a glance
 MANY = 10_000  # beyond this a list says "more than": nobody needs the exact number, and counting it takes seconds
+COUNT_AGAIN = 30  # seconds
+STREAK = 200  # of answers to gold that are looked at
 
 
 # ---- pages by cursor
@@ -241,8 +247,8 @@ class Asked:
     """A question with everything that its page shows, and nothing besides: no belief that could sway the answer."""
 
     question: Question
-    faces: list[Face]  # in their places; of a pair, none
-    people: list[Person]  # whom a cluster would extend, or the two of a pair
+    faces: list[Face]  # shuffled, so that their places say nothing; of a pair, none
+    people: list[Person]  # whom a cluster would extend, or the two of a pair, left and right by chance
     queries: list[tuple[str, int]]  # search terms with their counts
     sources: list[tuple[str, int]]
 
@@ -284,13 +290,24 @@ def asked(questions: Sequence[Question]) -> list[Asked]:
     return [
         Asked(
             question=question,
-            faces=shown[question.pk],
-            people=[everybody[pk] for pk in people_of[question.pk]],
+            faces=_shuffled(question, shown[question.pk]),
+            people=[everybody[pk] for pk in _sides(question, people_of[question.pk])],
             queries=_tally(face.photo.query for face in shown[question.pk]),
             sources=_tally(face.photo.source.name for face in shown[question.pk]),
         )
         for question in questions
     ]
+
+
+def _shuffled(question: Question, faces: list[Face]) -> list[Face]:
+    """In an order that is always the same for this question, and tells nothing; dated photos stay in theirs."""
+    if question.kind == Question.Kind.RECORD:
+        return faces
+    return sorted(faces, key=lambda face: draw(str(face.pk), f"place{question.pk}"))
+
+
+def _sides(question: Question, people: list[int]) -> list[int]:
+    return people[::-1] if draw(str(question.pk), "side") < 0.5 else people
 
 
 def _people_of(questions: Sequence[Question]) -> dict[int, list[int]]:
@@ -326,7 +343,7 @@ class Tally:
     """How far one person has come."""
 
     answered_today: int
-    open: int  # questions of that kind that wait for anybody, or for a curator
+    open: int  # questions of that kind that wait for anybody, or for a curator; of many, as of a while ago
     skipped: int  # by this person, still open
 
 
@@ -338,9 +355,25 @@ def tally(annotator: User, kind: str | None = None, now: datetime | None = None)
         waiting = waiting.exclude(purpose=Question.Purpose.VERDICT)
     return Tally(
         answered_today=own.filter(at__gte=today).exclude(content__verdict="skip").count(),
-        open=(waiting.filter(kind=kind) if kind else waiting).count(),
+        open=_count_now_and_then(waiting.filter(kind=kind) if kind else waiting, f"{kind}.{annotator.curates}"),
         skipped=own.filter(question__state=Question.State.OPEN, content__verdict="skip").count(),
     )
+
+
+def _count_now_and_then(rows: QuerySet[Any], name: str) -> int:
+    """How many there are: exact up to many; beyond that counted twice a minute, since it takes a while."""
+    count = count_up_to_many(rows)
+    return cache.get_or_set(f"count.{name}", rows.order_by().count, COUNT_AGAIN) or count if count > MANY else count
+
+
+def gold_streak(annotator: User) -> int:
+    """How many of this person's last answers to questions whose answer is known were right, up to the last that was
+    not."""
+    gold = Vote.objects.filter(
+        annotator=annotator, answer__undone_at=None, answer__question__purpose=Question.Purpose.GOLD
+    ).order_by("-id")
+    said = gold.values_list("value", "answer__question__value")[:STREAK]
+    return sum(1 for _ in takewhile(lambda pair: pair[0] == pair[1], said))
 
 
 # ---- the engine
@@ -443,7 +476,8 @@ def _in_words(answer: Answer, lines: Counter[str]) -> str:
         case "different":
             return "answered: two people"
         case "skip":
-            return "skipped"
+            reason = content.get("reason", "").replace("_", " ")
+            return f"skipped: {reason}" if reason else "skipped"
         case "cannot_tell":
             return "answered: cannot tell"
         case "value":

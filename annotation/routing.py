@@ -269,10 +269,6 @@ def _ask(asked: Iterable[Asked], attribute: Attribute) -> None:
     shown = [
         QuestionFace(question=question, face_id=each.face, place=place, belief=each.confidence)
         for question, faces in asked
-        for place, each in enumerate(_shuffled(question, faces))
+        for place, each in enumerate(faces)
     ]
     QuestionFace.objects.bulk_create(shown, batch_size=1_000)
-
-
-def _shuffled(question: Question, faces: Sequence[Candidate]) -> list[Candidate]:
-    return sorted(faces, key=lambda each: draw(each.key, f"place{question.pk}"))

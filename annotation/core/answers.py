@@ -6,11 +6,12 @@ from typing import Any, Literal, get_args
 
 from inference.core.attributes import OLDEST, Attribute
 
-ClusterVerdict = Literal["one_person", "cannot_tell", "skip"]
-PairVerdict = Literal["same", "different", "cannot_tell", "skip"]
-GridVerdict = Literal["marked", "skip"]
-ValueVerdict = Literal["value", "not_a_face", "cannot_tell", "skip"]
-RecordVerdict = Literal["marked", "skip"]
+ClusterVerdict = Literal["one_person", "cannot_tell"]
+PairVerdict = Literal["same", "different", "cannot_tell"]
+GridVerdict = Literal["marked"]
+ValueVerdict = Literal["value", "not_a_face", "cannot_tell"]
+RecordVerdict = Literal["marked"]
+SkipReason = Literal["", "too_hard", "bad_picture", "odd_question", "do_not_want"]
 Mark = Literal["other", "not_a_face", "cannot_tell"]
 RecordMark = Literal[Mark, "wrong_date"]
 NAME_LENGTH = 300
@@ -18,6 +19,18 @@ NAME_LENGTH = 300
 
 class Malformed(ValueError):
     """An answer that says nothing sensible; the message names the part."""
+
+
+@dataclass(frozen=True)
+class Skip:
+    """No answer to a question of any kind: it is left to others, who may learn why."""
+
+    reason: SkipReason
+    actions: int = 1
+
+    @property
+    def content(self) -> dict[str, object]:
+        return {"verdict": "skip", "reason": self.reason}
 
 
 @dataclass(frozen=True)
@@ -98,6 +111,11 @@ class RecordAnswer:
         return {"verdict": self.verdict, "marks": {str(face): mark for face, mark in self.marks.items()}}
 
 
+def skip(content: Mapping[str, Any]) -> Skip:
+    """Read why somebody leaves a question to others. Raises Malformed."""
+    return Skip(_one_of("reason", content.get("reason", ""), get_args(SkipReason)))
+
+
 def cluster_answer(content: Mapping[str, Any], faces: Collection[int]) -> ClusterAnswer:
     """Read an answer to a question that shows these faces. Raises Malformed."""
     verdict = _one_of("verdict", content.get("verdict"), get_args(ClusterVerdict))
@@ -157,5 +175,5 @@ def _marks(content: Mapping[str, Any], faces: Collection[int], known: tuple[Any,
 
 def _one_of(field: str, value: object, known: tuple[Any, ...]) -> Any:
     if value not in known:
-        raise Malformed(f"{field} must be one of {', '.join(known)}; got {value!r}.")
+        raise Malformed(f"{field} must be one of {', '.join(filter(None, known))}; got {value!r}.")
     return value

@@ -6,12 +6,13 @@ from uuid import uuid4
 from zipfile import ZipFile
 
 import pytest
+from django.core.cache import cache
 from django.core.files.uploadedfile import SimpleUploadedFile
 from django.test import Client
 from pytest_django import DjangoAssertNumQueries, DjangoCaptureOnCommitCallbacks, Settings
 from rest_framework.response import Response
 
-from annotation import errors, export, people, tasks
+from annotation import errors, export, people, reads, tasks
 from annotation.core.drawn import draw_portrait
 from annotation.models import Answer, Intake, Label, Photo, Question, User
 from dager_site import api_errors
@@ -56,8 +57,9 @@ def test_questions_come_leased_with_all_that_is_shown_and_nothing_that_sways(ann
     (shown,) = body["questions"]
     assert (shown["id"], shown["kind"], shown["people"]) == (question.pk, "cluster", [])
     assert shown["queries"] == [["Ada", 1]]
-    assert shown["faces"][0]["photo_size"] == [640, 480]
-    assert set(shown["faces"][0]) == {"id", "crop", "photo", "photo_size", "box", "query", "source", "taken_at"}
+    (of_photo,) = (each for each in shown["faces"] if each["query"] == "Ada")
+    assert of_photo["photo_size"] == [640, 480]
+    assert set(of_photo) == {"id", "crop", "photo", "photo_size", "box", "query", "source", "taken_at"}
     assert "belief" not in str(body)
     assert body["tally"] == {"answered_today": 0, "open": 1, "skipped": 0}
     question.refresh_from_db()
@@ -86,8 +88,23 @@ def test_a_pair_comes_with_faces_of_both_as_they_are_after_merges(annotator: Cli
 
     (shown,) = annotator.get(f"{V1}/questions/next", {"kind": "pair"}).json()["questions"]
 
-    assert [person["id"] for person in shown["people"]] == [one.pk, into.pk]
+    assert {person["id"] for person in shown["people"]} == {one.pk, into.pk}
     assert [person["face_count"] for person in shown["people"]] == [2, 2]
+
+
+def test_places_and_sides_tell_nothing_and_stay_as_they_are(annotator: Client) -> None:
+    for _ in range(20):
+        a_question(6)
+        a_pair(a_person(1), a_person(1))
+
+    def shown(kind: str, part: str) -> list[list[int]]:
+        body = annotator.get(f"{V1}/questions/next", {"kind": kind, "ahead": 10}).json()
+        return [[each["id"] for each in question[part]] for question in body["questions"]]
+
+    faces, sides = shown("cluster", "faces"), shown("pair", "people")
+    assert any(ids != sorted(ids) for ids in faces)
+    assert {ids[0] < ids[1] for ids in sides} == {True, False}
+    assert (shown("cluster", "faces"), shown("pair", "people")) == (faces, sides)
 
 
 def test_many_questions_take_as_many_queries_as_one(
@@ -125,6 +142,33 @@ def test_an_undone_answer_gives_its_question_back(annotator: Client) -> None:
     assert body["question"]["id"] == question.pk
     assert not Label.objects.exists()
     assert post(annotator, f"answers/{kept['id']}/undo").status_code == 409
+
+
+def test_whoever_skips_may_say_why(annotator: Client) -> None:
+    question = a_question(3)
+
+    refused = post(annotator, f"questions/{question.pk}/skip", {"client_id": str(uuid4()), "reason": "bored"})
+    assert (refused.status_code, refused.json()["error"]["field"]) == (400, "reason")
+    given = post(annotator, f"questions/{question.pk}/skip", {"client_id": str(uuid4()), "reason": "bad_picture"})
+    assert given.json()["content"] == {"verdict": "skip", "reason": "bad_picture"}
+    refused = answer(annotator, a_question(3), verdict="skip", reason="bored")
+    assert "too_hard, bad_picture, odd_question, do_not_want" in refused.json()["error"]["message"]
+
+
+def test_so_many_open_questions_are_counted_now_and_then(annotator: Client, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(reads, "MANY", 3)
+    cache.clear()
+    for _ in range(5):
+        a_question(1)
+
+    def left() -> int:
+        return annotator.get(f"{V1}/questions/next").json()["tally"]["open"]
+
+    assert left() == 5
+    a_question(1)
+    assert left() == 5
+    cache.clear()
+    assert left() == 6
 
 
 def test_a_skipped_question_is_left_to_others_until_it_is_brought_back(annotator: Client) -> None:

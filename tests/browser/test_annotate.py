@@ -6,10 +6,11 @@ from datetime import date
 import pytest
 from playwright.sync_api import Page, expect
 
-from annotation import ledger, lifetimes
+from annotation import ledger, lifetimes, reads
+from annotation.core.batches import batched
 from annotation.models import Answer, Decision, Identity, Label, Photo, Question
 from tests.browser.scenes import Site, a_cluster_question, a_pair_question, faces_of
-from tests.factories import a_grid, a_person, a_single, an_annotator
+from tests.factories import a_cluster, a_grid, a_person, a_question, a_single, an_annotator
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -27,6 +28,11 @@ def keys(page: Page, *names: str) -> None:
         page.keyboard.press(name)
 
 
+def places(question: Question) -> list[int]:
+    """The faces of a question in the order in which it shows them."""
+    return [face.pk for face in reads.asked([question])[0].faces]
+
+
 def test_a_cluster_is_checked_by_keyboard_alone(site: Site) -> None:
     question = a_cluster_question()
     site.sign_in()
@@ -40,7 +46,7 @@ def test_a_cluster_is_checked_by_keyboard_alone(site: Site) -> None:
     settled(page)
 
     answer = Answer.objects.get()
-    faces = [shown.face_id for shown in question.shown.all()]
+    faces = places(question)
     assert answer.content == {
         "verdict": "one_person",
         "marks": {str(faces[2]): "other", str(faces[3]): "not_a_face", str(faces[4]): "cannot_tell"},
@@ -275,7 +281,8 @@ def test_a_grid_is_looked_over_by_keyboard(site: Site) -> None:
     keys(page, "Enter")
     settled(page)
 
-    marks = {str(faces[0].pk): "other", str(faces[1].pk): "sad", str(faces[2].pk): "not_a_face"}
+    shown = places(grid)
+    marks = {str(shown[0]): "other", str(shown[1]): "sad", str(shown[2]): "not_a_face"}
     assert Answer.objects.get(question=grid).content == {"verdict": "marked", "marks": marks}
 
 
@@ -339,3 +346,58 @@ def test_dates_that_do_not_fit_are_looked_over_with_what_is_written_of_them(site
     marks = {str(faces[4].pk): "wrong_date", str(faces[5].pk): "other"}
     assert Answer.objects.get(question__kind="record").content == {"verdict": "marked", "marks": marks}
     assert Label.objects.filter(identity=person).count() == 5
+
+
+def test_skipping_takes_two_keys_and_may_say_why(site: Site) -> None:
+    for faces in batched(faces_of(1, 12), 4):
+        a_question(faces, cluster=a_cluster(faces))
+    site.sign_in()
+    page = site.open("/annotate/")
+    expect(page.locator(TILE)).to_have_count(4)
+
+    keys(page, "k")
+    expect(page.get_by_role("dialog", name="Why do you skip it?")).to_be_visible()
+    keys(page, "2")
+    settled(page)
+    keys(page, "k", "Escape")
+    expect(page.get_by_role("dialog")).to_have_count(0)
+    assert Answer.objects.count() == 1
+    keys(page, "k", "k")
+    settled(page)
+
+    assert [answer.content for answer in Answer.objects.order_by("pk")] == [
+        {"verdict": "skip", "reason": "bad_picture"},
+        {"verdict": "skip", "reason": ""},
+    ]
+
+
+def test_help_tells_how_this_kind_of_question_is_answered(site: Site) -> None:
+    question = a_pair_question()
+    site.sign_in()
+    page = site.open("/annotate/")
+    expect(page.get_by_role("heading", name="Are these two people one?")).to_be_visible()
+
+    keys(page, "h")
+    told = page.get_by_role("dialog", name="How to answer")
+    expect(told).to_be_visible()
+    expect(told.get_by_text("Siblings are two people.")).to_be_visible()
+    assert told.locator("section:visible").count() == 1
+    keys(page, "y")  # nothing is answered behind it
+    keys(page, "h")
+    expect(page.get_by_role("dialog")).to_have_count(0)
+    assert not question.answers.exists()
+
+
+def test_pace_and_what_is_left_show_after_a_few_answers(site: Site) -> None:
+    for face in faces_of(1, 8):
+        a_question([face], cluster=a_cluster([face]))
+    site.sign_in()
+    page = site.open("/annotate/")
+    expect(page.locator(TILE)).to_have_count(1)
+
+    for _ in range(6):
+        keys(page, "Enter")
+        page.wait_for_timeout(150)
+    settled(page)
+
+    expect(page.locator(".progress-line")).to_contain_text("a minute about")

@@ -5,10 +5,11 @@ import { isField, listen } from "./keys.js";
 import { Marks, WORDS } from "./marks.js";
 import { columnsOf, columnsThatFit, moved } from "./moves.js";
 import { Outbox } from "./outbox.js";
+import { inWords, Pace } from "./pace.js";
 import { Past } from "./past.js";
 import { ask, Offline } from "./server.js";
 
-const AHEAD = 4; // the one on show and the next three
+const AHEAD = 10; // the one on show and those whose pictures are loaded meanwhile
 const RENEW = 120_000; // ms; a lease holds five minutes
 const LOOK_AGAIN = 10_000; // ms, while there is nothing to answer
 
@@ -19,10 +20,12 @@ const { user, kind, api } = page.dataset;
 const queue = []; // questions that were fetched and not shown yet
 const done = new Set(); // ids of those answered here, which the server may still hand out
 const past = new Past();
+const pace = new Pace();
 const landed = new Map(); // client id -> resolves once the server has the answer, or refused it
 let shown = null; // { question, marks, at, current }
 let tally = { answered_today: Number(at("answered").textContent), open: Number(at("left").textContent), skipped: 0 };
 let looking = false;
+let rested = false; // somebody goes on without a break
 
 const outbox = new Outbox({
   storage: localStorage,
@@ -89,7 +92,7 @@ function next() {
   const question = queue.shift();
   if (question) show(question);
   else clear();
-  if (queue.length < AHEAD - 1) refill();
+  if (queue.length <= AHEAD / 2) refill();
 }
 
 function clear() {
@@ -120,7 +123,9 @@ function show(question, said = null) {
   at("pair").hidden = of !== "pair";
   at("single").hidden = of !== "value";
   at("known").hidden = true;
-  for (const group of at("keys").querySelectorAll("[data-for]")) group.hidden = !group.dataset.for.split(" ").some((part) => parts.has(part));
+  for (const group of document.querySelectorAll("#keys [data-for]")) group.hidden = !group.dataset.for.split(" ").some((part) => parts.has(part));
+  const help = parts.has("years") ? "years" : of;
+  for (const section of document.querySelectorAll("#help [data-for]")) section.hidden = section.dataset.for !== help;
   at("name").value = said?.name ?? "";
   at("other-label").textContent = of === "grid" ? `Not ${question.value}` : of === "record" ? "Somebody else" : "Does not belong";
   choices(question);
@@ -323,6 +328,9 @@ function count() {
   at("answered").textContent = number(tally.answered_today);
   at("left").textContent = number(Math.max(0, tally.open));
   at("keys").querySelector("[data-do=undo]").disabled = past.length === 0;
+  const [perMinute, left] = [pace.perMinute(Date.now()), pace.minutesLeft(tally.open, Date.now())];
+  at("pace").textContent = left === null ? "" : `, at ${number(Math.round(perMinute))} a minute about ${inWords(left)}`;
+  at("rest").hidden = rested || !pace.wantsBreak(Date.now());
 }
 
 function tell(text, bad = false) {
@@ -345,6 +353,7 @@ function answer(content) {
   if (content.verdict !== "skip") {
     tally.answered_today += 1;
     tally.open -= 1;
+    pace.answered(entry.at);
   } else tally.skipped += 1;
   shown = null;
   next();
@@ -371,6 +380,7 @@ async function undo() {
   if (entry.content.verdict !== "skip") {
     tally.answered_today -= 1;
     tally.open += 1;
+    pace.takenBack();
   }
   done.delete(entry.question.id);
   if (!question) {
@@ -402,7 +412,11 @@ const actions = {
   same: () => answer({ verdict: "same" }),
   different: () => answer({ verdict: "different" }),
   unknown: () => answer({ verdict: "cannot_tell" }),
-  skip: () => answer({ verdict: "skip" }),
+  skip: () => {
+    at("why").returnValue = "";
+    at("why").showModal();
+  },
+  help: () => at("help").showModal(),
   undo,
 };
 
@@ -437,6 +451,16 @@ at("zoom").addEventListener("keydown", (event) => {
   event.preventDefault(); // or the same key would open it again
   at("zoom").close();
 });
+at("why").addEventListener("close", () => {
+  const reason = at("why").returnValue; // none: the dialog was left by Escape
+  if (shown && reason) answer({ verdict: "skip", reason: reason === "none_given" ? "" : reason });
+});
+at("rested").addEventListener("click", () => {
+  rested = true;
+  count();
+});
+listen(at("why"));
+listen(at("help"));
 listen(at("keys"), (target) => target.classList.contains("tile") || target.classList.contains("plain-face"));
 document.addEventListener("keydown", (event) => {
   if (!shown || at("grid").hidden || isField(event.target) || event.ctrlKey || event.altKey || event.metaKey || document.querySelector("dialog[open]")) return;

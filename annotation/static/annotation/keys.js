@@ -23,11 +23,17 @@ export function meansFocused(event, ours) {
 
 const visible = (button) => !button.disabled && button.getClientRects().length > 0;
 
+// While a dialog is open, only its own keys count.
+const covered = (root) => {
+  const open = document.querySelector("dialog[open]");
+  return open !== null && !open.contains(root);
+};
+
 // Presses the button whose `data-key` is typed. `ours` names elements on which Space and Enter are the page's.
 export function listen(root, ours = () => false) {
   document.addEventListener("keydown", (event) => {
     const key = keyOf(event);
-    if (!key || document.querySelector("dialog[open]") || meansFocused(event, ours)) return;
+    if (!key || covered(root) || meansFocused(event, ours)) return;
     const button = [...root.querySelectorAll("[data-key]")].find((each) => each.dataset.key === key && visible(each));
     if (!button) return;
     event.preventDefault();
