@@ -292,6 +292,7 @@ def test_a_single_face_takes_one_key_and_comes_back_when_undone(site: Site) -> N
     site.sign_in()
     page = site.open("/annotate/")
     expect(page.get_by_role("heading", name="Which emotion is this?")).to_be_visible()
+    assert page.evaluate("document.querySelector('#single img').getBoundingClientRect().width") > 300
 
     keys(page, "7")
     settled(page)
