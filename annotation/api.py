@@ -145,6 +145,13 @@ class NextQuestionsSerializer(serializers.Serializer):
 class NextQuery(serializers.Serializer):
     ahead = serializers.IntegerField(min_value=1, max_value=AHEAD, default=3, help_text="how many to lease")
     kind = serializers.ChoiceField(Question.Kind.choices, required=False)
+    known = serializers.RegexField(
+        r"^\d+(,\d+)*$",
+        max_length=1_000,
+        default="",
+        allow_blank=True,
+        help_text="ids, with commas between, that the client has: leased on, but not told again",
+    )
 
 
 class AnswerInput(serializers.Serializer):
@@ -184,7 +191,9 @@ class NextQuestions(APIView):
         query.is_valid(raise_exception=True)
         kind = query.validated_data.get("kind")
         leased = queue.take_next(_user(request), kind=kind, ahead=query.validated_data["ahead"])
-        body = {"questions": reads.asked(leased), "tally": reads.tally(_user(request), kind)}
+        known = {int(each) for each in query.validated_data["known"].split(",") if each}
+        new = [question for question in leased if question.pk not in known]
+        body = {"questions": reads.asked(new), "tally": reads.tally(_user(request), kind, idle=not leased)}
         return Response(NextQuestionsSerializer(body, context={"user": _user(request)}).data)
 
 

@@ -390,7 +390,10 @@ class Question(models.Model):
     settled_at = models.DateTimeField(null=True)
 
     class Meta:
-        indexes = [models.Index(fields=["-worth", "id"], condition=Q(state="open"), name="question_open_by_worth")]
+        indexes = [
+            models.Index(fields=["-worth", "id"], condition=Q(state="open"), name="question_open_by_worth"),
+            models.Index(fields=["kind", "-worth", "id"], condition=Q(state="open"), name="question_open_of_kind"),
+        ]
         constraints = [
             models.CheckConstraint(
                 condition=Q(state="settled", settled_at__isnull=False) | (~Q(state="settled") & Q(settled_at=None)),
@@ -450,7 +453,10 @@ class Answer(models.Model):
                 name="one_answer_per_person_and_question",
             ),
         ]
-        indexes = [models.Index(fields=["annotator", "-id"], name="answer_by_annotator")]
+        indexes = [
+            models.Index(fields=["annotator", "-id"], name="answer_by_annotator"),
+            models.Index(fields=["annotator", "-at"], name="answer_of_a_day"),
+        ]
 
 
 class Vote(models.Model):

@@ -10,6 +10,7 @@ from annotation.errors import AnnotatorPaused
 from annotation.models import Answer, Question, QuestionFace, User, Vote
 
 LEASE = timedelta(minutes=5)  # someone who went for coffee costs the queue no more than this
+LOOK_AT_MOST = 500  # questions at a time that this person might answer
 
 
 def take_next(
@@ -17,51 +18,61 @@ def take_next(
 ) -> list[Question]:
     """Lease up to `ahead` of the most worthwhile questions that this person has not answered.
 
-    The UPDATE names the state that it expects, so of two people who ask at once one changes the row
-    and the other looks further down. What is leased to this person already is among them, and renewed.
-    Raises AnnotatorPaused.
+    What is leased to them already is among these, and renewed. Of two people who ask at once one gets a question, and
+    the other looks further down. Raises AnnotatorPaused.
     """
     now = now or timezone.now()
     if annotator.paused_at is not None:
         raise AnnotatorPaused(annotator.paused_because)
     taken = list[Question]()
-    seen = set[int]()
+    below, size = None, ahead
     while len(taken) < ahead:
-        candidates = list(_free(annotator, kind, now).exclude(pk__in=seen)[: ahead - len(taken)])
+        candidates = list(_free(annotator, kind, now, below)[:size])
         if not candidates:
             break
-        for question in candidates:
-            seen.add(question.pk)
-            claimed = Question.objects.filter(pk=question.pk, state=Question.State.OPEN).filter(
-                _available(annotator, now)
-            )
-            if claimed.update(leased_to=annotator, leased_until=now + LEASE):
-                taken.append(question)
+        below, size = candidates[-1], min(2 * size, LOOK_AT_MOST)
+        wanted = _not_spoken_of(annotator, candidates)[: ahead - len(taken)]
+        taken += _lease(wanted, annotator, now)
     return taken
+
+
+@transaction.atomic
+def _lease(questions: list[Question], annotator: User, now: datetime) -> list[Question]:
+    rows = Question.objects.filter(pk__in=[each.pk for each in questions], state=Question.State.OPEN)
+    free = rows.filter(_available(annotator, now)).order_by("pk").select_for_update(skip_locked=True, no_key=True)
+    ours = set(free.values_list("pk", flat=True))
+    Question.objects.filter(pk__in=ours).update(leased_to=annotator, leased_until=now + LEASE)
+    return [each for each in questions if each.pk in ours]
 
 
 def _available(annotator: User, now: datetime) -> Q:
     return Q(leased_to=None) | Q(leased_to=annotator) | Q(leased_until__lt=now)
 
 
-def _free(annotator: User, kind: str | None, now: datetime) -> QuerySet[Question]:
-    answered = Answer.objects.filter(annotator=annotator, undone_at=None, question__state=Question.State.OPEN)
-    questions = Question.objects.filter(_available(annotator, now), state=Question.State.OPEN)
-    verdict = Q(purpose=Question.Purpose.VERDICT)
-    again = Q(purpose__in=[Question.Purpose.VERDICT, *([Question.Purpose.DOUBT] if annotator.curates else [])])
+def _free(annotator: User, kind: str | None, now: datetime, below: Question | None) -> QuerySet[Question]:
+    """In the order of their worth, from the one below this on."""
+    answered = Answer.objects.filter(annotator=annotator, undone_at=None, question=OuterRef("pk"))
+    questions = Question.objects.filter(_available(annotator, now), ~Exists(answered), state=Question.State.OPEN)
     if not annotator.curates:
-        questions = questions.exclude(verdict)
-    # Whoever spoke of a face in a grid is no second opinion on it; a curator may think again about their own word.
-    spoken = Vote.objects.filter(
-        annotator=annotator,
-        answer__undone_at=None,
-        attribute=OuterRef("attribute"),
-        face__in=QuestionFace.objects.filter(question=OuterRef(OuterRef("pk"))).values("face"),
-    )
-    questions = questions.exclude(~again & Q(kind__in=[Question.Kind.GRID, Question.Kind.VALUE]) & Exists(spoken))
+        questions = questions.exclude(purpose=Question.Purpose.VERDICT)
     if kind is not None:
         questions = questions.filter(kind=kind)
-    return questions.exclude(pk__in=answered.values("question_id")).order_by("-worth", "id")
+    if below is not None:
+        after = Q(worth__lt=below.worth) | Q(id__gt=below.pk)
+        questions = questions.filter(after, worth__lte=below.worth)
+    return questions.order_by("-worth", "id")
+
+
+def _not_spoken_of(annotator: User, questions: list[Question]) -> list[Question]:
+    """Whoever spoke of a face in a grid is no second opinion on it; a curator may think again about their own word."""
+    again = {Question.Purpose.VERDICT, *([Question.Purpose.DOUBT] if annotator.curates else [])}
+    of_values = (Question.Kind.GRID, Question.Kind.VALUE)
+    asked = {each.pk: each.attribute for each in questions if each.kind in of_values and each.purpose not in again}
+    shown = list(QuestionFace.objects.filter(question__in=asked).order_by().values_list("question_id", "face_id"))
+    own = Vote.objects.filter(annotator=annotator, answer__undone_at=None, face__in={face for _, face in shown})
+    spoken = set(own.values_list("face_id", "attribute"))
+    known = {question for question, face in shown if (face, asked[question]) in spoken}
+    return [each for each in questions if each.pk not in known]
 
 
 def give_back(annotator: User) -> None:

@@ -157,7 +157,8 @@ def exemplars(identities: Collection[int], count: int = EXEMPLARS) -> dict[int, 
         .filter(rank__lte=count)
     )
     found: dict[int, list[Face]] = defaultdict(list)
-    for label in best.select_related("face__photo__source").order_by("identity_id", "rank"):
+    rows = best.select_related("face__photo__source").defer("face__landmarks", "face__points")
+    for label in rows.order_by("identity_id", "rank"):
         if label.identity_id is not None:
             found[label.identity_id].append(label.face)
     return found
@@ -282,7 +283,10 @@ def asked(questions: Sequence[Question]) -> list[Asked]:
     """These questions as they are shown."""
     shown: dict[int, list[Face]] = defaultdict(list)
     for place in (
-        QuestionFace.objects.filter(question__in=questions).select_related("face__photo__source").order_by("place")
+        QuestionFace.objects.filter(question__in=questions)
+        .select_related("face__photo__source")
+        .defer("face__landmarks", "face__points")
+        .order_by("place")
     ):
         shown[place.question_id].append(place.face)
     people_of = _people_of(questions)
@@ -344,10 +348,11 @@ class Tally:
 
     answered_today: int
     open: int  # questions of that kind that wait for anybody, or for a curator; of many, as of a while ago
-    skipped: int  # by this person, still open
+    skipped: int  # by this person, still open; counted where nothing else is left to ask
 
 
-def tally(annotator: User, kind: str | None = None, now: datetime | None = None) -> Tally:
+def tally(annotator: User, kind: str | None = None, *, idle: bool, now: datetime | None = None) -> Tally:
+    """How far somebody has come, and whether, `idle` as they are, something that they skipped might be asked again."""
     today = (now or timezone.now()).replace(hour=0, minute=0, second=0, microsecond=0)
     own = Answer.objects.filter(annotator=annotator, question__isnull=False, undone_at=None)
     waiting = Question.objects.filter(state=Question.State.OPEN)
@@ -356,14 +361,24 @@ def tally(annotator: User, kind: str | None = None, now: datetime | None = None)
     return Tally(
         answered_today=own.filter(at__gte=today).exclude(content__verdict="skip").count(),
         open=_count_now_and_then(waiting.filter(kind=kind) if kind else waiting, f"{kind}.{annotator.curates}"),
-        skipped=own.filter(question__state=Question.State.OPEN, content__verdict="skip").count(),
+        skipped=own.filter(question__state=Question.State.OPEN, content__verdict="skip").count() if idle else 0,
     )
 
 
 def _count_now_and_then(rows: QuerySet[Any], name: str) -> int:
-    """How many there are: exact up to many; beyond that counted twice a minute, since it takes a while."""
+    """How many there are: exact up to many; beyond that counted twice a minute by one of all who ask."""
+    name = f"count.{name}"
+    known = cache.get(name)
+    if known is not None and not cache.add(f"{name}.now", True, COUNT_AGAIN):
+        return int(known)
     count = count_up_to_many(rows)
-    return cache.get_or_set(f"count.{name}", rows.order_by().count, COUNT_AGAIN) or count if count > MANY else count
+    if count > MANY:
+        count = rows.order_by().count()
+        cache.set(name, count, None)
+        cache.set(f"{name}.now", True, COUNT_AGAIN)
+    else:
+        cache.delete(name)
+    return count
 
 
 def gold_streak(annotator: User) -> int:

@@ -51,7 +51,7 @@ def _program(name: str) -> str:
     return found
 
 
-def _free_port() -> int:
+def free_port() -> int:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return int(probe.getsockname()[1])
@@ -114,7 +114,7 @@ def postgresql(folder: Path) -> Iterator[str]:
     )
     if made.returncode:
         raise RuntimeError(f"initdb failed: {made.stderr}")
-    port = _free_port()
+    port = free_port()
     url = f"postgresql://dager@127.0.0.1:{port}/postgres"
     listen = ["-p", str(port), "-c", "listen_addresses=127.0.0.1", "-k", "", "-c", "max_connections=200"]
 
@@ -133,7 +133,7 @@ def postgresql(folder: Path) -> Iterator[str]:
 @contextlib.contextmanager
 def redis_server(folder: Path) -> Iterator[str]:
     """An empty Redis that writes nothing to disk; yields the URL of its database 0."""
-    port = _free_port()
+    port = free_port()
     command = [_program("redis-server"), "--bind", "127.0.0.1", "--port", str(port), "--save", "", "--appendonly", "no"]
     client = redis.Redis(port=port)
 

@@ -16,7 +16,8 @@ PAGE = 30
 def annotate(request: SignedIn) -> HttpResponse:
     kind = request.GET.get("kind", "")
     kind = kind if kind in Question.Kind.values else ""
-    shown = {"kind": kind, "tally": reads.tally(request.user, kind or None), "streak": reads.gold_streak(request.user)}
+    tally = reads.tally(request.user, kind or None, idle=False)
+    shown = {"kind": kind, "tally": tally, "streak": reads.gold_streak(request.user)}
     return render(request, "annotation/annotate.html", shown)
 
 

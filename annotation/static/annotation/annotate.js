@@ -62,8 +62,9 @@ async function refill() {
   if (looking) return;
   looking = true;
   try {
-    const answer = await ask(`${api}/questions/next?ahead=${AHEAD}${kind ? `&kind=${kind}` : ""}`);
-    const known = new Set([...queue.map((each) => each.id), shown?.question.id, ...done]);
+    const here = [...(shown ? [shown.question] : []), ...queue].map((each) => each.id);
+    const answer = await ask(`${api}/questions/next?ahead=${AHEAD}&known=${here.join(",")}${kind ? `&kind=${kind}` : ""}`);
+    const known = new Set([...here, ...queue.map((each) => each.id), shown?.question.id, ...done]);
     const unsent = outbox.waiting.filter((each) => each.content.verdict !== "skip").length;
     tally = { ...answer.tally, open: answer.tally.open - unsent, answered_today: answer.tally.answered_today + unsent };
     for (const question of answer.questions.filter((each) => !known.has(each.id))) {
