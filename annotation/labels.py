@@ -35,6 +35,19 @@ def derive(*, faces: Collection[int] = (), identities: Collection[int] = ()) -> 
         _leave_wrong_clusters(chunk)
 
 
+@transaction.atomic
+def derive_attributes(*, faces: Collection[int] = (), identities: Collection[int] = ()) -> None:
+    """Bring the attributes of these faces, and of all faces of these identities, up to date; who they are stands."""
+    affected = set(faces)
+    for chunk in batched(sorted(identities), CHUNK):
+        merged = Identity.objects.filter(pk__in=chunk, merged_into__isnull=False).values_list(
+            "merged_into_id", flat=True
+        )
+        affected.update(Label.objects.filter(identity__in={*chunk, *merged}).values_list("face_id", flat=True))
+    for chunk in batched(sorted(affected), CHUNK):
+        _derive_attributes(chunk)
+
+
 def rebuild() -> None:
     """Derive every label anew from the ledger."""
     derive(
@@ -134,10 +147,12 @@ class _Told:
 def _value_lines(faces: Collection[int], identities: Collection[int]) -> _Told:
     standing = Decision.objects.standing().filter(kind=Decision.Kind.VALUE)
     told = _Told({}, {})
+    if not faces and not identities:
+        return told
     for line in standing.filter(face__in=faces):
         told.of_faces.setdefault(line.face_id or 0, []).append(line)
-    people = Q(identity__in=identities) | Q(identity__merged_into__in=identities)
-    for line in standing.filter(people).select_related("identity"):
+    absorbed = Identity.objects.filter(merged_into__in=identities).values_list("pk", flat=True)
+    for line in standing.filter(identity__in={*identities, *absorbed}).select_related("identity"):
         if line.identity is not None:
             told.of_identities.setdefault(line.identity.merged_into_id or line.identity.pk, []).append(line)
     return told

@@ -65,9 +65,15 @@ def undo(lines: Iterable[Decision], *, person: User | None, answer: Answer | Non
 
 def _follow(lines: Iterable[Decision]) -> None:
     faces, identities = set[int](), set[int]()
+    valued, valued_identities = set[int](), set[int]()  # whose attributes changed, and nothing else
     for line in lines:
+        of_value = line.kind == Decision.Kind.VALUE
         if line.face_id is not None:
-            faces.add(line.face_id)
-        if line.kind in (Decision.Kind.MERGE, Decision.Kind.NAME, Decision.Kind.VALUE):
-            identities.update(pk for pk in (line.identity_id, line.other_identity_id) if pk is not None)
-    labels.derive(faces=faces, identities=identities)
+            (valued if of_value else faces).add(line.face_id)
+        if of_value or line.kind in (Decision.Kind.MERGE, Decision.Kind.NAME):
+            people = {pk for pk in (line.identity_id, line.other_identity_id) if pk is not None}
+            (valued_identities if of_value else identities).update(people)
+    if faces or identities:
+        labels.derive(faces=faces, identities=identities)
+    if valued or valued_identities:
+        labels.derive_attributes(faces=valued - faces, identities=valued_identities)

@@ -117,14 +117,16 @@ def ask_about_pairs(pairs: Iterable[tuple[int, int, float, int]]) -> int:
 def drop_moot_pairs(people: Collection[int]) -> int:
     """Withdraw open questions about pairs that these people's decisions answered: that are one person by now, are
     parted, or are asked twice since a merge. Returns how many that were."""
-    groups = Identity.objects.filter(Q(pk__in=people) | Q(merged_into__in=people)).values("pk")
-    open_ = Question.objects.filter(
-        Q(identity__in=groups) | Q(other_identity__in=groups), kind=Question.Kind.PAIR, state=Question.State.OPEN
-    )
-    known = set(parted(groups))
+    open_ = Question.objects.filter(kind=Question.Kind.PAIR, state=Question.State.OPEN)
+    columns = ("worth", "pk", "identity", "identity__merged_into", "other_identity", "other_identity__merged_into")
+    known, rows = set[tuple[int, int]](), set[Any]()
+    for chunk in batched(sorted(people), CHUNK):
+        # Ids, not a subquery: a database that is told whom it looks for finds them by index.
+        group = {*chunk, *Identity.objects.filter(merged_into__in=chunk).values_list("pk", flat=True)}
+        known |= set(parted(group))
+        rows |= set(open_.filter(Q(identity__in=group) | Q(other_identity__in=group)).values_list(*columns))
     moot = list[int]()
-    columns = ("pk", "identity", "identity__merged_into", "other_identity", "other_identity__merged_into")
-    for pk, one, one_now, other, other_now in open_.order_by("-worth", "pk").values_list(*columns):
+    for _, pk, one, one_now, other, other_now in sorted(rows, key=lambda row: (-row[0], row[1])):
         low, high = sorted((one_now or one, other_now or other))
         if low == high or (low, high) in known:
             moot.append(pk)
@@ -132,7 +134,7 @@ def drop_moot_pairs(people: Collection[int]) -> int:
     return sum(withdraw(Question.objects.filter(pk__in=chunk)) for chunk in batched(moot, CHUNK))
 
 
-def parted(among: QuerySet[Identity, Any] | None = None) -> Iterator[tuple[int, int]]:
+def parted(among: Collection[int] | None = None) -> Iterator[tuple[int, int]]:
     """Pairs of people whom somebody called two, as they are after all merges, the older first.
 
     With `among` those that one of these is part of.

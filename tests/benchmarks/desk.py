@@ -37,6 +37,7 @@ SHARES = {"value": 0.85, "grid": 0.05, "pair": 0.1}
 ATTRIBUTES = ("gender", "emotion", "apparent_age")
 TOP, ANSWERED = 5_000, 0.4  # of the most worthwhile single questions, the share that each annotator has answered
 AHEAD = 10
+WARM = 10  # seconds that are not counted: everybody comes at once, to processes that have only begun
 CHUNK = 5_000
 
 
@@ -134,7 +135,7 @@ class Desk:
         }
         self._headers["X-CSRFToken"] = cookies["csrftoken"]
         self._chance = random.Random(seed)
-        self.waits: dict[str, list[float]] = {"next": [], "answer": []}
+        self.waits: dict[str, list[tuple[float, float]]] = {"next": [], "answer": []}
         self.answered: list[int] = []
         self.refused = 0
 
@@ -156,10 +157,18 @@ class Desk:
 
     def _call(self, name: str, method: str, path: str, body: object = None) -> dict[str, Any]:
         started = time.perf_counter()
+        try:
+            told = self._send(method, path, body)
+        except (BrokenPipeError, ConnectionResetError, http.client.RemoteDisconnected):
+            self._line.close()  # it had been idle for too long: as a browser does, once more
+            told = self._send(method, path, body)
+        self.waits[name].append((started, time.perf_counter() - started))
+        return told
+
+    def _send(self, method: str, path: str, body: object) -> dict[str, Any]:
         self._line.request(method, path, json.dumps(body) if body else None, self._headers)
         answer = self._line.getresponse()
         told: dict[str, Any] = json.loads(answer.read())
-        self.waits[name].append(time.perf_counter() - started)
         if answer.status >= 500:
             raise RuntimeError(f"{method} {path}: {answer.status} {told}")
         return told
@@ -208,18 +217,19 @@ def served(workers: int) -> Iterator[int]:
 def work(users: Sequence[int], seconds: float, thought: float, workers: int) -> None:
     with served(workers) as port:
         desks = [Desk(port, _cookies(user), seed) for seed, user in enumerate(users)]
-        until = time.perf_counter() + seconds
+        begun = time.perf_counter()
+        until = begun + WARM + seconds
         threads = [threading.Thread(target=desk.work, args=(until, thought)) for desk in desks]
         for thread in threads:
             thread.start()
         for thread in threads:
             thread.join()
-    answered = sum(len(desk.answered) for desk in desks)
+    answered = sum(at >= begun + WARM for desk in desks for at, _ in desk.waits["answer"])
     print(f"{answered} answers, {60 * answered / seconds / len(users):.0f} a minute and person; ", end="")
     print(f"{sum(desk.refused for desk in desks)} refused")
     print("| | n | median, ms | p95 | p99 |\n| --- | --- | --- | --- | --- |")
     for name in ("next", "answer"):
-        waits = 1000 * np.array([wait for desk in desks for wait in desk.waits[name]])
+        waits = 1000 * np.array([wait for desk in desks for at, wait in desk.waits[name] if at >= begun + WARM])
         low, high, worst = np.percentile(waits, (50, 95, 99))
         print(f"| {name} | {len(waits)} | {low:.0f} | {high:.0f} | {worst:.0f} |")
 
@@ -265,7 +275,9 @@ def main() -> None:
     parser.add_argument("--open", type=int, default=1_000_000)
     parser.add_argument("--annotators", type=int, default=50)
     parser.add_argument("--seconds", type=float, default=60)
-    parser.add_argument("--thought", type=float, default=1.0, help="seconds that an annotator takes for an answer")
+    parser.add_argument(
+        "--thought", type=float, default=1.0, help="seconds that an annotator takes for an answer, about"
+    )
     parser.add_argument("--workers", type=int, default=2, help="web processes")
     parser.add_argument("--claims", type=int, default=0)
     asked = parser.parse_args()

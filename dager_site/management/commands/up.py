@@ -136,7 +136,7 @@ def _intake(name: str, licence: str, legal_basis: str, kind: str, path: Path, ro
 def _start(processes: Processes, host: str, port: int) -> None:
     connection.close()  # children must not share it
     web = ["-m", "gunicorn", "dager_site.wsgi", "--bind", f"{host}:{port}", "--worker-class", "gthread"]
-    processes.start("web", [*web, "--workers", "1", "--threads", "8", "--timeout", "120"])
+    processes.start("web", [*web, "--workers", "1", "--threads", "8", "--timeout", "120", "--keep-alive", "75"])
     worker = ["-m", "celery", "-A", "dager_site", "worker", "--loglevel", "INFO", "--queues", "default,vision,train"]
     beat = ["--beat", "--schedule", str(settings.DATA_DIR / "beat-schedule")]
     processes.start("worker", [*worker, "--concurrency", str(settings.WORKERS), *beat])
