@@ -182,7 +182,7 @@ def _content(question: dict[str, Any]) -> dict[str, Any]:
     return {"verdict": "value", "value": question["values"][0] if question["values"] else 30}
 
 
-def _cookies(user: int) -> dict[str, str]:
+def cookies_of(user: int) -> dict[str, str]:
     from django.test import Client  # noqa: PLC0415
 
     from annotation.models import User  # noqa: PLC0415
@@ -216,7 +216,7 @@ def served(workers: int) -> Iterator[int]:
 
 def work(users: Sequence[int], seconds: float, thought: float, workers: int) -> None:
     with served(workers) as port:
-        desks = [Desk(port, _cookies(user), seed) for seed, user in enumerate(users)]
+        desks = [Desk(port, cookies_of(user), seed) for seed, user in enumerate(users)]
         begun = time.perf_counter()
         until = begun + WARM + seconds
         threads = [threading.Thread(target=desk.work, args=(until, thought)) for desk in desks]

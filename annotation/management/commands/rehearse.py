@@ -108,7 +108,7 @@ def _told(name: str, outcome: rehearsal.Outcome) -> str:
     lines = [
         f"# Rehearsal on {name}",
         "",
-        f"{outcome.faces} faces, {plan.annotators} annotators, seed {plan.seed}; "
+        f"{outcome.faces} faces, {plan.annotators} annotators, seed {plan.seed}. "
         "Scored are the labels of faces whose answer the set clearly knows. "
         f"{plan.slips:.1%} slips where the set has no votes." + (" Who is who is known." if plan.people_known else ""),
         "",
