@@ -76,8 +76,11 @@ def _record(
         said = _read(question, content, shown)
     except Malformed as error:
         raise BadAnswer(str(error)) from error
+    own = question.answers.filter(annotator=annotator, undone_at=None)
+    if own.exclude(content__verdict="skip").exists():
+        raise QuestionClosed(question_id, "answered by you already, perhaps in another tab")
     # Whoever skipped it and answers after all has one answer, not two.
-    question.answers.filter(annotator=annotator, undone_at=None, content__verdict="skip").update(undone_at=now)
+    own.update(undone_at=now)
     answer = Answer.objects.create(
         question=question,
         annotator=annotator,

@@ -9,7 +9,7 @@ from annotation.answers import record_answer, undo_answer
 from annotation.errors import BadAct, BadAnswer, LedgerIsAppendOnly, NotUndoable, QuestionClosed, QuestionHeld
 from annotation.models import Answer, Cluster, Decision, Face, Identity, Label, Question, User
 from annotation.queue import take_next
-from tests.factories import a_cluster, a_face, a_pair, a_question, a_user, an_annotator
+from tests.factories import a_cluster, a_face, a_pair, a_question, a_single, a_user, an_annotator
 
 pytestmark = pytest.mark.django_db
 
@@ -158,6 +158,17 @@ def test_settled_faces_leave_other_open_questions():
     people.not_a_face(face_ids=[faces[1].pk], by=a_user())
     question.refresh_from_db()
     assert question.state == "withdrawn"
+
+
+def test_in_two_tabs_one_person_has_one_voice():
+    question, annotator, _ = a_single(attribute="apparent_age"), an_annotator("ann"), an_annotator("bob")
+    answer(question, annotator, verdict="value", value=30)
+    question.refresh_from_db()
+    assert question.state == "open"  # one voice does not settle it
+
+    with pytest.raises(QuestionClosed, match="another tab"):
+        answer(question, annotator, verdict="value", value=40)
+    assert [each.content["value"] for each in question.answers.all()] == ["30"]
 
 
 def test_a_skip_settles_nothing():

@@ -1,9 +1,10 @@
 """Questions answered in a real browser, by key, by mouse and on a bad line."""
 
 import re
-from datetime import date
+from datetime import date, timedelta
 
 import pytest
+from django.utils import timezone
 from playwright.sync_api import Page, expect
 
 from annotation import ledger, lifetimes, reads
@@ -231,6 +232,66 @@ def test_an_answer_that_comes_too_late_is_told_and_the_next_question_shows(
     expect(page.locator(TILE)).to_have_count(4)
     assert not Answer.objects.exists()
     page_problems.clear()  # the browser tells the 409, too
+
+
+def test_two_tabs_of_one_person_are_one_voice(site: Site, page_problems: list[str]) -> None:
+    question = a_single(faces_of(1, 1)[0], attribute="apparent_age")  # many may guess
+    an_annotator("bob")
+    site.sign_in(an_annotator("ann"))
+    page = site.open("/annotate/")
+    expect(page.locator("#single img")).to_be_visible()
+    other = page.context.new_page()
+    other.goto(page.url)
+    expect(other.locator("#single img")).to_be_visible()
+
+    keys(page, "3", "0", "Enter")
+    kept(page, 1)
+    keys(other, "4", "0", "Enter")
+
+    expect(other.get_by_text("perhaps in another tab")).to_be_visible()
+    settled(other)  # nothing waits there for ever
+    assert [answer.content["value"] for answer in question.answers.all()] == ["30"]
+    other.close()
+    page_problems.clear()  # the browser tells the 409, too
+
+
+def test_a_question_whose_lease_ran_out_is_somebody_elses(site: Site, page_problems: list[str]) -> None:
+    lost = a_cluster_question(1, worth=2.0)
+    a_cluster_question(2, count=4)
+    site.sign_in()
+    page = site.open("/annotate/")
+    expect(page.locator(TILE)).to_have_count(6)
+    hour = timezone.now() + timedelta(hours=1)
+    Question.objects.filter(pk=lost.pk).update(leased_to=an_annotator("bob"), leased_until=hour)
+
+    page.keyboard.press("Enter")
+
+    expect(page.get_by_text(f"Question {lost.pk} is in somebody else's hands now")).to_be_visible()
+    expect(page.locator(TILE)).to_have_count(4)
+    assert not lost.answers.exists()
+    page_problems.clear()
+
+
+def test_a_closed_tab_sends_what_it_still_held_when_the_page_is_opened_again(
+    site: Site, page_problems: list[str]
+) -> None:
+    question = a_cluster_question()
+    site.sign_in()
+    page = site.page.context.new_page()
+    page.goto(f"{site.address}/annotate/")
+    expect(page.locator(TILE)).to_have_count(6)
+    page.wait_for_load_state("networkidle")
+    page.route("**/answer", lambda route: route.abort())  # the server is gone
+    keys(page, "Enter")
+    page.wait_for_timeout(300)
+    assert not question.answers.exists()
+
+    page.close()
+    again = site.open("/annotate/")
+    kept(again, 1)
+    settled(again)
+    assert question.answers.count() == 1
+    page_problems.clear()
 
 
 def test_leaving_the_page_frees_the_questions(site: Site) -> None:
