@@ -31,16 +31,20 @@ def take_next(
         if not candidates:
             break
         below, size = candidates[-1], min(2 * size, LOOK_AT_MOST)
-        wanted = _not_spoken_of(annotator, candidates)[: ahead - len(taken)]
-        taken += _lease(wanted, annotator, now)
+        taken += _lease(_not_spoken_of(annotator, candidates), annotator, now, at_most=ahead - len(taken))
     return taken
 
 
 @transaction.atomic
-def _lease(questions: list[Question], annotator: User, now: datetime) -> list[Question]:
+def _lease(questions: list[Question], annotator: User, now: datetime, *, at_most: int) -> list[Question]:
+    """The first of these that nobody else is taking at this moment.
+
+    The limit counts what was locked, not what was looked at: a question that is passed over here is somebody else's.
+    """
     rows = Question.objects.filter(pk__in=[each.pk for each in questions], state=Question.State.OPEN)
-    free = rows.filter(_available(annotator, now)).order_by("pk").select_for_update(skip_locked=True, no_key=True)
-    ours = set(free.values_list("pk", flat=True))
+    free = rows.filter(_available(annotator, now)).order_by("-worth", "id")
+    locked = free.select_for_update(skip_locked=True, no_key=True)[:at_most]
+    ours = set(locked.values_list("pk", flat=True))
     Question.objects.filter(pk__in=ours).update(leased_to=annotator, leased_until=now + LEASE)
     return [each for each in questions if each.pk in ours]
 

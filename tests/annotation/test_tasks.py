@@ -10,7 +10,7 @@ from uuid import uuid4
 
 import pytest
 from django.conf import settings
-from django.db import connection
+from django.db import connection, transaction
 
 from annotation import intake, progress
 from annotation.answers import record_answer
@@ -43,6 +43,18 @@ def test_of_many_who_ask_at_once_no_two_hold_one_question():
 
     taken = [pk for mine in held for pk in mine]
     assert len(taken) == len(set(taken)) == 60
+
+
+def test_whoever_finds_the_first_questions_locked_gets_the_next_ones():
+    best = [a_question(1, worth=9.0) for _ in range(3)]
+    rest = [a_question(1, worth=1.0) for _ in range(3)]
+    who = an_annotator()
+
+    with transaction.atomic():
+        list(Question.objects.filter(pk__in=[each.pk for each in best]).select_for_update())
+        (taken,) = in_threads(lambda person: take_next(person, ahead=2), [who])
+
+    assert taken == rest[:2]
 
 
 def test_of_many_who_answer_at_once_one_settles_it():
