@@ -1,0 +1,138 @@
+"""Which faces train, which validate, which test: whole groups, evenly over what is known of them, once and for all.
+
+What was given to a part stays there, whatever is added later: figures of two releases are then figures of one test.
+"""
+
+from collections import Counter, defaultdict
+from collections.abc import Hashable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from annotation.core.sampling import draw
+
+Split = Literal["train", "validation", "test"]
+SPLITS: tuple[Split, ...] = ("train", "validation", "test")
+HELD_OUT: tuple[Split, ...] = ("test", "validation", "train")  # of two parts that become one, the first of these holds
+SHARES: Mapping[Split, float] = {"train": 0.70, "validation": 0.15, "test": 0.15}
+
+
+class BadShares(ValueError):
+    def __init__(self, shares: Mapping[str, float]) -> None:
+        told = ", ".join(f"{name} {share}" for name, share in shares.items()) or "nothing"
+        super().__init__(
+            f"The shares of the splits cannot be {told}. "
+            f"Give {', '.join(SPLITS)} a share each, from 0 to 1, 1 together."
+        )
+
+
+def checked_shares(shares: Mapping[Any, float]) -> dict[Split, float]:
+    """Raises BadShares."""
+    if set(shares) != set(SPLITS) or min(shares.values()) < 0 or abs(sum(shares.values()) - 1) > 1e-6:
+        raise BadShares(shares)
+    return {name: float(shares[name]) for name in SPLITS}
+
+
+@dataclass(frozen=True, eq=False)
+class Candidate:
+    """A group of faces that must not be torn apart."""
+
+    group: int
+    order: float  # [0, 1): as good as random and always the same, see `order_of`
+    strata: Sequence[Hashable]  # what is known of its faces: one for each face and attribute
+    faces: int = 1
+    before: Split | None = None  # the part that an earlier release gave it to
+
+
+def order_of(keys: Iterable[str], seed: int) -> float:
+    """The place of a group in the order in which groups are dealt out: by its faces' keys, not by ids or time."""
+    return min(draw(f"{seed}/{key}", "split") for key in keys)
+
+
+def assign(candidates: Sequence[Candidate], shares: Mapping[Split, float] = SHARES) -> dict[int, Split]:
+    """The part of each group.
+
+    Who had one keeps it. The others are dealt out by iterative stratification, after Sechidis, Tsoumakas and Vlahavas
+    ("On the stratification of multi-label data", ECML PKDD 2011): groups of the rarest stratum first, each to the part
+    that is least filled. Other than theirs, how full a part is counts as the share of what it is to get (as
+    Sainte-Laguë gives seats), summed over all strata of the group: where every face has an age, the ages alone would
+    decide otherwise. And where theirs draws at random, `order` decides. A group too large for its part goes where
+    most faces are lacking: to the training part, as a rule. Raises BadShares.
+    """
+    filled = _Filled(candidates, checked_shares(shares))
+    given: dict[int, Split] = {}
+    for each in candidates:
+        if each.before is not None:
+            given[each.group] = each.before
+            filled.give(each, SPLITS.index(each.before))
+    holding = defaultdict[Hashable, list[Candidate]](list)  # the groups of a stratum, in the order of dealing
+    for each in sorted((each for each in candidates if each.before is None), key=lambda each: (each.order, each.group)):
+        for stratum in dict.fromkeys(each.strata) or [None]:
+            holding[stratum].append(each)
+    sizes = {stratum: sum(each.faces for each in groups) for stratum, groups in holding.items()}
+    for stratum in sorted(holding, key=lambda name: (sizes[name], str(name))):
+        for each in holding[stratum]:
+            if each.group not in given:
+                place = filled.least(each)
+                given[each.group] = SPLITS[place]
+                filled.give(each, place)
+    return given
+
+
+class _Filled:
+    """How many faces each part has got, of each stratum and in all. Plain floats: numpy is slower on three."""
+
+    def __init__(self, candidates: Sequence[Candidate], shares: Mapping[Split, float]) -> None:
+        self.total = Counter[Hashable]()
+        for each in candidates:
+            self.total.update(each.strata)
+        self.of = {stratum: [0] * len(SPLITS) for stratum in self.total}
+        self.shares = [shares[name] for name in SPLITS]
+        self.open = [place for place, share in enumerate(self.shares) if share > 0]
+        self.faces = sum(each.faces for each in candidates)
+        self.all = [0] * len(SPLITS)
+
+    def give(self, each: Candidate, place: int) -> None:
+        for stratum in each.strata:
+            self.of[stratum][place] += 1
+        self.all[place] += each.faces
+
+    def least(self, each: Candidate) -> int:
+        """The place of the part that this group is to go to. One with no share gets nothing new."""
+        strata = [(self.of[stratum], 1 / self.total[stratum]) for stratum in each.strata]
+        fill = {
+            place: sum((of[place] + each.faces / 2) * one for of, one in strata) / self.shares[place]
+            for place in self.open
+        }
+        best = min(self.open, key=lambda place: (round(fill[place], 9), self.all[place] / self.shares[place]))
+        if each.faces > max(self._lacks(best), 1.0):
+            best = max(self.open, key=self._lacks)
+        return best
+
+    def _lacks(self, place: int) -> float:
+        return self.faces * self.shares[place] - self.all[place]
+
+
+def joined(parts: Iterable[Split | None]) -> Split | None:
+    """The part of a group that is made of such ones: what was held out for a test stays so."""
+    held = set(parts)
+    return next((name for name in HELD_OUT if name in held), None)
+
+
+class Links:
+    """Union-find over faces: what is linked, through whatever chain, is one group, named by its smallest member."""
+
+    def __init__(self) -> None:
+        self._above: dict[int, int] = {}
+
+    def find(self, face: int) -> int:
+        root = face
+        while (above := self._above.get(root, root)) != root:
+            root = above
+        while (above := self._above.get(face, face)) != root:  # the way is shortened for the next one
+            self._above[face], face = root, above
+        return root
+
+    def join(self, one: int, other: int) -> None:
+        low, high = sorted((self.find(one), self.find(other)))
+        if low != high:
+            self._above[high] = low

@@ -1,0 +1,138 @@
+"""Splits tear no group apart, stay as they were, and are even over what is known."""
+
+from collections import Counter
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from annotation.core.splits import SHARES, SPLITS, BadShares, Candidate, Links, assign, joined, order_of
+
+
+def candidates(sizes: list[tuple[int, str]], *, first: int = 0, seed: int = 0) -> list[Candidate]:
+    """A group of so many faces each, all of one stratum."""
+    return [
+        Candidate(number, order_of([f"face-{number}"], seed), [stratum] * size, size)
+        for number, (size, stratum) in enumerate(sizes, start=first)
+    ]
+
+
+def placed(group: Candidate, given: dict) -> Candidate:
+    return Candidate(group.group, group.order, group.strata, group.faces, given.get(group.group))
+
+
+corpora = st.lists(st.tuples(st.integers(1, 6), st.sampled_from(["child", "adult", "old"])), max_size=120)
+
+
+@given(corpora)
+def test_every_group_is_in_one_part_whatever_order_they_come_in(sizes):
+    groups = candidates(sizes)
+
+    given_ = assign(groups)
+
+    assert set(given_) == {each.group for each in groups}
+    assert set(given_.values()) <= set(SPLITS)
+    assert assign(groups[::-1]) == given_
+
+
+@given(corpora)
+def test_each_part_has_its_share_of_each_stratum_up_to_two_groups(sizes):
+    groups = candidates(sizes)
+
+    given_ = assign(groups)
+
+    faces = Counter()
+    for each in groups:
+        faces[given_[each.group], each.strata[0]] += each.faces
+    for stratum in {each.strata[0] for each in groups}:
+        total = sum(each.faces for each in groups if each.strata[0] == stratum)
+        largest = max(each.faces for each in groups)
+        for part in SPLITS:
+            assert abs(faces[part, stratum] - SHARES[part] * total) <= 2 * largest
+
+
+@given(corpora, corpora)
+def test_what_has_a_part_keeps_it_when_others_come_so_the_test_only_grows(sizes, more):
+    old = candidates(sizes)
+    before = assign(old)
+
+    after = assign([placed(each, before) for each in old] + candidates(more, first=len(old)))
+
+    assert {group: after[group] for group in before} == before
+
+
+@given(st.integers(200, 400), st.integers(0, 50))
+def test_single_faces_are_dealt_out_exactly(count, seed):
+    given_ = assign(candidates([(1, "adult")] * count, seed=seed))
+
+    for part in SPLITS:
+        assert abs(Counter(given_.values())[part] - SHARES[part] * count) <= 1
+
+
+def test_a_rare_stratum_reaches_the_test_though_chance_alone_would_often_leave_it_out():
+    given_ = assign(candidates([(1, "adult")] * 990 + [(1, "over 90")] * 10))
+
+    rare = Counter(given_[group] for group in range(990, 1_000))
+    assert rare == {"train": 7, "validation": 2, "test": 1} or rare == {"train": 7, "validation": 1, "test": 2}
+
+
+def test_faces_of_several_strata_are_even_over_all_of_them():
+    groups = [
+        Candidate(n, order_of([str(n)], 0), [("gender", n % 2), ("age", n % 7), ("emotion", n % 5)]) for n in range(700)
+    ]
+
+    given_ = assign(groups)
+
+    for stratum in {each for group in groups for each in group.strata}:
+        of = [given_[each.group] for each in groups if stratum in each.strata]
+        assert abs(of.count("test") / len(of) - 0.15) < 0.03
+
+
+def test_another_seed_deals_otherwise():
+    sizes = [(1, "adult")] * 200
+
+    assert assign(candidates(sizes, seed=1)) != assign(candidates(sizes, seed=2))
+
+
+def test_a_group_too_large_for_the_test_goes_to_the_training_part():
+    given_ = assign(candidates([(1, "adult")] * 50 + [(60, "famous")]))
+
+    assert given_[50] == "train"
+
+
+def test_a_part_without_a_share_gets_nothing_new():
+    given_ = assign(candidates([(1, "adult")] * 50), {"train": 0.8, "validation": 0.2, "test": 0.0})
+
+    assert "test" not in given_.values()
+
+
+def test_of_two_parts_that_become_one_the_test_s_holds():
+    assert joined(["train", None, "test"]) == "test"
+    assert joined(["train", "validation"]) == "validation"
+    assert joined([None]) is None
+
+
+@pytest.mark.parametrize("shares", [{}, {"train": 1.0}, {"train": 0.5, "validation": 0.5, "test": 0.5}])
+def test_shares_that_cannot_be_are_refused_by_their_values(shares):
+    with pytest.raises(BadShares, match=r"shares of the splits cannot be"):
+        assign([], shares)
+
+
+@given(st.lists(st.tuples(st.integers(0, 30), st.integers(0, 30))))
+def test_links_join_whatever_chain_leads_there_and_name_it_by_the_smallest(pairs):
+    links = Links()
+    for one, other in pairs:
+        links.join(one, other)
+    found = {face: links.find(face) for face in range(31)}
+
+    reached = {face: {face} for face in range(31)}
+    for _ in range(31):
+        for one, other in pairs:
+            reached[one] = reached[other] = reached[one] | reached[other]
+    changed = True
+    while changed:
+        changed = False
+        for face in range(31):
+            wider = set().union(*(reached[each] for each in reached[face]))
+            changed, reached[face] = changed or wider != reached[face], wider
+    assert found == {face: min(group) for face, group in reached.items()}
