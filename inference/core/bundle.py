@@ -1,7 +1,8 @@
 """The bundle: a folder with a network's weights and everything needed to use it as it was trained.
 
-    bundle.json     name, task, architecture, crop, normalisation, calibration, licence, card, checksums of the weights
-    *.onnx, ...     the weights
+    bundle.json     name, task, architecture, crop, normalisation, values, calibration, the release that it learnt
+                    from, metrics, licence, card, checksums of the weights
+    *.safetensors   the weights; of a backbone that a user brings *.onnx; an *.onnx beside is for use elsewhere
 
 No pickle and no code: what a bundle can do is fixed by the architectures known here. A bundle is never edited;
 with another calibration it is another bundle.
@@ -12,21 +13,25 @@ import json
 import math
 import shutil
 import tempfile
-from collections.abc import Iterable, Sequence
-from dataclasses import MISSING, asdict, dataclass, fields, replace
-from difflib import get_close_matches
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass, field, replace
 from functools import cache
 from pathlib import Path
-from typing import Protocol
+from typing import Any
 
 from inference.core.align import TEMPLATES
+from inference.core.attributes import ATTRIBUTES, OLDEST
 from inference.core.embed import DlibEmbedder, OnnxEmbedder
+from inference.core.networks import NETWORKS
 from inference.core.packaged import packaged_file
-from inference.core.types import CropSpec, Embedder
+from inference.core.strict_json import StrictJson, did_you_mean
+from inference.core.torch_models import TorchAttribute, TorchEmbedder
+from inference.core.types import AttributeModel, CropSpec, Embedder
 
 FORMAT = 1
 DESCRIPTION = "bundle.json"
-TASKS = ("embedding",)
+EMBEDDING = "embedding"
+TASKS = (EMBEDDING, *ATTRIBUTES)
 CHANNELS = ("rgb", "bgr")
 
 
@@ -62,14 +67,19 @@ class Bundle:
     name: str
     architecture: str
     crop: CropSpec
-    dimensions: int
+    dimensions: int  # of the embedding; of an attribute's network, those of the backbone that it was made from
     weights: tuple[WeightFile, ...]  # the first is the one that is opened, the others are what it refers to
-    task: str = "embedding"
+    task: str = EMBEDDING  # or an attribute
+    values: tuple[str, ...] = ()  # of an attribute, in the order of the network's outputs; years count from 0
     mean: tuple[float, float, float] = (0.0, 0.0, 0.0)  # a channel's, as a share of 255, in the order of `channels`
     deviation: tuple[float, float, float] = (1.0, 1.0, 1.0)
     channels: str = "rgb"
     flip: bool = False  # add up the vectors of the crop and of its mirror image: better, at twice the time
     calibration: Calibration | None = None  # none was measured: such a bundle can embed, but not say how sure it is
+    temperature: float = 1.0  # that an attribute's logits are divided by (Guo et al., ICML 2017)
+    abstain_below: float = 0.0  # the confidence below which an attribute's network should not say
+    release: str = ""  # the id of the dataset that it learnt from
+    metrics: Mapping[str, object] = field(default_factory=dict)  # on that dataset's test part, with intervals
     licence: str = "not stated"
     card: str = ""
     format: int = FORMAT
@@ -78,17 +88,35 @@ class Bundle:
         if self.format != FORMAT:
             raise BadBundle(f"Bundle format {self.format!r} is not known; this version reads format {FORMAT}.")
         _require_known("task", self.task, TASKS)
-        _require_known("architecture", self.architecture, ARCHITECTURES)
+        _require_known("architecture", self.architecture, (*OPENERS, *NETWORKS))
         _require_known("crop template", self.crop.template, TEMPLATES)
         _require_known("order of channels", self.channels, CHANNELS)
         if not 1 <= self.dimensions <= 4096 or not 1 <= self.crop.size <= 4096:
             raise BadBundle(f"Dimensions {self.dimensions} and crop size {self.crop.size} must be from 1 to 4096.")
+        self._require_values()
+        if not (self.temperature > 0 and 0 <= self.abstain_below <= 1):
+            raise BadBundle(
+                f"A temperature is above 0, a confidence from 0 to 1; not {self.temperature} and {self.abstain_below}."
+            )
         if not min(self.deviation) > 0:
             raise BadBundle(f"Every channel's deviation must be above zero, not {self.deviation}.")
         if not self.weights:
             raise BadBundle("A bundle needs at least one weight file.")
         for weight in self.weights:
             _require_inside(weight.file)
+
+    def _require_values(self) -> None:
+        """The outputs of an attribute's network are its values in some order, or the years from 0 on."""
+        if self.task == EMBEDDING:
+            if self.values:
+                raise BadBundle("An embedding has no values; only an attribute's network has.")
+            return
+        known = ATTRIBUTES[self.task]
+        years = tuple(str(year) for year in range(len(self.values)))
+        fits = self.values == years if known.in_years else sorted(self.values) == sorted(known.values)
+        if not fits or not 2 <= len(self.values) <= OLDEST + 1:
+            wanted = f"years from 0 to {OLDEST} at most" if known.in_years else ", ".join(known.values)
+            raise BadBundle(f"The values of {self.task} are {wanted}, not {', '.join(self.values) or 'none'}.")
 
     @property
     def main_weights(self) -> Path:
@@ -111,26 +139,12 @@ def load(folder: Path) -> Bundle:
     return bundle
 
 
-def write_bundle(
-    folder: Path,
-    weights: Sequence[Path],
-    *,
-    name: str,
-    architecture: str,
-    crop: CropSpec,
-    dimensions: int,
-    mean: tuple[float, float, float] = (0.0, 0.0, 0.0),
-    deviation: tuple[float, float, float] = (1.0, 1.0, 1.0),
-    channels: str = "rgb",
-    flip: bool = False,
-    calibration: Calibration | None = None,
-    licence: str = "not stated",
-    card: str = "",
-) -> Bundle:
+def write_bundle(folder: Path, weights: Sequence[Path], **described: Any) -> Bundle:
     """Make a bundle of weight files that lie elsewhere: copy them, describe them, and run it once on a blank crop.
 
-    The first weight file is the one that is opened; the others keep their names beside it (ONNX external data). The
-    folder must not exist yet; it appears whole or not at all. Raises BadBundle, UnusableBackbone, FileExistsError.
+    `described` are the fields of `Bundle`: at least its name, architecture, crop and dimensions. The first weight file
+    is the one that is opened; the others keep their names beside it (ONNX external data). The folder must not exist
+    yet; it appears whole or not at all. Raises BadBundle, UnusableBackbone, FileExistsError.
     """
     if folder.exists():
         raise FileExistsError(f"{folder} exists, and a bundle is never edited. Name another folder.")
@@ -138,24 +152,10 @@ def write_bundle(
     with tempfile.TemporaryDirectory(dir=folder.parent, prefix=f".{folder.name}-") as scratch:
         beside = Path(scratch) / folder.name
         beside.mkdir()
-        bundle = Bundle(
-            folder=beside,
-            name=name,
-            architecture=architecture,
-            crop=crop,
-            dimensions=dimensions,
-            weights=tuple(_copied(weight, beside) for weight in weights),
-            mean=mean,
-            deviation=deviation,
-            channels=channels,
-            flip=flip,
-            calibration=calibration,
-            licence=licence,
-            card=card,
-        )
+        bundle = Bundle(folder=beside, weights=tuple(_copied(weight, beside) for weight in weights), **described)
         (beside / DESCRIPTION).write_text(_as_json(bundle), encoding="utf-8")
         written = load(beside)
-        open_embedder(written)
+        open_embedder(written) if written.task == EMBEDDING else open_attribute_model(written)
         beside.rename(folder)
     return replace(written, folder=folder)
 
@@ -185,11 +185,31 @@ def cold_start() -> Bundle:
 
 def open_embedder(bundle: Bundle, *, threads: int = 1) -> Embedder:
     """The network of a bundle, loaded and ready. Raises UnusableBackbone where it is not what the bundle says."""
-    return ARCHITECTURES[bundle.architecture](bundle, threads)
+    if bundle.task != EMBEDDING:
+        raise BadBundle(f"{bundle.name} is a network for {bundle.task}; a backbone is needed here.")
+    return OPENERS.get(bundle.architecture, _open_ours)(bundle, threads)
 
 
-class Opener(Protocol):
-    def __call__(self, bundle: Bundle, threads: int) -> Embedder: ...
+def open_attribute_model(bundle: Bundle, *, threads: int = 1) -> AttributeModel:
+    """The network of an attribute's bundle, loaded and ready. Raises BadBundle, UnusableBackbone."""
+    if bundle.task == EMBEDDING or bundle.architecture not in NETWORKS:
+        raise BadBundle(f"{bundle.name} is a {bundle.architecture} for {bundle.task}, not a network for an attribute.")
+    return TorchAttribute(
+        bundle.main_weights,
+        attribute=ATTRIBUTES[bundle.task],
+        values=bundle.values,
+        architecture=bundle.architecture,
+        crop=bundle.crop,
+        dimensions=bundle.dimensions,
+        mean=bundle.mean,
+        deviation=bundle.deviation,
+        flip=bundle.flip,
+        temperature=bundle.temperature,
+        threads=threads,
+    )
+
+
+Opener = Callable[[Bundle, int], Embedder]
 
 
 def _open_dlib(bundle: Bundle, threads: int) -> Embedder:
@@ -211,7 +231,20 @@ def _open_onnx(bundle: Bundle, threads: int) -> Embedder:
     )
 
 
-ARCHITECTURES: dict[str, Opener] = {"dlib-resnet": _open_dlib, "onnx": _open_onnx}
+def _open_ours(bundle: Bundle, threads: int) -> Embedder:
+    return TorchEmbedder(
+        bundle.main_weights,
+        architecture=bundle.architecture,
+        crop=bundle.crop,
+        dimensions=bundle.dimensions,
+        mean=bundle.mean,
+        deviation=bundle.deviation,
+        flip=bundle.flip,
+        threads=threads,
+    )
+
+
+OPENERS: dict[str, Opener] = {"dlib-resnet": _open_dlib, "onnx": _open_onnx}
 
 
 def _as_json(bundle: Bundle) -> str:
@@ -222,93 +255,43 @@ def _as_json(bundle: Bundle) -> str:
 
 def _parsed(folder: Path, content: object) -> Bundle:
     """A bundle from parsed JSON, every key known and every value of its type. Raises BadBundle."""
-    given = _object(content, Bundle, "the bundle", without=("folder",))
-    crop = _object(given["crop"], CropSpec, "crop")
+    read = StrictJson(DESCRIPTION, BadBundle)
+    given = read.record(content, Bundle, "the bundle", without=("folder",))
+    crop = read.record(given["crop"], CropSpec, "crop")
     calibration = given.get("calibration")
     if calibration is not None:
-        sure = _object(calibration, Calibration, "calibration")
-        calibration = Calibration(_number(sure["slope"], "slope"), _number(sure["intercept"], "intercept"))
-    weights = [_object(weight, WeightFile, "weights") for weight in _list(given["weights"], "weights")]
+        sure = read.record(calibration, Calibration, "calibration")
+        calibration = Calibration(read.number(sure["slope"], "slope"), read.number(sure["intercept"], "intercept"))
+    weights = [read.record(weight, WeightFile, "weights") for weight in read.items(given["weights"], "weights")]
     return Bundle(
         folder=folder,
-        name=_text(given["name"], "name"),
-        architecture=_text(given["architecture"], "architecture"),
-        crop=CropSpec(_text(crop["template"], "template"), _whole(crop["size"], "size")),
-        dimensions=_whole(given["dimensions"], "dimensions"),
-        weights=tuple(WeightFile(_text(w["file"], "file"), _text(w["sha256"], "sha256")) for w in weights),
-        task=_text(given.get("task", "embedding"), "task"),
-        mean=_three(given.get("mean", [0, 0, 0]), "mean"),
-        deviation=_three(given.get("deviation", [1, 1, 1]), "deviation"),
-        channels=_text(given.get("channels", "rgb"), "channels"),
-        flip=_truth(given.get("flip", False), "flip"),
+        name=read.text(given["name"], "name"),
+        architecture=read.text(given["architecture"], "architecture"),
+        crop=CropSpec(read.text(crop["template"], "template"), read.whole(crop["size"], "size")),
+        dimensions=read.whole(given["dimensions"], "dimensions"),
+        weights=tuple(WeightFile(read.text(w["file"], "file"), read.text(w["sha256"], "sha256")) for w in weights),
+        task=read.text(given.get("task", EMBEDDING), "task"),
+        values=tuple(read.text(value, "values") for value in read.items(given.get("values", []), "values")),
+        mean=read.three(given.get("mean", [0, 0, 0]), "mean"),
+        deviation=read.three(given.get("deviation", [1, 1, 1]), "deviation"),
+        channels=read.text(given.get("channels", "rgb"), "channels"),
+        flip=read.truth(given.get("flip", False), "flip"),
         calibration=calibration,
-        licence=_text(given.get("licence", "not stated"), "licence"),
-        card=_text(given.get("card", ""), "card"),
-        format=_whole(given.get("format"), "format"),
+        temperature=read.number(given.get("temperature", 1.0), "temperature"),
+        abstain_below=read.number(given.get("abstain_below", 0.0), "abstain_below"),
+        release=read.text(given.get("release", ""), "release"),
+        metrics=read.mapping(given.get("metrics", {}), "metrics"),
+        licence=read.text(given.get("licence", "not stated"), "licence"),
+        card=read.text(given.get("card", ""), "card"),
+        format=read.whole(given.get("format"), "format"),
     )
-
-
-def _object(value: object, kind: type, where: str, without: Sequence[str] = ()) -> dict[str, object]:
-    """A JSON object whose keys are the fields of `kind`. Raises BadBundle for an unknown or a missing one."""
-    if not isinstance(value, dict):
-        raise BadBundle(f"In {DESCRIPTION}, {where} must be an object, not {value!r}.")
-    known = {f.name: f for f in fields(kind) if f.name not in without}
-    for key in value:
-        if key not in known:
-            raise BadBundle(f"In {DESCRIPTION}, {where} has the unknown key {key!r}.{_did_you_mean(key, known)}")
-    for name, f in known.items():
-        if f.default is MISSING and name not in value:
-            raise BadBundle(f"In {DESCRIPTION}, {where} lacks the key {name!r}.")
-    return value
-
-
-def _list(value: object, where: str) -> list[object]:
-    if not isinstance(value, list):
-        raise BadBundle(f"In {DESCRIPTION}, {where} must be a list, not {value!r}.")
-    return value
-
-
-def _text(value: object, where: str) -> str:
-    if not isinstance(value, str):
-        raise BadBundle(f"In {DESCRIPTION}, {where} must be text, not {value!r}.")
-    return value
-
-
-def _truth(value: object, where: str) -> bool:
-    if not isinstance(value, bool):
-        raise BadBundle(f"In {DESCRIPTION}, {where} must be true or false, not {value!r}.")
-    return value
-
-
-def _whole(value: object, where: str) -> int:
-    if not isinstance(value, int) or isinstance(value, bool):
-        raise BadBundle(f"In {DESCRIPTION}, {where} must be a whole number, not {value!r}.")
-    return value
-
-
-def _number(value: object, where: str) -> float:
-    if not isinstance(value, int | float) or isinstance(value, bool) or not math.isfinite(value):
-        raise BadBundle(f"In {DESCRIPTION}, {where} must be a finite number, not {value!r}.")
-    return float(value)
-
-
-def _three(value: object, where: str) -> tuple[float, float, float]:
-    numbers = [_number(item, where) for item in _list(value, where)]
-    if len(numbers) != 3:
-        raise BadBundle(f"In {DESCRIPTION}, {where} must have three numbers, one a channel, not {len(numbers)}.")
-    return numbers[0], numbers[1], numbers[2]
 
 
 def _require_known(what: str, value: str, known: Iterable[str]) -> None:
     if value not in known:
         raise BadBundle(
-            f"There is no {what} {value!r}.{_did_you_mean(value, known)} Known are: {', '.join(sorted(known))}."
+            f"There is no {what} {value!r}.{did_you_mean(value, known)} Known are: {', '.join(sorted(known))}."
         )
-
-
-def _did_you_mean(word: str, known: Iterable[str]) -> str:
-    near = get_close_matches(word, list(known), n=1)
-    return f" Did you mean {near[0]!r}?" if near else ""
 
 
 def _require_inside(file: str) -> None:

@@ -8,8 +8,10 @@ import numpy as np
 import numpy.typing as npt
 import onnxruntime
 import torch
+from torch import Tensor
 
 from inference.core import dlib_resnet
+from inference.core.networks.dlib29 import DEVIATION, MEAN
 from inference.core.types import Crops, CropSpec, Vectors
 
 LARGEST_BATCH = 32  # beyond it memory grows and the time per face no longer falls
@@ -44,13 +46,22 @@ class DlibEmbedder:
 
     def embed(self, crops: Crops) -> Vectors:
         """Vectors of unit length (n, 128) for crops (n, 150, 150, 3). Raises CropsDoNotFit."""
-        _require(crops, self.crop.size)
+        require_crops(crops, self.crop.size)
         return _in_batches(self._run, crops, batch=LARGEST_BATCH, dimensions=self.dimensions, flip=self._flip)
 
     def _run(self, crops: Crops) -> npt.NDArray[np.float32]:
-        pixels = torch.from_numpy(np.ascontiguousarray(crops)).permute(0, 3, 1, 2).float()
         with torch_threads(self._threads), torch.inference_mode():
-            return np.asarray(self._network(pixels).numpy(), np.float32)
+            return np.asarray(self._network(normalised(crops, MEAN, DEVIATION)).numpy(), np.float32)
+
+
+def normalised(crops: Crops, mean: Sequence[float], deviation: Sequence[float]) -> Tensor:
+    """Crops (n, size, size, 3) as a network's pixels (n, 3, size, size), in memory channel by channel.
+
+    Mean and deviation of a channel are shares of 255.
+    """
+    pixels = torch.from_numpy(np.ascontiguousarray(crops)).permute(0, 3, 1, 2).float()
+    shift, scale = (torch.tensor(tuple(each)).reshape(1, 3, 1, 1) * 255 for each in (mean, deviation))
+    return (pixels - shift) / scale
 
 
 @contextmanager
@@ -95,7 +106,7 @@ class OnnxEmbedder:
 
     def embed(self, crops: Crops) -> Vectors:
         """Vectors of unit length (n, dimensions) for crops (n, size, size, 3). Raises CropsDoNotFit."""
-        _require(crops, self.crop.size)
+        require_crops(crops, self.crop.size)
         return _in_batches(self._run, crops, batch=self._batch, dimensions=self.dimensions, flip=self._flip)
 
     def _run(self, crops: Crops) -> npt.NDArray[np.float32]:
@@ -130,7 +141,8 @@ def _in_batches(
     return unit(vectors)
 
 
-def _require(crops: Crops, size: int) -> None:
+def require_crops(crops: Crops, size: int) -> None:
+    """Raises CropsDoNotFit."""
     if crops.ndim != 4 or crops.dtype != np.uint8 or (len(crops) and crops.shape[1:] != (size, size, 3)):
         raise CropsDoNotFit(crops.shape, size)
 

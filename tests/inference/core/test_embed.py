@@ -10,7 +10,16 @@ from inference.core.align import align
 from inference.core.bundle import cold_start, open_embedder
 from inference.core.detect import cold_detector
 from inference.core.dlib_resnet import NotTheDlibResNet
-from inference.core.embed import CropsDoNotFit, DlibEmbedder, OnnxEmbedder, UnusableBackbone, torch_threads, unit
+from inference.core.embed import (
+    CropsDoNotFit,
+    DlibEmbedder,
+    OnnxEmbedder,
+    UnusableBackbone,
+    normalised,
+    torch_threads,
+    unit,
+)
+from inference.core.networks.dlib29 import DEVIATION, MEAN
 from inference.core.types import Crops, CropSpec, Embedder
 from tests.inference.core.drawn_face import drawn_face
 
@@ -41,7 +50,7 @@ def test_the_network_is_the_one_that_dlib_runs(crops: Crops) -> None:
     theirs = np.array(dlib.face_recognition_model_v1(str(weights)).compute_face_descriptor(list(crops), 0))
 
     with torch.inference_mode():
-        ours = dlib_resnet.read(weights)(torch.from_numpy(crops).permute(0, 3, 1, 2).float()).numpy()
+        ours = dlib_resnet.read(weights)(normalised(crops, MEAN, DEVIATION)).numpy()
 
     np.testing.assert_allclose(ours, theirs, atol=1e-5)
 
