@@ -26,10 +26,22 @@ from annotation.core.answers import (
     value_answer,
 )
 from annotation.core.answers import record_answer as read_record
+from annotation.core.batches import batched
 from annotation.core.consensus import pair_settled
 from annotation.errors import AnnotatorPaused, BadAnswer, NotUndoable, QuestionClosed, QuestionHeld
-from annotation.models import Answer, Cluster, ClusteringRun, Decision, Face, Identity, Question, QuestionFace, User
-from annotation.questions import drop_moot_pairs
+from annotation.models import (
+    Answer,
+    AttributeLabel,
+    Cluster,
+    ClusteringRun,
+    Decision,
+    Face,
+    Identity,
+    Question,
+    QuestionFace,
+    User,
+)
+from annotation.questions import drop_moot_pairs, withdraw
 from inference.core.attributes import attribute
 
 
@@ -124,7 +136,10 @@ def _settle(question: Question, said: SaidToIt, answer: Answer, shown: list[int]
         case ClusterAnswer():
             _settle_cluster(question, said, answer, shown)
         case PairAnswer():
-            return _settle_pair(question, said, answer)
+            settled = _settle_pair(question, said, answer)
+            if not settled:  # somebody else is asked; curators see it among the conflicts
+                Question.objects.filter(pk=question.pk).update(purpose=Question.Purpose.AGAIN)
+            return settled
         case GridAnswer():
             return _settle_values(question, answer, {face: said.marks.get(face, question.value) for face in shown})
         case ValueAnswer():
@@ -276,12 +291,23 @@ def undo_answer(*, answer_id: int, by: User | None, now: datetime | None = None)
         raise NotUndoable(f"There is no answer {answer_id} of yours.")
     if answer.undone_at is not None:
         raise NotUndoable(f"Answer {answer_id} was undone before, on {answer.undone_at:%Y-%m-%d %H:%M}.")
+    if answer.content.get("act") in ("reopen", "reassign"):
+        raise NotUndoable("What was opened again is not closed by an undo. Decide it, or let people answer it.")
     now = now or timezone.now()
     Answer.objects.filter(pk=answer.pk).update(undone_at=now)
     ledger.undo(_lines_of(answer).order_by("-id"), person=by, answer=answer)
     votes.take_back(answer, by=by)
+    if answer.content.get("act") == "ask":
+        _ask_no_more(answer.content["questions"], now)
     if answer.question_id is not None and answer.content["verdict"] != "skip":  # a skip settled nothing
-        _ask_again(answer.question_id)
+        _ask_again(answer.question_id, unless_settled=answer.reassigned_at is not None)
+
+
+def _ask_no_more(questions: list[int], now: datetime) -> None:
+    """What a curator wanted asked and takes back; whatever was answered meanwhile stands."""
+    for chunk in batched(questions, 500):
+        wanted = Question.objects.filter(pk__in=chunk, purpose=Question.Purpose.WANTED, answers=None)
+        withdraw(wanted, now=now)
 
 
 def _lines_of(answer: Answer) -> QuerySet[Decision]:
@@ -292,10 +318,16 @@ def _lines_of(answer: Answer) -> QuerySet[Decision]:
     return standing.filter(answer=answer)
 
 
-def _ask_again(question_id: int) -> None:
+def _ask_again(question_id: int, *, unless_settled: bool) -> None:
+    """With `unless_settled` only if what others said does not settle its faces by itself."""
     question = Question.objects.select_for_update().get(pk=question_id)
     if question.state == Question.State.OPEN:
         return
+    if unless_settled and question.kind in (Question.Kind.GRID, Question.Kind.VALUE):
+        faces = set(question.shown.values_list("face_id", flat=True))
+        labels = AttributeLabel.objects.filter(face__in=faces, attribute=question.attribute)
+        if set(labels.values_list("face_id", flat=True)) == faces:
+            return
     if question.kind == Question.Kind.VALUE and Question.objects.filter(
         kind=question.kind, attribute=question.attribute, state=Question.State.OPEN, faces__in=question.faces.all()
     ):

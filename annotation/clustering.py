@@ -158,6 +158,7 @@ def write(run: ClusteringRun, corpus: Corpus, found: Clustering) -> None:
     for piece in batched(zip(labels, groups, strict=True), 1_000):
         _write_groups(run, corpus, found, [group for _, group in piece])
     _follow_duplicates(run)
+    Cluster.objects.filter(run=run).count_faces()
 
 
 def _write_groups(
@@ -182,13 +183,15 @@ def _identity_of(pinned: npt.NDArray[np.int64]) -> int | None:
     return int(known[0]) if len(known) else None
 
 
-def _follow_duplicates(run: ClusteringRun) -> None:
-    """A duplicate photo's face is where the one that stands for it is."""
+def _follow_duplicates(run: ClusteringRun) -> set[int]:
+    """A duplicate photo's face is where the one that stands for it is. Returns the clusters that such a face joined."""
+    joined = set[int]()
     twins = Face.objects.exclude(duplicate_of=None).exclude(memberships__run=run)
     for piece in batched(twins.values_list("pk", "duplicate_of_id").iterator(), 500):
         place = {
             member.face_id: member for member in Membership.objects.filter(run=run, face__in={of for _, of in piece})
         }
+        joined |= {place[of].cluster_id for _, of in piece if of in place}
         Membership.objects.bulk_create(
             [
                 Membership(run=run, cluster_id=place[of].cluster_id, face_id=face, belief=place[of].belief)
@@ -197,6 +200,7 @@ def _follow_duplicates(run: ClusteringRun) -> None:
             ],
             ignore_conflicts=True,
         )
+    return joined
 
 
 def current() -> ClusteringRun | None:
@@ -385,8 +389,9 @@ def join(run: ClusteringRun) -> int:
             ignore_conflicts=True,
             batch_size=2_000,
         )
-        _follow_duplicates(run)
         touched = {cluster_id[int(found.labels[index])] for index in fresh}
+        for piece in batched(sorted(touched | _follow_duplicates(run)), 500):
+            Cluster.objects.filter(pk__in=piece).count_faces()
         questions.ask_about_clusters(run, touched)
     return len(fresh)
 

@@ -8,7 +8,7 @@ from django import forms
 from django.conf import settings
 from django.db.models import Exists, OuterRef, Q, QuerySet
 
-from annotation.models import Face, Identity, Intake, Label, Photo, Source
+from annotation.models import Face, Identity, Intake, Label, Photo, Question, Source, User
 
 YES_NO = [("", "Any"), ("yes", "Yes"), ("no", "No")]
 
@@ -193,6 +193,55 @@ def _allowed(path: str) -> str:
         f"{path} is not below a folder that may be taken in from here ({open_to_pages}). "
         "Add its folder to DAGER_INTAKE_FOLDERS, or take it in with `make run PHOTOS=…`."
     )
+
+
+# ---- curators
+
+
+class ConflictFilter(forms.Form):
+    """Which conflicts: of an attribute, or of pairs."""
+
+    about = forms.ChoiceField(required=False, label="About")
+
+    def __init__(self, *args: Any, **options: Any) -> None:
+        super().__init__(*args, **options)
+        names = [(name, name.replace("_", " ").capitalize()) for name in settings.ASKED]
+        self.fields["about"].choices = [("", "All"), *names, ("pair", "Pairs")]  # type: ignore[attr-defined]
+
+
+class SampleFilter(forms.Form):
+    """Whose answers, of which kind, and how many of them."""
+
+    annotator = forms.ModelChoiceField(
+        User.objects.filter(is_active=True).exclude(role=User.Role.ENGINEER).order_by("username"),
+        required=False,
+        empty_label="Everybody",
+    )
+    kind = forms.ChoiceField(required=False, choices=[("", "Any"), *Question.Kind.choices])
+    share = forms.ChoiceField(
+        required=False, choices=[("1", "All"), ("0.1", "One in ten"), ("0.01", "One in a hundred")], label="How many"
+    )
+
+
+class ReassignForm(forms.Form):
+    """Which of somebody's answers others are to give instead."""
+
+    kind = forms.ChoiceField(required=False, choices=[("", "Any"), *Question.Kind.choices])
+    since = forms.DateTimeField(
+        required=False, widget=forms.DateTimeInput(attrs={"type": "datetime-local"}), help_text="Empty: all of them."
+    )
+
+
+class AskForm(forms.Form):
+    """What is to be asked about the faces that a filter finds."""
+
+    what = forms.ChoiceField(label="Ask")
+    labelled_too = forms.BooleanField(required=False, label="Labelled ones, too")
+
+    def __init__(self, *args: Any, **options: Any) -> None:
+        super().__init__(*args, **options)
+        names = [(name, name.replace("_", " ").capitalize()) for name in settings.ASKED]
+        self.fields["what"].choices = [*names, ("identity", "Who they are")]  # type: ignore[attr-defined]
 
 
 # ---- people

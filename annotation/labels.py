@@ -102,6 +102,7 @@ def _derive_faces(chunk: Collection[int]) -> None:
         face: belief(lines[face] or lines.get(original, []), top)  # type: ignore[arg-type]
         for face, original in stands_for.items()
     }
+    before = _identities_of(held)
     Label.objects.filter(face__in=[face for face, found in held.items() if found is None]).delete()
     Label.objects.bulk_create(
         list(_rows(held)),
@@ -109,6 +110,28 @@ def _derive_faces(chunk: Collection[int]) -> None:
         unique_fields=["face"],
         update_fields=["identity", "verdict", "decision"],
     )
+    _count_faces(before | _identities_of(held))
+
+
+def _identities_of(faces: Collection[int]) -> set[int]:
+    of_them = Label.objects.filter(face__in=faces, identity__isnull=False)
+    return {pk for pk in of_them.values_list("identity_id", flat=True) if pk is not None}
+
+
+def _count_faces(identities: Collection[int]) -> None:
+    """How many faces each of these people has, so that a list of all people need not count.
+
+    The lock queues up two that label faces of one person at once: the second counts what the first has written.
+    """
+    for chunk in batched(sorted(identities), CHUNK):
+        people = Identity.objects.filter(pk__in=chunk).order_by("pk").select_for_update(no_key=True)
+        known = {person.pk: person.face_count for person in people}
+        labels = Label.objects.filter(identity__in=chunk).order_by().values_list("identity")
+        counts = dict(labels.annotate(count=Count("pk")))
+        changed = [
+            Identity(pk=pk, face_count=counts.get(pk, 0)) for pk, count in known.items() if counts.get(pk, 0) != count
+        ]
+        Identity.objects.bulk_update(changed, ["face_count"])
 
 
 def _rows(held: dict[int, Belief | None]) -> Iterator[Label]:
@@ -198,6 +221,7 @@ def _leave_wrong_clusters(faces: Iterable[int]) -> None:
     """A face that is not whom its cluster is goes back to the machine, which finds it another place."""
     touched = Face.objects.filter(Q(pk__in=list(faces)) | Q(duplicate_of__in=list(faces)))
     members = Membership.objects.filter(run__state=ClusteringRun.State.APPLIED, face__in=touched)
+    clusters = list(members.order_by().values_list("cluster_id", flat=True).distinct())
     members.filter(face__label__verdict=Label.Verdict.NOT_A_FACE).delete()
     members.filter(face__label__identity__isnull=False).exclude(face__label__identity=F("cluster__identity")).delete()
     lines = Decision.objects.standing().filter(kind=Decision.Kind.CANNOT_LINK, face__in=touched)
@@ -209,6 +233,7 @@ def _leave_wrong_clusters(faces: Iterable[int]) -> None:
         "pk", "face_id", "cluster__identity_id"
     )
     Membership.objects.filter(pk__in=[pk for pk, face, identity in left if (face, identity) in refused]).delete()
+    Cluster.objects.filter(pk__in=clusters).count_faces()
 
 
 def people_since(line: int, kinds: Collection[str] = tuple(Decision.Kind.values)) -> set[int]:

@@ -7,6 +7,7 @@ from django.contrib.auth.models import AbstractUser, UserManager
 from django.core.validators import RegexValidator
 from django.db import models
 from django.db.models import F, Q
+from django.db.models.functions import Coalesce
 from django.utils import timezone
 
 from annotation.errors import LedgerIsAppendOnly
@@ -31,6 +32,7 @@ class User(AbstractUser):
     role = models.CharField(max_length=10, choices=Role, default=Role.ANNOTATOR)
     paused_at = models.DateTimeField(null=True, blank=True)  # too many answers to known questions were wrong
     paused_because = models.CharField(max_length=300, blank=True)
+    practised = models.JSONField(default=list, blank=True)  # kinds of question that they practised on drawn examples
 
     objects: ClassVar[Users] = Users()
 
@@ -281,10 +283,16 @@ class Identity(models.Model):
     merged_into = models.ForeignKey("self", null=True, on_delete=models.SET_NULL, related_name="absorbed")
     # The source and the name within it, of somebody who came with a labelled set.
     imported_as = models.CharField(max_length=400, null=True, unique=True)  # noqa: DJ001  unique, so NULL is none
+    face_count = models.PositiveIntegerField(default=0)  # labels that name it: `labels.derive` counts them
     created_at = models.DateTimeField(auto_now_add=True)
 
     class Meta:
         verbose_name_plural = "identities"
+        indexes = [
+            models.Index(fields=["-face_count", "id"], condition=Q(face_count__gt=0), name="person_by_faces"),
+            models.Index(fields=["name", "id"], condition=Q(face_count__gt=0), name="person_by_name"),
+            models.Index(fields=["-id"], condition=Q(face_count__gt=0), name="person_by_age"),
+        ]
 
     def __str__(self) -> str:
         return self.name or f"Person {self.pk}"
@@ -322,12 +330,32 @@ class ClusteringRun(models.Model):
         ]
 
 
+class ClusterQuerySet(models.QuerySet["Cluster"]):
+    def count_faces(self) -> None:
+        """Bring `face_count` of these clusters up to date."""
+        members = Membership.objects.filter(cluster=models.OuterRef("pk")).order_by().values("cluster")
+        count = members.annotate(count=models.Count("pk")).values("count")
+        self.update(face_count=Coalesce(models.Subquery(count), 0))
+
+
 class Cluster(models.Model):
     """A machine's guess at an identity, from one clustering run."""
 
     run = models.ForeignKey(ClusteringRun, on_delete=models.CASCADE, related_name="clusters")
     # The identity that its verified faces belong to; a cluster holds those of one identity at most.
     identity = models.ForeignKey(Identity, null=True, on_delete=models.SET_NULL, related_name="clusters")
+    face_count = models.PositiveIntegerField(default=0)  # so that a list of all clusters need not count
+
+    objects = ClusterQuerySet.as_manager()
+
+    class Meta:
+        indexes = [
+            models.Index(
+                fields=["run", "-face_count", "id"],
+                condition=Q(identity=None, face_count__gte=2),
+                name="cluster_unchecked",
+            ),
+        ]
 
 
 class Membership(models.Model):
@@ -340,6 +368,11 @@ class Membership(models.Model):
 
     class Meta:
         constraints = [models.UniqueConstraint(fields=["run", "face"], name="one_cluster_per_face_and_run")]
+
+
+# What curators look at: where people disagree, and what was settled after more than one word.
+TO_DECIDE = Q(state="open") & (Q(purpose="verdict") | Q(kind="pair", purpose="again"))
+DECIDED = Q(state="settled", purpose__in=["verdict", "again", "doubt", "wanted"])
 
 
 class Question(models.Model):
@@ -362,6 +395,7 @@ class Question(models.Model):
         GOLD = "gold"  # known already: it measures who answers
         DOUBT = "doubt"  # settled, but the models, trained without it, disbelieve it
         VERDICT = "verdict"  # people disagree: a curator decides
+        WANTED = "wanted"  # a curator wants it asked, or asked again
 
     class State(models.TextChoices):
         OPEN = "open"
@@ -393,6 +427,8 @@ class Question(models.Model):
         indexes = [
             models.Index(fields=["-worth", "id"], condition=Q(state="open"), name="question_open_by_worth"),
             models.Index(fields=["kind", "-worth", "id"], condition=Q(state="open"), name="question_open_of_kind"),
+            models.Index(fields=["-id"], condition=TO_DECIDE, name="question_to_decide"),
+            models.Index(fields=["-id"], condition=DECIDED, name="question_decided"),
         ]
         constraints = [
             models.CheckConstraint(
@@ -443,6 +479,9 @@ class Answer(models.Model):
     elapsed_ms = models.PositiveIntegerField(null=True)
     at = models.DateTimeField(default=timezone.now)
     undone_at = models.DateTimeField(null=True)
+    # A curator has others asked instead; then it is taken back, and this person is not asked again.
+    reassigned_at = models.DateTimeField(null=True)
+    reassigned_by = models.ForeignKey(User, null=True, on_delete=models.PROTECT, related_name="+")
 
     class Meta:
         constraints = [
@@ -456,7 +495,23 @@ class Answer(models.Model):
         indexes = [
             models.Index(fields=["annotator", "-id"], name="answer_by_annotator"),
             models.Index(fields=["annotator", "-at"], name="answer_of_a_day"),
+            models.Index(
+                fields=["annotator", "question"], condition=Q(reassigned_at__isnull=False), name="answer_reassigned"
+            ),
+            models.Index(
+                fields=["-id"], condition=Q(reassigned_at__isnull=False, undone_at=None), name="answer_to_take_back"
+            ),
+            models.Index(fields=["-id"], condition=Q(question=None), name="answer_act"),
         ]
+
+
+class FaceSearch(models.Model):
+    """Somebody looked for a person by a face: whom that concerned, and what was found, for whoever asks later."""
+
+    by = models.ForeignKey(User, on_delete=models.PROTECT, related_name="+")
+    at = models.DateTimeField(default=timezone.now)
+    faces = models.PositiveSmallIntegerField()  # on the photo, which is not kept
+    found = models.JSONField(default=list)  # identities that were shown
 
 
 class Vote(models.Model):

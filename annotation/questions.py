@@ -14,6 +14,7 @@ from annotation.models import Cluster, ClusteringRun, Decision, Identity, Member
 
 GRID = 24  # faces a screen: what an eye takes in at a glance
 CHUNK = 500
+WORTH_OF_WANTED = 100.0  # what a curator wants asked comes first: a page of faces is worth 24 at most
 
 
 @transaction.atomic
@@ -158,6 +159,8 @@ def ask_single(attribute: str, faces: Collection[int], purpose: Question.Purpose
     ).exclude(purpose=Question.Purpose.GOLD)
     if purpose == Question.Purpose.VERDICT:
         kept.update(purpose=purpose)
+    if purpose == Question.Purpose.WANTED:
+        kept.exclude(purpose=Question.Purpose.VERDICT).update(purpose=purpose, worth=worth)
     asked = set(kept.values_list("shown__face", flat=True))
     new = [face for face in faces if face not in asked]
     questions = Question.objects.bulk_create(

@@ -56,7 +56,10 @@ def _available(annotator: User, now: datetime) -> Q:
 def _free(annotator: User, kind: str | None, now: datetime, below: Question | None) -> QuerySet[Question]:
     """In the order of their worth, from the one below this on."""
     answered = Answer.objects.filter(annotator=annotator, undone_at=None, question=OuterRef("pk"))
-    questions = Question.objects.filter(_available(annotator, now), ~Exists(answered), state=Question.State.OPEN)
+    others = Answer.objects.filter(annotator=annotator, reassigned_at__isnull=False, question=OuterRef("pk"))
+    questions = Question.objects.filter(
+        _available(annotator, now), ~Exists(answered), ~Exists(others), state=Question.State.OPEN
+    )
     if not annotator.curates:
         questions = questions.exclude(purpose=Question.Purpose.VERDICT)
     if kind is not None:
@@ -73,7 +76,8 @@ def _not_spoken_of(annotator: User, questions: list[Question]) -> list[Question]
     of_values = (Question.Kind.GRID, Question.Kind.VALUE)
     asked = {each.pk: each.attribute for each in questions if each.kind in of_values and each.purpose not in again}
     shown = list(QuestionFace.objects.filter(question__in=asked).order_by().values_list("question_id", "face_id"))
-    own = Vote.objects.filter(annotator=annotator, answer__undone_at=None, face__in={face for _, face in shown})
+    counts = Q(answer__undone_at=None) | Q(answer__reassigned_at__isnull=False)
+    own = Vote.objects.filter(counts, annotator=annotator, face__in={face for _, face in shown})
     spoken = set(own.values_list("face_id", "attribute"))
     known = {question for question, face in shown if (face, asked[question]) in spoken}
     return [each for each in questions if each.pk not in known]

@@ -9,7 +9,7 @@ from typing import Any, Generic, TypeVar
 
 from django.core import signing
 from django.core.cache import cache
-from django.db.models import Count, F, Model, Q, QuerySet, Window
+from django.db.models import Count, F, Model, OuterRef, Q, QuerySet, Subquery, Window
 from django.db.models.functions import RowNumber
 from django.utils import timezone
 
@@ -141,9 +141,8 @@ def standing(now: datetime | None = None) -> Standing:
 
 
 def people() -> QuerySet[Identity]:
-    """Everyone who has a face, with `face_count`."""
-    labelled = Identity.objects.filter(merged_into=None).annotate(face_count=Count("labels"))
-    return labelled.filter(face_count__gt=0)
+    """Everyone who has a face."""
+    return Identity.objects.filter(face_count__gt=0)
 
 
 def exemplars(identities: Collection[int], count: int = EXEMPLARS) -> dict[int, list[Face]]:
@@ -196,9 +195,8 @@ def current_run() -> ClusteringRun | None:
 
 
 def unchecked_clusters() -> QuerySet[Cluster]:
-    """Clusters of two faces or more that no person has looked at, with `face_count`."""
-    clusters = Cluster.objects.filter(run__state=ClusteringRun.State.APPLIED, identity=None)
-    return clusters.annotate(face_count=Count("memberships")).filter(face_count__gte=2)
+    """Clusters of two faces or more that no person has looked at."""
+    return Cluster.objects.filter(run=current_run(), identity=None, face_count__gte=2)
 
 
 def surest_faces(clusters: Collection[int], count: int = EXEMPLARS) -> dict[int, list[Face]]:
@@ -296,8 +294,8 @@ def asked(questions: Sequence[Question]) -> list[Asked]:
             question=question,
             faces=_shuffled(question, shown[question.pk]),
             people=[everybody[pk] for pk in _sides(question, people_of[question.pk])],
-            queries=_tally(face.photo.query for face in shown[question.pk]),
-            sources=_tally(face.photo.source.name for face in shown[question.pk]),
+            queries=tally_of(face.photo.query for face in shown[question.pk]),
+            sources=tally_of(face.photo.source.name for face in shown[question.pk]),
         )
         for question in questions
     ]
@@ -338,7 +336,7 @@ def _persons(identities: Collection[int]) -> dict[int, Person]:
     return {pk: Person(identity=row, face_count=counts.get(pk, 0), faces=faces.get(pk, [])) for pk, row in rows.items()}
 
 
-def _tally(values: Iterable[str]) -> list[tuple[str, int]]:
+def tally_of(values: Iterable[str]) -> list[tuple[str, int]]:
     return Counter(value for value in values if value).most_common()
 
 
@@ -430,13 +428,89 @@ def standing_of(name: str) -> dict[str, Any]:
 
 def reliabilities() -> list[Reliability]:
     """Everybody who answered about an attribute, those most in doubt first, with what they get right by value."""
-    rows = list(Reliability.objects.select_related("annotator"))
-    for row in rows:
+    rows = with_values(Reliability.objects.select_related("annotator"))
+    return sorted(rows, key=lambda row: 2.0 if row.right is None else row.right)  # type: ignore[attr-defined]
+
+
+def with_values(rows: Iterable[Reliability]) -> list[Reliability]:
+    """What each of these gets right: by value, the worst first, and on the mean of all values."""
+    found = list(rows)
+    for row in found:
         values = attribute(row.attribute).values
         by_value = {values[number]: line[number] for number, line in enumerate(row.confusion)}
         row.by_value = sorted(by_value.items(), key=lambda each: each[1])  # type: ignore[attr-defined]
         row.right = sum(by_value.values()) / len(by_value) if by_value else None  # type: ignore[attr-defined]
-    return sorted(rows, key=lambda row: 2.0 if row.right is None else row.right)  # type: ignore[attr-defined]
+    return found
+
+
+# ---- people at work
+
+
+@dataclass(frozen=True)
+class AtWork:
+    """An annotator, and what they did lately."""
+
+    user: User
+    answered_today: int
+    last_at: datetime | None
+    right: float | None  # on the mean of all attributes
+
+
+def at_work(users: Sequence[User], now: datetime | None = None) -> list[AtWork]:
+    today = (now or timezone.now()).replace(hour=0, minute=0, second=0, microsecond=0)
+    recent = Answer.objects.filter(annotator__in=users, question__isnull=False, undone_at=None, at__gte=today)
+    counts = dict(recent.order_by().values_list("annotator").annotate(count=Count("pk")))
+    latest = Answer.objects.filter(annotator=OuterRef("pk")).order_by("-pk").values("at")[:1]
+    last = dict(User.objects.filter(pk__in=[user.pk for user in users]).values_list("pk", Subquery(latest)))
+    right: dict[int, list[float]] = defaultdict(list)
+    for row in with_values(Reliability.objects.filter(annotator__in=users)):
+        if row.right is not None:  # type: ignore[attr-defined]
+            right[row.annotator_id].append(row.right)  # type: ignore[attr-defined]
+    return [
+        AtWork(
+            user=user,
+            answered_today=counts.get(user.pk, 0),
+            last_at=last.get(user.pk),
+            right=sum(right[user.pk]) / len(right[user.pk]) if user.pk in right else None,
+        )
+        for user in users
+    ]
+
+
+@dataclass(frozen=True)
+class Watched:
+    """An answer as a curator looks over somebody's shoulder."""
+
+    answer: Answer
+    asked: Asked | None  # none: the question is gone
+    told: str
+    faces: list[tuple[Face, str]]  # with what was said of each
+    seconds: float | None
+
+
+def watched(answers: Sequence[Answer]) -> list[Watched]:
+    """These answers with the faces that they are about; in a fixed number of queries."""
+    questions = {answer.question_id: answer.question for answer in answers if answer.question is not None}
+    shown = {each.question.pk: each for each in asked(list(questions.values()))}
+    acts = {act.answer.pk: act.told for act in told(answers)}
+    return [
+        Watched(
+            answer=answer,
+            asked=shown.get(answer.question_id or 0),
+            told=acts[answer.pk],
+            faces=_faces_said(answer, shown.get(answer.question_id or 0)),
+            seconds=None if answer.elapsed_ms is None else answer.elapsed_ms / 1000,
+        )
+        for answer in answers
+    ]
+
+
+def _faces_said(answer: Answer, about: Asked | None) -> list[tuple[Face, str]]:
+    if about is None:
+        return []
+    faces = about.faces or [face for person in about.people for face in person.faces[:3]]
+    marks = answer.content.get("marks", {})
+    return [(face, str(marks.get(str(face.pk), "")).replace("_", " ")) for face in faces]
 
 
 # ---- the ledger as people read it
@@ -485,6 +559,13 @@ def _in_words(answer: Answer, lines: Counter[str]) -> str:
             return f"said of person {content['identity']}: {content['attribute'].replace('_', ' ')} {content['value']}"
         case "not_a_face":
             return f"said of {_faces(len(content['faces']))}: not a face"
+        case "ask":
+            what = content["what"].replace("_", " ")
+            return f"wanted {content['count']} question{'' if content['count'] == 1 else 's'} asked first: {what}"
+        case "reopen":
+            return f"opened question {content['question']} again"
+        case "reassign":
+            return f"had others asked instead of {content['name']}: {content['count']} answers"
     match content.get("verdict"):
         case "same":
             return "answered: one person"

@@ -6,7 +6,7 @@ from celery import shared_task
 from django.db.models import Exists, OuterRef, QuerySet
 from django.utils import timezone
 
-from annotation import belt, clustering, embeddings, engine, faces, intake, proposals
+from annotation import belt, clustering, embeddings, engine, faces, intake, proposals, wanted
 from annotation.models import ClusteringRun, Embedding, Face, Photo
 from inference import registry
 from inference.core.attributes import attribute
@@ -69,6 +69,12 @@ def cluster(run_id: int) -> None:
     clustering.compute(ClusteringRun.objects.get(pk=run_id))
 
 
+@shared_task(acks_late=True)
+def take_back() -> None:
+    """Take back answers that a curator has others give instead."""
+    wanted.take_back()
+
+
 def feed_belt() -> None:
     """Send the next batches of each stage; with nothing left to send, look whether the grouping is behind."""
     version = registry.ensure_live()
@@ -101,4 +107,6 @@ def sweep() -> None:
     for delivery in belt.intakes_due(now):
         take_in.delay(delivery.pk)
     clustering.fail_lost_runs(now)
+    if wanted.due().exists():
+        take_back.delay()
     feed_belt()

@@ -4,7 +4,7 @@ from django.urls import URLPattern, URLResolver, include, path
 from rest_framework.routers import SimpleRouter
 
 from annotation import api
-from annotation.views import annotate, engine, exports, home, people, photos, runs, sources
+from annotation.views import annotate, curate, engine, exports, home, people, photos, runs, sources
 
 pages = [
     path("", home.home, name="home"),
@@ -44,6 +44,16 @@ pages = [
     path("engine/", engine.engine, name="engine"),
     path("engine/certificates/<int:pk>/revoke", engine.revoke, name="certificate-revoke"),
     path("engine/annotators/<int:pk>/let-back", engine.let_back, name="let-back"),
+    path("curate/", curate.to_decide, name="conflicts"),
+    path("curate/decided", curate.decided, name="conflicts-decided"),
+    path("curate/<int:pk>/", curate.conflict, name="conflict"),
+    path("curate/<int:pk>/decide", curate.decide, name="decide"),
+    path("curate/<int:pk>/reopen", curate.reopen, name="reopen"),
+    path("curate/live", curate.live, name="live"),
+    path("curate/annotators/", curate.annotators, name="annotators"),
+    path("curate/annotators/<int:pk>/", curate.annotator, name="annotator"),
+    path("curate/annotators/<int:pk>/reassign", curate.reassign, name="reassign"),
+    path("faces/ask", curate.ask, name="faces-ask"),
     path("export/", exports.export_page, name="export"),
     path("export/labels.csv", exports.labels_csv, name="labels-csv"),
     path("export/labels.parquet", exports.labels_parquet, name="labels-parquet"),

@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 from django.conf import settings
 from django.db import transaction
-from django.db.models import Q
+from django.db.models import Q, QuerySet
 
 from annotation import ledger
 from annotation.core.batches import batched
@@ -283,6 +283,13 @@ def settle_clear(attribute: Attribute) -> int:
     waiting = Vote.objects.filter(attribute=attribute.name, answer__undone_at=None, annotator__paused_at=None).exclude(
         face__attribute_labels__attribute=attribute.name
     )
+    # What a curator is to judge, or wants asked again, no arithmetic settles.
+    reserved = Question.objects.filter(
+        attribute=attribute.name,
+        state=Question.State.OPEN,
+        purpose__in=[Question.Purpose.VERDICT, Question.Purpose.WANTED],
+    )
+    waiting = waiting.exclude(face__in=reserved.values("shown__face"))
     count = 0
     for chunk in batched(sorted(set(waiting.values_list("face_id", flat=True))), CHUNK):
         belief = believed_of(chunk, attribute).max(axis=1)
@@ -306,14 +313,25 @@ def take_back(answer: Answer, *, by: User | None) -> None:
         reopen([face for face, of in said.items() if of == name], name, by=by, answer=answer)
 
 
-def reopen(faces: Collection[int], name: str, *, by: User | None, answer: Answer | None = None) -> None:
-    """Take back what people's votes settled about these faces, and weigh those votes that still count."""
-    attribute = registry.attribute(name)
+def settled_lines(faces: Collection[int], name: str) -> QuerySet[Decision]:
+    """What people's votes settled about these faces, or about the people whom they are of."""
     of_them = Q(face__in=list(faces)) | Q(identity__labels__face__in=list(faces), evidence__face__in=list(faces))
     lines = Decision.objects.standing().filter(
         of_them, kind=Decision.Kind.VALUE, by=Decision.By.PERSON, attribute=name, evidence__votes__gte=0
     )
-    ledger.undo(lines.distinct(), person=by, answer=answer)
+    return lines.distinct()
+
+
+def withdraw_others(question: Question) -> None:
+    """One open question about an attribute of a face is enough: this one."""
+    if question.kind == Question.Kind.VALUE:
+        _close(question.shown.values_list("face_id", flat=True), question.attribute, but=question.pk)
+
+
+def reopen(faces: Collection[int], name: str, *, by: User | None, answer: Answer | None = None) -> None:
+    """Take back what people's votes settled about these faces, and weigh those votes that still count."""
+    attribute = registry.attribute(name)
+    ledger.undo(settled_lines(faces, name), person=by, answer=answer)
     stories = told(faces, attribute)
     silent = [face for face, story in stories.items() if not story.said]
     _close(silent, name, but=answer.question_id if answer else None)

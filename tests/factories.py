@@ -102,7 +102,7 @@ def a_run(version: ModelVersion | None = None, state: str = "applied") -> Cluste
 
 def a_cluster(faces: Sequence[Face], run: ClusteringRun | None = None, belief: float = 0.9) -> Cluster:
     run = run or ClusteringRun.objects.filter(state="applied").first() or a_run()
-    cluster = Cluster.objects.create(run=run)
+    cluster = Cluster.objects.create(run=run, face_count=len(faces))
     Membership.objects.bulk_create(Membership(run=run, cluster=cluster, face=face, belief=belief) for face in faces)
     return cluster
 

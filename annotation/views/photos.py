@@ -11,7 +11,7 @@ from django.views.decorators.http import require_safe
 
 from annotation import clustering, reads, thumbnails
 from annotation.access import BROWSE, may_see
-from annotation.forms import FaceFilter, Filter, PhotoFilter
+from annotation.forms import AskForm, FaceFilter, Filter, PhotoFilter
 from annotation.models import Face, Label, Membership, Photo
 from annotation.views.page import SignedIn, page, tell_mistakes
 from inference.core.images import PictureRefused
@@ -38,7 +38,8 @@ def photos(request: SignedIn) -> HttpResponse:
 def faces(request: SignedIn) -> HttpResponse:
     form, rows = _filtered(request, FaceFilter, Face.objects.select_related("photo__source", "label__identity"))
     found = reads.page(rows, order=["-pk"], cursor=request.GET.get("cursor", ""), size=FACES)
-    context = {"form": form, "page": found, "faces": found.rows, "total": reads.count_up_to_many(rows)}
+    total = reads.count_up_to_many(rows)
+    context = {"form": form, "page": found, "faces": found.rows, "total": total, "ask": AskForm()}
     return render(request, "annotation/faces.html", context)
 
 

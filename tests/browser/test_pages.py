@@ -7,6 +7,7 @@ from typing import Literal
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe
+from django.utils import timezone
 from playwright.sync_api import Page, expect
 
 from annotation.core.drawn import draw_portrait
@@ -116,6 +117,7 @@ def test_somebody_is_merged_with_a_person_found_by_name(site: Site) -> None:
 PAGES = [
     "/", "/annotate/", "/annotate/?kind=pair", "/answers/", "/people/", "/clusters/", "/photos/", "/faces/",
     "/sources/", "/sources/new", "/runs/", "/engine/", "/export/", "/password",
+    "/curate/", "/curate/decided", "/curate/live", "/curate/annotators/",
 ]  # fmt: skip
 
 
@@ -127,6 +129,10 @@ def furnished(site: Site) -> list[str]:
     source, person = face.photo.source, pair.identity
     source.refusals.create(file="a/very/long/" + "name" * 40 + ".jpg", code="damaged", reason="Truncated. " * 10)
     source.intakes.create(kind="folder", state="running", total=100, taken=40, refused=1)
+    conflict = a_single(face, attribute="emotion", purpose="verdict")
+    say = {"annotator": site.curator, "content": {"verdict": "value", "value": "sad"}, "actions": 1}
+    answer = a_single(face, attribute="emotion", state="settled", settled_at=timezone.now()).answers.create(**say)
+    answer.votes.create(annotator=site.curator, face=face, attribute="emotion", value="sad")
     example = {"kind": "split", "groups": [[face.pk], [face.pk]], "note": "2 faces of one group go to 2 groups"}
     run = a_run(state="proposed")
     run.changes = {"faces": 29, "clusters": 3, "examples": [example]}
@@ -142,6 +148,8 @@ def furnished(site: Site) -> list[str]:
         f"/sources/{source.pk}/upload",
         f"/sources/{source.pk}/refusals",
         f"/runs/{run.pk}/",
+        f"/curate/{conflict.pk}/",
+        f"/curate/annotators/{site.curator.pk}/",
     ]
     return [*PAGES, *own]
 

@@ -1,0 +1,160 @@
+"""Curators at work: conflicts, a live sample of answers, the annotators, and faces sent to the queue."""
+
+from typing import Any
+from urllib.parse import urlencode
+
+from django.contrib import messages
+from django.db import transaction
+from django.http import HttpResponse, QueryDict
+from django.shortcuts import get_object_or_404, redirect, render
+from django.urls import reverse
+
+from annotation import conflicts, reads, tasks, wanted
+from annotation.access import ANNOTATE, CURATE
+from annotation.forms import AskForm, ConflictFilter, FaceFilter, ReassignForm, SampleFilter
+from annotation.models import Answer, Face, Question, Reliability, User
+from annotation.views.page import SignedIn, act, back, page, tell_mistakes, tell_undoable
+
+PAGE = 20
+ANSWERS = 30
+
+
+# ---- conflicts
+
+
+@page(CURATE)
+def to_decide(request: SignedIn) -> HttpResponse:
+    return _conflicts(request, decided=False)
+
+
+@page(CURATE)
+def decided(request: SignedIn) -> HttpResponse:
+    return _conflicts(request, decided=True)
+
+
+def _conflicts(request: SignedIn, *, decided: bool) -> HttpResponse:
+    form = ConflictFilter(request.GET)
+    about = form.cleaned_data["about"] if form.is_valid() else ""
+    rows = conflicts.decided(about) if decided else conflicts.to_decide(about)
+    found = reads.page(rows, order=["-pk"], cursor=request.GET.get("cursor", ""), size=PAGE)
+    context = {
+        "form": form,
+        "page": found,
+        "conflicts": conflicts.shown(found.rows),
+        "total": reads.count_up_to_many(rows),
+        "decided": decided,
+        "about": about,
+    }
+    return render(request, "annotation/conflicts.html", context)
+
+
+@page(CURATE)
+def conflict(request: SignedIn, pk: int) -> HttpResponse:
+    question = get_object_or_404(Question, pk=pk)
+    (shown,) = conflicts.shown([question])
+    context = {
+        "conflict": shown,
+        "about": request.GET.get("about", ""),
+        "values": list(enumerate(shown.asked.values, 1)),
+        "history": reads.told(list(question.answers.select_related("annotator", "question").order_by("-pk")[:50])),
+    }
+    return render(request, "annotation/conflict.html", context)
+
+
+@act(CURATE)
+def decide(request: SignedIn, pk: int) -> HttpResponse:
+    """One word settles it; then the next conflict is shown."""
+    said = request.POST.get("said", "")
+    verdicts = ("same", "different", "cannot_tell", "not_a_face")
+    content = {"verdict": said} if said in verdicts else {"verdict": "value", "value": said}
+    done = conflicts.decide(question_id=pk, content=content, by=request.user)
+    tell_undoable(request, f"Decided: {said.replace('_', ' ')}.", done)
+    about = request.POST.get("about", "")
+    following = conflicts.to_decide(about).exclude(pk=pk).order_by("-pk").first()
+    address = reverse("conflict", args=[following.pk]) if following else reverse("conflicts")
+    return redirect(f"{address}?{urlencode({'about': about})}" if about else address)
+
+
+@act(CURATE)
+def reopen(request: SignedIn, pk: int) -> HttpResponse:
+    conflicts.reopen(question_id=pk, by=request.user)
+    messages.success(request, "Open again: people who have not answered it yet will be asked, or decide it here.")
+    return redirect("conflict", pk)
+
+
+# ---- a live sample
+
+
+@page(CURATE)
+def live(request: SignedIn) -> HttpResponse:
+    form = SampleFilter(request.GET)
+    chosen: dict[str, Any] = form.cleaned_data if form.is_valid() else {}
+    annotator = chosen.get("annotator")
+    answers = conflicts.sample(
+        float(chosen.get("share") or 1), annotator=annotator.pk if annotator else None, kind=chosen.get("kind", "")
+    )
+    return render(request, "annotation/live.html", {"form": form, "watched": reads.watched(answers)})
+
+
+# ---- annotators
+
+
+@page(CURATE)
+def annotators(request: SignedIn) -> HttpResponse:
+    rows = User.objects.filter(role__in=ANNOTATE)
+    found = reads.page(rows, order=["username"], cursor=request.GET.get("cursor", ""), size=ANSWERS)
+    return render(request, "annotation/annotators.html", {"page": found, "people": reads.at_work(found.rows)})
+
+
+@page(CURATE)
+def annotator(request: SignedIn, pk: int) -> HttpResponse:
+    person = get_object_or_404(User, pk=pk)
+    own = Answer.objects.filter(annotator=person).select_related("annotator", "question")
+    found = reads.page(own, order=["-pk"], cursor=request.GET.get("cursor", ""), size=ANSWERS)
+    context = {
+        "person": person,
+        "form": ReassignForm(),
+        "page": found,
+        "acts": reads.told(found.rows),
+        "reliabilities": reads.with_values(Reliability.objects.filter(annotator=person).order_by("attribute")),
+        "of_pairs": conflicts.right_about_pairs([pk]).get(pk),
+        "due": wanted.due().filter(annotator=person).count(),
+    }
+    return render(request, "annotation/annotator.html", context)
+
+
+@act(CURATE)
+def reassign(request: SignedIn, pk: int) -> HttpResponse:
+    form = ReassignForm(request.POST)
+    if not form.is_valid():
+        tell_mistakes(request, form)
+        return redirect("annotator", pk)
+    person = get_object_or_404(User, pk=pk)
+    count = wanted.reassign(person=pk, by=request.user, **form.cleaned_data)
+    if count:
+        transaction.on_commit(tasks.take_back.delay, robust=True)  # without it, the sweep finds them
+    answers = "1 answer" if count == 1 else f"{count:,} answers"
+    messages.success(
+        request, f"{answers} of {person.username} will be taken back, and others asked what only they said."
+    )
+    return redirect("annotator", pk)
+
+
+# ---- faces sent to the queue
+
+
+@act(CURATE)
+def ask(request: SignedIn) -> HttpResponse:
+    """The faces that the filters of the page find, asked about before all else."""
+    chosen = QueryDict(request.POST.get("filter", ""))
+    form, faces = AskForm(request.POST), FaceFilter(chosen)
+    for each in (form, faces):
+        if not each.is_valid():
+            tell_mistakes(request, each)
+            return back(request, "faces")
+    done = wanted.ask(
+        faces=faces.of(Face.objects.all()), by=request.user, because=chosen.urlencode()[:500], **form.cleaned_data
+    )
+    count = done.content["count"]
+    tell_undoable(request, f"{count:,} question{'' if count == 1 else 's'} will be asked first.", done)
+    return back(request, "faces")
