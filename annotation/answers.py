@@ -75,6 +75,8 @@ def _record(
     elapsed_ms: int | None,
     now: datetime,
 ) -> Answer:
+    # Whoever is being paused at this moment is paused first, or has this answer taken back with all others.
+    annotator = User.objects.select_for_update(no_key=True).get(pk=annotator.pk)
     # The lock queues up answers that arrive together: the first settles it, the others find themselves or it closed.
     question = Question.objects.select_for_update().filter(pk=question_id).first()
     earlier = Answer.objects.filter(annotator=annotator, client_id=client_id).first()

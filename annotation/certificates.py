@@ -1,7 +1,12 @@
-"""Audited answers in, the right to accept proposals unseen out; and that right taken away again."""
+"""Audited answers in, the right to accept proposals unseen out; and that right taken away again.
 
-from collections.abc import Iterable
+A certificate speaks for the proposals that its audit was drawn from. Of what comes in later under the same calibration,
+audits of what was accepted, at a set rate, say whether the promise holds there, too.
+"""
+
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from datetime import datetime
 
 import numpy as np
 import numpy.typing as npt
@@ -9,7 +14,7 @@ from django.conf import settings
 from django.db import transaction
 from django.utils import timezone
 
-from annotation import ledger
+from annotation import ledger, proposals
 from annotation.core.batches import batched
 from annotation.core.certificate import Certified, broken, certify
 from annotation.core.sampling import in_control_slice
@@ -44,15 +49,20 @@ def review(attribute: Attribute, calibration: Calibration) -> list[Certificate]:
 
     Returns the certificates that are valid then.
     """
-    for held in Certificate.objects.filter(attribute=attribute.name).exclude(state=Certificate.State.REVOKED):
-        _check(held)
+    taken_back = [Certificate.State.REVOKED, Certificate.State.LAPSED]
+    for held in Certificate.objects.filter(attribute=attribute.name).exclude(state__in=taken_back):
+        if not _founded(held):
+            take_back(held, Certificate.State.LAPSED, "Answers that gave it were taken back or corrected.")
+        else:
+            _check(held)
     for held in _valid(attribute):
         if held.calibration_id != calibration.pk:
             end(held, Certificate.State.REPLACED, "The models learnt more: certificates begin again.")
     for value in attribute.values:
         _issue(attribute, value, calibration)
-    found = list(_valid(attribute))
+    found, control = list(_valid(attribute)), proposals.control_said(attribute)
     for held in found:
+        _compare(held, control)
         accept(held)
     return found
 
@@ -61,8 +71,27 @@ def _valid(attribute: Attribute) -> Iterable[Certificate]:
     return Certificate.objects.filter(attribute=attribute.name, state=Certificate.State.VALID)
 
 
-def audit_of(calibration: Calibration, value: str) -> Audit:
-    """The answers to audits of proposals of one value that were drawn under this calibration.
+def _founded(held: Certificate) -> bool:
+    """Whether the audits that gave it still do: answers are undone, people paused, and labels corrected.
+
+    Answers that came after it need not: evidence that sufficed once is enough, at whatever time one looked.
+    """
+    return any(
+        found is not None and found.threshold <= held.threshold
+        for found in (
+            _certify(audit_of(held.calibration, held.value, until=until), held.calibration, held.value, held.target)
+            for until in (held.at, None)
+        )
+    )
+
+
+def _certify(audit: Audit, calibration: Calibration, value: str, target: float) -> Certified | None:
+    sequence = calibration.sequences.get(value, [])
+    return certify(audit.confidence, audit.wrong, audit.drawn_above, sequence, target=target)
+
+
+def audit_of(calibration: Calibration, value: str, *, until: datetime | None = None) -> Audit:
+    """The answers to audits of proposals of one value that were drawn under this calibration, all or until some time.
 
     A face that somebody marked and that is not settled yet counts as wrong: to leave it out would flatter the machine.
     """
@@ -73,6 +102,8 @@ def audit_of(calibration: Calibration, value: str) -> Audit:
         question__value=value,
         question__certificate=None,
     ).exclude(face__label__verdict=Label.Verdict.NOT_A_FACE)
+    if until is not None:
+        shown = shown.filter(question__settled_at__lte=until)
     rows = list(shown.values_list("face_id", "belief", "question__drawn_above"))
     said = _labels(calibration.attribute, [face for face, _, _ in rows])
     return Audit(
@@ -94,14 +125,7 @@ def _issue(attribute: Attribute, value: str, calibration: Calibration) -> None:
     broke = Certificate.objects.filter(attribute=attribute.name, value=value, calibration=calibration)
     if broke.filter(state=Certificate.State.REVOKED).exists():
         return  # the audits that gave it are not believed again: only new models, audited anew, are
-    audit = audit_of(calibration, value)
-    found = certify(
-        audit.confidence,
-        audit.wrong,
-        audit.drawn_above,
-        calibration.sequences.get(value, []),
-        target=settings.TARGET_ERROR,
-    )
+    found = _certify(audit_of(calibration, value), calibration, value, settings.TARGET_ERROR)
     held = Certificate.objects.filter(attribute=attribute.name, value=value, state=Certificate.State.VALID).first()
     if found is None or (held and held.calibration_id == calibration.pk and found.threshold >= held.threshold):
         return
@@ -180,29 +204,49 @@ def _line(certificate: Certificate, face: int, confidence: float, person: int | 
 
 
 def _check(certificate: Certificate) -> None:
-    """Count the audits of what it accepted; if they break its promise, it is revoked."""
+    """Count the audits of what it accepted; if they break its promise, it is revoked.
+
+    Who is marked, and asked about again, is not counted until that is settled: one slip is no broken promise.
+    """
     shown = QuestionFace.objects.filter(
         question__certificate=certificate, question__state=Question.State.SETTLED
     ).exclude(face__label__verdict=Label.Verdict.NOT_A_FACE)
-    faces = list(shown.values_list("face_id", flat=True))
-    said = _labels(certificate.attribute, faces)
-    wrong = sum(said.get(face) != certificate.value for face in faces)
-    Certificate.objects.filter(pk=certificate.pk).update(audited_since=len(faces), wrong_since=wrong)
-    if broken(len(faces), wrong, certificate.target):
-        revoke(certificate, f"Of {len(faces)} audited after it was issued, {wrong} were wrong.")
+    said = _labels(certificate.attribute, shown.values_list("face_id", flat=True))
+    wrong = sum(value != certificate.value for value in said.values())
+    Certificate.objects.filter(pk=certificate.pk).update(audited_since=len(said), wrong_since=wrong)
+    if broken(len(said), wrong, certificate.target):
+        revoke(certificate, f"Of {len(said)} audited after it was issued, {wrong} were wrong.")
+
+
+def _compare(certificate: Certificate, control: Mapping[int, str]) -> None:
+    """Count what the control slice says of proposals that it would let through: people who were shown none."""
+    rows = Proposal.objects.filter(
+        attribute=certificate.attribute,
+        value=certificate.value,
+        confidence__gte=certificate.threshold,
+        calibration__isnull=False,
+    )
+    said = [control[face] for face in rows.values_list("face_id", flat=True).iterator() if face in control]
+    wrong = sum(value != certificate.value for value in said)
+    Certificate.objects.filter(pk=certificate.pk).update(blind=len(said), blind_wrong=wrong)
 
 
 def end(certificate: Certificate, state: Certificate.State, because: str) -> None:
     Certificate.objects.filter(pk=certificate.pk).update(state=state, ended_at=timezone.now(), ended_because=because)
 
 
-@transaction.atomic
 def revoke(certificate: Certificate, because: str) -> int:
-    """Take a certificate back, and every label that rests on it. Returns how many lines were undone."""
+    """Take a certificate back for good, and every label that rests on it. Returns how many lines were undone."""
+    return take_back(certificate, Certificate.State.REVOKED, because)
+
+
+@transaction.atomic
+def take_back(certificate: Certificate, state: Certificate.State, because: str) -> int:
+    """End a certificate, and every label that rests on it. Returns how many lines were undone."""
     held = Certificate.objects.select_for_update().get(pk=certificate.pk)
-    if held.state == Certificate.State.REVOKED:
+    if held.state in (Certificate.State.REVOKED, Certificate.State.LAPSED):
         return 0
-    end(held, Certificate.State.REVOKED, because)
+    end(held, state, because)
     lines = Decision.objects.standing().filter(
         kind=Decision.Kind.VALUE, by=Decision.By.MACHINE, attribute=held.attribute, evidence__certificate=held.pk
     )

@@ -13,6 +13,7 @@ from inference.core.attributes import REAL_AGE, Attribute, attribute
 
 LEARN_AT = 1.5  # times the labels that were learnt from before
 LEARN_FIRST = 60  # labels more than that before anything is learnt anew
+CORRECTED = 0.1  # of the labels that were learnt from turned out to be others: all is learnt anew
 EVERY = 25  # votes after which the engine thinks again
 PATIENCE = timedelta(seconds=30)  # with fewer: a decision, or new faces
 CLAIM = timedelta(minutes=10)
@@ -33,6 +34,9 @@ def behind(wanted: Attribute, now: datetime | None = None) -> bool:
         return Proposal.objects.filter(attribute=wanted.name).exists()
     if last.claimed_until is not None and last.claimed_until > now:
         return False
+    held = proposals.latest(wanted)
+    if held is not None and held.version_id != registry.ensure_live().pk:
+        return True
     heard, decisions = _seen(wanted)
     if heard >= last.votes + EVERY:
         return True
@@ -45,15 +49,18 @@ def keep_up(wanted: Attribute, now: datetime | None = None) -> bool:
     now = now or timezone.now()
     heard, decisions = _seen(wanted)
     Thought.objects.get_or_create(attribute=wanted.name, defaults={"at": now})
-    free = Thought.objects.filter(attribute=wanted.name).exclude(claimed_until__gt=now)
-    if not free.update(claimed_until=now + CLAIM):
+    free, until = Thought.objects.filter(attribute=wanted.name).exclude(claimed_until__gt=now), now + CLAIM
+    if not free.update(claimed_until=until):
         return False
     done = {}
     try:
         think(wanted, since=Thought.objects.get(attribute=wanted.name).decisions)
         done = {"votes": heard, "decisions": decisions}
     finally:
-        Thought.objects.filter(attribute=wanted.name).update(claimed_until=None, at=timezone.now(), **done)
+        # Whoever took longer than their claim leaves that of the next one alone.
+        Thought.objects.filter(attribute=wanted.name, claimed_until=until).update(
+            claimed_until=None, at=timezone.now(), **done
+        )
     return True
 
 
@@ -77,6 +84,8 @@ def think(wanted: Attribute, *, since: int = 0) -> Calibration | None:
         routing.ask_years(wanted)
         return None
     reliabilities.learn(wanted)
+    if wanted.of_identity:
+        votes.follow_people(wanted)
     votes.settle_clear(wanted)
     held = proposals.latest(wanted)
     if held is None or _learnt_enough(wanted, held):
@@ -95,4 +104,6 @@ def _learnt_enough(wanted: Attribute, held: Calibration) -> bool:
     if held.version_id != registry.ensure_live().pk or tuple(held.sources) != proposals.SOURCES:
         return True
     first = held.answers < routing.ENOUGH <= proposals.control_answered(wanted)
-    return first or proposals.labels_known(wanted) >= LEARN_AT * held.learnt_from + LEARN_FIRST
+    more = proposals.labels_known(wanted) >= LEARN_AT * held.learnt_from + LEARN_FIRST
+    others = len(proposals.corrected(wanted, held.decisions_seen)) >= max(LEARN_FIRST, CORRECTED * held.learnt_from)
+    return first or more or others

@@ -661,6 +661,7 @@ class Calibration(models.Model):
     error = models.FloatField(null=True)  # expected calibration error, each answer judged by a fit without it
     diagram = models.JSONField(default=dict)  # confidence, right and count by bin
     learnt_from = models.PositiveIntegerField(default=0)  # labels that the sources learnt from
+    decisions_seen = models.BigIntegerField(default=0)  # the ledger's line up to which they did
     sequences = models.JSONField(default=dict)  # by value: the thresholds to certify, fixed before any audit
     at = models.DateTimeField(default=timezone.now)
 
@@ -690,7 +691,8 @@ class Certificate(models.Model):
     class State(models.TextChoices):
         VALID = "valid"
         REPLACED = "replaced"  # by a later one of the same value
-        REVOKED = "revoked"
+        REVOKED = "revoked"  # for good: later audits broke its promise, or a curator did not believe it
+        LAPSED = "lapsed"  # answers that gave it were undone or corrected; others may give it again
 
     attribute = models.CharField(max_length=20)
     value = models.CharField(max_length=20)
@@ -705,6 +707,8 @@ class Certificate(models.Model):
     accepted = models.PositiveIntegerField(default=0)
     audited_since = models.PositiveIntegerField(default=0)  # of what it accepted
     wrong_since = models.PositiveIntegerField(default=0)
+    blind = models.PositiveIntegerField(default=0)  # control answers, given without its proposal, about such faces
+    blind_wrong = models.PositiveIntegerField(default=0)
     at = models.DateTimeField(default=timezone.now)
     ended_at = models.DateTimeField(null=True)
     ended_because = models.CharField(max_length=300, blank=True)

@@ -1,7 +1,8 @@
 """Faces in, beliefs about their attributes out: what each source says, weighed as the control slice taught.
 
-A network looks at each face once. What the labelled faces say of the others, and what a person's faces say together, is
-learnt anew as labels come in: then a new calibration holds, and the certificates begin again.
+A network looks at each face once. What the labelled faces say of the others is learnt anew as labels come in: then a
+new calibration holds, and the certificates begin again. In between, only those beliefs are made anew that rested on
+what has changed: on who somebody is, or on a label that was corrected.
 """
 
 import logging
@@ -15,19 +16,20 @@ import numpy as np
 import numpy.typing as npt
 from django.conf import settings
 from django.db import transaction
-from django.db.models import Exists, OuterRef, Q, QuerySet
+from django.db.models import Exists, Max, OuterRef, Q, QuerySet
 
 from annotation import labels
 from annotation.core.batches import batched
 from annotation.core.certificate import thresholds
 from annotation.core.sampling import in_control_slice
-from annotation.models import AttributeLabel, Calibration, Decision, Embedding, Face, Label, Proposal
+from annotation.models import AttributeLabel, Calibration, Decision, Embedding, Face, Label, Photo, Proposal, Question
 from annotation.pictures import cut, read_crop
+from annotation.votes import in_control
 from inference import registry
 from inference.core import attributes
 from inference.core.attributes import Attribute
 from inference.core.calibrate import Calibrator, fit, reliability, uncalibrated
-from inference.core.probe import same_term, tell
+from inference.core.probe import hear, same_term, tell
 from inference.core.types import Picture, Vectors
 from inference.models import ModelVersion
 
@@ -120,18 +122,19 @@ class Table:
     proposals: list[Proposal]
     told: Floats  # (faces, sources, classes), NaN where a source says nothing
     truth: Ints  # (faces,): the value that people or a record gave, −1 without
-    control: npt.NDArray[np.bool_]  # (faces,): drawn for the control slice, and answered by people
+    control: npt.NDArray[np.bool_]  # (faces,): drawn for the control slice, and answered blind
     stands: npt.NDArray[np.bool_]  # (faces,): asked about, for itself or for all of its person's faces
 
 
 def learn(attribute: Attribute, *, refit: bool = True) -> Calibration:
     """Bring the beliefs up to date. With `refit` all of them, by a new calibration; without it those of fresh faces."""
     version = registry.ensure_live()
+    seen = Decision.objects.aggregate(last=Max("pk"))["last"] or 0
     table = _load(attribute, version)
     held = latest(attribute)
     if refit or held is None:
         held = _calibrate(attribute, table)
-        held.version = version
+        held.version, held.decisions_seen = version, seen
     calibrator = Calibrator(np.array(held.weights), np.array(held.bias), held.answers)
     belief = calibrator.fuse(table.told) if len(table.told) else np.zeros((0, len(attribute.values)))
     rows = range(len(belief)) if refit else [i for i, each in enumerate(table.proposals) if each.calibration_id is None]
@@ -144,20 +147,64 @@ def learn(attribute: Attribute, *, refit: bool = True) -> Calibration:
 
 
 def outdate(attribute: Attribute, since: int) -> int:
-    """What people's faces say together changes with who is who: these proposals are made anew. Returns how many.
+    """Mark the proposals that rest on what changed after this line of the ledger. Returns how many that are.
 
-    Looked at are the lines of the ledger after `since`. Labels change the others' proposals when next all is learnt.
+    What people's faces say together changes with who is who; what labelled faces say of those beside them, with a label
+    that was corrected. Labels that came in besides count when next all is learnt: a certificate speaks for proposals as
+    they were audited, so they may not move with every answer.
     """
-    if not attribute.of_identity:
-        return 0
+    faces = _of_changed_people(since) if attribute.of_identity else set()
+    faces |= _beside(attribute, corrected(attribute, since))
+    held = Proposal.objects.filter(attribute=attribute.name, calibration__isnull=False)
+    return sum(held.filter(face__in=chunk).update(calibration=None) for chunk in batched(sorted(faces), CHUNK))
+
+
+def _of_changed_people(since: int) -> set[int]:
     people = labels.people_since(since, WHO)
     faces = set(
         Decision.objects.filter(pk__gt=since, kind__in=WHO, face__isnull=False).values_list("face_id", flat=True)
     )
     for chunk in batched(sorted(people), CHUNK):
         faces |= set(Label.objects.filter(identity__in=chunk).values_list("face_id", flat=True))
-    held = Proposal.objects.filter(attribute=attribute.name, calibration__isnull=False)
-    return sum(held.filter(face__in=chunk).update(calibration=None) for chunk in batched(sorted(faces), CHUNK))
+    return faces
+
+
+def corrected(attribute: Attribute, since: int) -> set[int]:
+    """Faces of which something else was known up to this line of the ledger than is known now."""
+    lines = Decision.objects.filter(kind=Decision.Kind.VALUE, attribute=attribute.name).exclude(by=Decision.By.MACHINE)
+    said = lines.filter(pk__gt=since)
+    gone = Q(undone_by__gt=since)
+    overruled = Q(undone_by=None, face__in=said.filter(face__isnull=False).values("face")) | Q(
+        undone_by=None, identity__in=said.filter(identity__isnull=False).values("identity")
+    )
+    before = set[tuple[int, str]]()
+    of_people = dict[int, set[str]]()
+    for face, person, value in lines.filter(gone | overruled, pk__lte=since).values_list("face", "identity", "value"):
+        if not person:
+            before.add((face, value))
+        else:
+            of_people.setdefault(person, set()).add(value)
+    for chunk in batched(sorted(of_people), CHUNK):
+        theirs = Label.objects.filter(Q(identity__in=chunk) | Q(identity__absorbed__in=chunk))
+        for face, person, absorbed in theirs.values_list("face_id", "identity_id", "identity__absorbed"):
+            before |= {(face, value) for each in (person, absorbed) for value in of_people.get(each or 0, ())}
+    now = _known(attribute).value if before else {}
+    return {face for face, value in before if value in attribute.values and now.get(face, -1) != attribute.index(value)}
+
+
+def _beside(attribute: Attribute, changed: set[int]) -> set[int]:
+    """Faces of whom these speak as their neighbours, or as found under the same search term."""
+    if not changed:
+        return set()
+    of_attribute = Proposal.objects.filter(attribute=attribute.name)
+    faces = np.array(of_attribute.order_by("face_id").values_list("face_id", flat=True), np.int64)
+    has, vectors = vectors_of(attribute, faces, registry.ensure_live())
+    faces, known = faces[has], _known(attribute).value
+    speaks = np.isin(faces, list(changed))
+    labelled = np.array([face in known for face in faces.tolist()], np.bool_)
+    found = set(faces[hear(vectors, labelled | speaks, speaks)].tolist())
+    terms = set(Photo.objects.filter(faces__in=changed, faces__chosen=True).values_list("query", flat=True)) - {""}
+    return found | set(Face.objects.filter(chosen=True, photo__query__in=terms).values_list("pk", flat=True))
 
 
 def latest(attribute: Attribute) -> Calibration | None:
@@ -169,10 +216,17 @@ def labels_known(attribute: Attribute) -> int:
 
 
 def control_answered(attribute: Attribute) -> int:
-    """How many faces of the control slice people have answered about."""
-    known = AttributeLabel.objects.filter(attribute=attribute.name, value__in=attribute.values)
-    rows = known.exclude(decision__by=Decision.By.MACHINE).values_list("face__photo__sha256", "face__number")
-    return sum(in_control_slice(f"{sha256}-{number}", settings.CONTROL_SHARE) for sha256, number in rows.iterator())
+    """How many faces of the control slice were answered about blind."""
+    return len(control_said(attribute))
+
+
+def control_said(attribute: Attribute) -> dict[int, str]:
+    """By face of the control slice: the value that was answered blind."""
+    known = _known(attribute)
+    drawn = set[int]()
+    for chunk in batched(sorted(known.blind), CHUNK):
+        drawn |= in_control(chunk)
+    return {face: attribute.values[known.value[face]] for face in drawn}
 
 
 def _load(attribute: Attribute, version: ModelVersion) -> Table:
@@ -185,7 +239,8 @@ def _load(attribute: Attribute, version: ModelVersion) -> Table:
     )
     faces = np.array([row.face_id for row in rows], np.int64)
     person = np.array([getattr(_label(row.face), "identity_id", None) or -row.face_id for row in rows], np.int64)
-    truth = _truth(attribute, faces)
+    known = _known(attribute)
+    truth = np.array([known.value.get(face, -1) for face in faces.tolist()], np.int64)
     network = np.array([row.evidence["network"] for row in rows]).reshape(len(rows), len(attribute.values))
     head, neighbours = _labelled_faces_say(attribute, faces, truth, person, version)
     identity = _person_says(network, person) if attribute.of_identity else np.full_like(network, np.nan)
@@ -198,7 +253,7 @@ def _load(attribute: Attribute, version: ModelVersion) -> Table:
         proposals=rows,
         told=np.stack([network, head, neighbours, identity, metadata], axis=1),
         truth=truth,
-        control=np.array(drawn, np.bool_) & (truth >= 0),
+        control=np.array(drawn, np.bool_) & np.array([face in known.blind for face in faces.tolist()], np.bool_),
         stands=_stands(person) if attribute.of_identity else np.ones(len(rows), np.bool_),
     )
 
@@ -212,14 +267,26 @@ def _label(face: Face) -> Any:
     return getattr(face, "label", None)
 
 
-def _truth(attribute: Attribute, faces: Ints) -> Ints:
-    row = {int(face): index for index, face in enumerate(faces)}
-    truth = np.full(len(faces), -1, np.int64)
-    known = AttributeLabel.objects.filter(attribute=attribute.name, value__in=attribute.values)
-    for face, value in known.exclude(decision__by=Decision.By.MACHINE).values_list("face_id", "value"):
-        if face in row:
-            truth[row[face]] = attribute.index(value)
-    return truth
+@dataclass(frozen=True)
+class Known:
+    """What people or a record say, by face."""
+
+    value: dict[int, int]  # by its number
+    blind: set[int]  # said of this very face, by a record or by people who were shown no proposal
+
+
+def _known(attribute: Attribute) -> Known:
+    """A face that is a person's, or another's duplicate, has its label from there: what was shown there, who knows."""
+    labels = AttributeLabel.objects.filter(attribute=attribute.name, value__in=attribute.values)
+    rows = labels.exclude(decision__by=Decision.By.MACHINE).values_list(
+        "face_id", "value", "decision__face", "decision__by", "decision__evidence__kind", "decision__evidence__face"
+    )
+    known = Known({}, set())
+    for face, value, of_face, by, kind, seen in rows.iterator(chunk_size=5_000):
+        known.value[face] = attribute.index(value)
+        if (by == Decision.By.IMPORT and of_face == face) or (kind == Question.Kind.VALUE and seen == face):
+            known.blind.add(face)
+    return known
 
 
 def _labelled_faces_say(

@@ -21,7 +21,7 @@ from annotation.core.reliability import (
     krippendorff_alpha,
     too_fast,
 )
-from annotation.models import Agreement, Answer, Question, Reliability, User, Vote
+from annotation.models import Agreement, Answer, AttributeLabel, Question, Reliability, User, Vote
 from inference.core.attributes import Attribute
 
 Ints = npt.NDArray[np.int64]
@@ -149,12 +149,14 @@ def _at_most(answered: int, right: int) -> float:
 
 
 def _latest(attribute: Attribute) -> list[tuple[int, int, str, bool]]:
-    return list(
+    """Face, annotator and what they said: whoever was asked twice has one voice, the latest."""
+    rows = (
         Vote.objects.filter(attribute=attribute.name, answer__undone_at=None)
         .exclude(value=votes.CANNOT_TELL)
         .order_by("-id")
         .values_list("face_id", "annotator_id", "value", "denied")[:MOST]
     )
+    return list({row[:2]: row for row in reversed(rows)}.values())
 
 
 def _told(attribute: Attribute) -> Told:
@@ -176,9 +178,16 @@ def _told(attribute: Attribute) -> Told:
 
 
 def _known(attribute: Attribute) -> dict[int, str]:
-    """What gold questions ask: settled before, whatever is answered now."""
+    """What gold questions ask: settled before, and not settled otherwise since."""
     rows = Question.objects.filter(purpose=Question.Purpose.GOLD, attribute=attribute.name)
-    return dict(rows.values_list("shown__face", "value"))
+    asked = dict(rows.values_list("shown__face", "value"))
+    for chunk in batched(sorted(asked), CHUNK):
+        for face, value in AttributeLabel.objects.filter(attribute=attribute.name, face__in=chunk).values_list(
+            "face_id", "value"
+        ):
+            if value != asked[face]:
+                del asked[face]  # settled otherwise since: nobody is to blame for having seen it
+    return asked
 
 
 def _gold(attribute: Attribute) -> dict[int, list[bool]]:
@@ -186,9 +195,11 @@ def _gold(attribute: Attribute) -> dict[int, list[bool]]:
     rows = Vote.objects.filter(
         attribute=attribute.name, answer__undone_at=None, answer__question__purpose=Question.Purpose.GOLD
     ).order_by("id")
+    known = _known(attribute)
     found = defaultdict[int, list[bool]](list)
-    for person, said, known in rows.values_list("annotator_id", "value", "answer__question__value"):
-        found[person].append(said == known)
+    for person, face, said in rows.values_list("annotator_id", "face_id", "value"):
+        if face in known:
+            found[person].append(said == known[face])
     return found
 
 

@@ -17,7 +17,7 @@ from django.utils import timezone
 
 from annotation import certificates, votes
 from annotation.core.batches import batched
-from annotation.core.sampling import draw, in_control_slice
+from annotation.core.sampling import draw, in_control_slice, is_audited
 from annotation.core.worth import GRID, Draw, grid_pays, next_draw, of_grid, of_single, rarity
 from annotation.models import (
     Answer,
@@ -30,6 +30,7 @@ from annotation.models import (
     Proposal,
     Question,
     QuestionFace,
+    Thought,
     Vote,
 )
 from annotation.questions import ask_single, withdraw
@@ -64,6 +65,8 @@ def route(attribute: Attribute, calibration: Calibration, *, now: datetime | Non
     """Replace the questions about an attribute that nobody holds. Returns how many wait now."""
     now = now or timezone.now()
     with transaction.atomic():
+        # Two workers that think at once do this one after the other: no face is asked about twice.
+        Thought.objects.select_for_update().filter(attribute=attribute.name).first()
         open_ = Question.objects.filter(attribute=attribute.name, kind__in=[Question.Kind.GRID, Question.Kind.VALUE])
         replaced = [Question.Purpose.WORK, Question.Purpose.CONTROL, Question.Purpose.AUDIT]
         withdraw(open_.filter(purpose__in=replaced), now=now)
@@ -223,7 +226,9 @@ def _work(attribute: Attribute, work: Sequence[Candidate], rare: float) -> Itera
 
 def _about_accepted(attribute: Attribute) -> Iterator[Asked]:
     """Some of what certificates let through is looked at all the same."""
-    for held in Certificate.objects.filter(attribute=attribute.name).exclude(state=Certificate.State.REVOKED):
+    for held in Certificate.objects.filter(attribute=attribute.name).filter(
+        state__in=[Certificate.State.VALID, Certificate.State.REPLACED]
+    ):
         lines = Decision.objects.standing().filter(
             kind=Decision.Kind.VALUE, by=Decision.By.MACHINE, attribute=attribute.name, evidence__certificate=held.pk
         )
@@ -235,7 +240,7 @@ def _about_accepted(attribute: Attribute) -> Iterator[Asked]:
         due = [
             Candidate(face, key, held.value, confidence[face], 1)
             for face, key in keys.items()
-            if face not in asked and draw(f"{held.pk}/{key}", "audit") < settings.AUDIT_SHARE
+            if face not in asked and is_audited(key, str(held.pk), settings.AUDIT_SHARE)
         ]
         drawn = {"worth": WORTH_OF_AUDIT, "drawn_above": held.threshold, "certificate": held}
         for page in batched(sorted(due, key=lambda each: each.key), GRID):

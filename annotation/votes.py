@@ -9,14 +9,26 @@ import numpy as np
 import numpy.typing as npt
 from django.conf import settings
 from django.db import transaction
-from django.db.models import Q, QuerySet
+from django.db.models import Exists, OuterRef, Q, QuerySet
 
 from annotation import ledger
 from annotation.core.batches import batched
 from annotation.core.consensus import MACHINE_AT_MOST, Votes, believed, next_step, stranger
 from annotation.core.sampling import in_control_slice
 from annotation.core.worth import grid_pays
-from annotation.models import Answer, Decision, Face, Proposal, Question, Reliability, User, Vote
+from annotation.models import (
+    Answer,
+    AttributeLabel,
+    Decision,
+    Face,
+    Identity,
+    Label,
+    Proposal,
+    Question,
+    Reliability,
+    User,
+    Vote,
+)
 from annotation.questions import ask_single, withdraw
 from inference.core import attributes as registry
 from inference.core.attributes import Attribute
@@ -115,9 +127,7 @@ def _weigh(answer: Answer, attribute: Attribute, faces: Collection[int], *, in_g
 def told(faces: Iterable[int], attribute: Attribute) -> dict[int, Story]:
     """What people said of these faces, but for what was taken back and for people who are paused."""
     stories = {face: Story() for face in faces}
-    rows = Vote.objects.filter(
-        face__in=list(stories), attribute=attribute.name, answer__undone_at=None, annotator__paused_at=None
-    )
+    rows = _counted(attribute).filter(face__in=list(stories))
     for face, voter, value, denied in rows.order_by("id").values_list("face", "annotator", "value", "denied"):
         stories[face].hear(voter, Said(value, denied))
     return stories
@@ -130,7 +140,7 @@ def _values(attribute: Attribute, stories: dict[int, Story], in_grids: bool) -> 
         return settled, {}
     prior = machine_says(faces, attribute)
     belief = _believed(attribute, faces, stories, prior)
-    control = in_control(faces)
+    control, accepted = in_control(faces), _accepted(faces, attribute)
     asked = dict(answering())
     curators = {pk for pk, role in asked.items() if role != User.Role.ANNOTATOR}
     open_: Open = {}
@@ -150,9 +160,15 @@ def _values(attribute: Attribute, stories: dict[int, Story], in_grids: bool) -> 
             evidence = {"belief": round(float(row.max()), 4), "machine": [round(float(each), 4) for each in machine]}
             settled[face] = attribute.values[int(row.argmax())], evidence
         else:
-            likely = in_grids and face not in control and grid_pays(float(row.max()))
+            likely = in_grids and face not in control | accepted and grid_pays(float(row.max()))
             open_[face] = "grid" if step == "ask" and likely else step
     return settled, open_
+
+
+def _accepted(faces: Collection[int], attribute: Attribute) -> set[int]:
+    """Those whose label is the machine's: the engine makes no grids of these, so who doubts one is heard at once."""
+    labels = AttributeLabel.objects.filter(attribute=attribute.name, face__in=faces)
+    return set(labels.filter(decision__by=Decision.By.MACHINE).values_list("face_id", flat=True))
 
 
 def _asked_for(attribute: Attribute, *, in_control: bool) -> tuple[float, int]:
@@ -280,8 +296,8 @@ def _close(faces: Iterable[int], attribute: str, *, but: int | None) -> None:
 
 def settle_clear(attribute: Attribute) -> int:
     """Settle faces whose votes weigh enough now that more is known of those who gave them. Returns how many."""
-    waiting = Vote.objects.filter(attribute=attribute.name, answer__undone_at=None, annotator__paused_at=None).exclude(
-        face__attribute_labels__attribute=attribute.name
+    settled = AttributeLabel.objects.filter(face=OuterRef("face"), attribute=attribute.name).exclude(
+        decision__by=Decision.By.MACHINE
     )
     # What a curator is to judge, or wants asked again, no arithmetic settles.
     reserved = Question.objects.filter(
@@ -289,18 +305,15 @@ def settle_clear(attribute: Attribute) -> int:
         state=Question.State.OPEN,
         purpose__in=[Question.Purpose.VERDICT, Question.Purpose.WANTED],
     )
-    waiting = waiting.exclude(face__in=reserved.values("shown__face"))
+    waiting = _counted(attribute).filter(~Exists(settled)).exclude(face__in=reserved.values("shown__face"))
     count = 0
     for chunk in batched(sorted(set(waiting.values_list("face_id", flat=True))), CHUNK):
         belief = believed_of(chunk, attribute).max(axis=1)
         drawn = in_control(chunk)
         bar = [_asked_for(attribute, in_control=face in drawn)[0] for face in chunk]
         clear = [face for face, most, least in zip(chunk, belief, bar, strict=True) if most >= least]
-        latest = dict(waiting.filter(face__in=clear).order_by("id").values_list("face_id", "answer_id"))
-        answers = Answer.objects.select_related("question", "annotator").in_bulk(set(latest.values()))
         with transaction.atomic():
-            for pk, answer in answers.items():
-                _weigh(answer, attribute, [face for face, of in latest.items() if of == pk], in_grids=True)
+            _weigh_again(attribute, clear, in_grids=True)
             _close(clear, attribute.name, but=None)
         count += len(clear)
     return count
@@ -315,9 +328,14 @@ def take_back(answer: Answer, *, by: User | None) -> None:
 
 def settled_lines(faces: Collection[int], name: str) -> QuerySet[Decision]:
     """What people's votes settled about these faces, or about the people whom they are of."""
-    of_them = Q(face__in=list(faces)) | Q(identity__labels__face__in=list(faces), evidence__face__in=list(faces))
+    # What was said of a person stays a line about them as they were then, whoever they are one with by now.
+    of_person = Q(identity__isnull=False, evidence__face__in=list(faces), answer__votes__face__in=list(faces))
     lines = Decision.objects.standing().filter(
-        of_them, kind=Decision.Kind.VALUE, by=Decision.By.PERSON, attribute=name, evidence__votes__gte=0
+        Q(face__in=list(faces)) | of_person,
+        kind=Decision.Kind.VALUE,
+        by=Decision.By.PERSON,
+        attribute=name,
+        evidence__votes__gte=0,
     )
     return lines.distinct()
 
@@ -332,10 +350,41 @@ def reopen(faces: Collection[int], name: str, *, by: User | None, answer: Answer
     """Take back what people's votes settled about these faces, and weigh those votes that still count."""
     attribute = registry.attribute(name)
     ledger.undo(settled_lines(faces, name), person=by, answer=answer)
-    stories = told(faces, attribute)
-    silent = [face for face, story in stories.items() if not story.said]
+    silent = [face for face, story in told(faces, attribute).items() if not story.said]
     _close(silent, name, but=answer.question_id if answer else None)
-    heard = [face for face in faces if face not in silent]
-    last = Answer.objects.filter(votes__face__in=heard, undone_at=None).order_by("-id").first()
-    if last is not None:
-        _weigh(last, attribute, heard)
+    _weigh_again(attribute, set(faces) - set(silent))
+
+
+def follow_people(attribute: Attribute) -> int:
+    """What was said of a person by looking at a face goes with that face, once it is somebody else's.
+
+    Returns how many lines were taken back. The votes are weighed anew, of whom the face is now.
+    """
+    lines = Decision.objects.standing().filter(
+        kind=Decision.Kind.VALUE, attribute=attribute.name, identity__isnull=False, evidence__face__isnull=False
+    )
+    said_of = {line: (face, person) for line, face, person in lines.values_list("pk", "evidence__face", "identity")}
+    now = dict(Identity.objects.filter(merged_into__isnull=False).values_list("pk", "merged_into_id"))
+    person_of = dict[int, int | None]()
+    for chunk in batched(sorted({face for face, _ in said_of.values()}), CHUNK):
+        person_of |= dict(Label.objects.filter(face__in=chunk).values_list("face_id", "identity_id"))
+    gone = [line for line, (face, person) in said_of.items() if person_of.get(face) != now.get(person, person)]
+    for chunk in batched(gone, CHUNK):
+        with transaction.atomic():
+            taken = list(Decision.objects.standing().filter(pk__in=chunk))
+            ledger.undo(taken, person=None)
+            _weigh_again(attribute, {line.evidence["face"] for line in taken if line.by == Decision.By.PERSON})
+    return len(gone)
+
+
+def _weigh_again(attribute: Attribute, faces: Collection[int], *, in_grids: bool = False) -> None:
+    """Settle what the votes that count settle: each face by the last answer about it, which signs for it."""
+    latest = dict(_counted(attribute).filter(face__in=list(faces)).order_by("id").values_list("face_id", "answer_id"))
+    answers = Answer.objects.select_related("question", "annotator").in_bulk(set(latest.values()))
+    for pk, answer in answers.items():
+        _weigh(answer, attribute, [face for face, of in latest.items() if of == pk], in_grids=in_grids)
+
+
+def _counted(attribute: Attribute) -> QuerySet[Vote]:
+    """All that was said of an attribute, but for what was taken back and for people who are paused."""
+    return Vote.objects.filter(attribute=attribute.name, answer__undone_at=None, annotator__paused_at=None)

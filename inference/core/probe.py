@@ -77,10 +77,7 @@ def _neighbours(vectors: Vectors, truth: Ints, group: Ints, classes: int) -> Bel
     known = np.flatnonzero(truth >= 0)
     if len(known) == 0:
         return found
-    index = faiss.IndexFlatIP(vectors.shape[1])
-    index.add(np.ascontiguousarray(vectors[known]))
-    cosine, near = index.search(np.ascontiguousarray(vectors), min(2 * NEIGHBOURS, len(known)))
-    near = known[near]
+    near, cosine = _nearest(vectors, known)
     strange = float(np.median(cosine[:, -1]))
     weight = np.clip((cosine - strange) / NEAR, 0, None) ** 2
     weight[group[near] == group[:, None]] = 0
@@ -89,6 +86,23 @@ def _neighbours(vectors: Vectors, truth: Ints, group: Ints, classes: int) -> Bel
     heard = weight.sum(axis=1) > 0
     found[heard] = (count / count.sum(axis=1, keepdims=True))[heard]
     return found
+
+
+def hear(vectors: Vectors, labelled: npt.NDArray[np.bool_], speaks: npt.NDArray[np.bool_]) -> npt.NDArray[np.bool_]:
+    """Which rows (n,) have one that `speaks` (n,) among the `labelled` (n,) ones nearest to them."""
+    known = np.flatnonzero(labelled)
+    if len(known) == 0:
+        return np.zeros(len(vectors), np.bool_)
+    near, _ = _nearest(vectors, known)
+    return np.asarray(speaks[near].any(axis=1), np.bool_)
+
+
+def _nearest(vectors: Vectors, known: Ints) -> tuple[Ints, npt.NDArray[np.float32]]:
+    """The known rows nearest to each, (n, neighbours), and their cosines."""
+    index = faiss.IndexFlatIP(vectors.shape[1])
+    index.add(np.ascontiguousarray(vectors[known]))
+    cosine, near = index.search(np.ascontiguousarray(vectors), min(2 * NEIGHBOURS, len(known)))
+    return known[near], cosine
 
 
 def same_term(term: Ints, truth: Ints, group: Ints, classes: int) -> Beliefs:

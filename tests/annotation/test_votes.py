@@ -5,12 +5,13 @@ from uuid import uuid4
 import numpy as np
 import pytest
 
-from annotation import votes
+from annotation import ledger, people, votes
 from annotation.answers import record_answer, undo_answer
-from annotation.errors import BadAnswer
+from annotation.errors import AnnotatorPaused, BadAnswer
 from annotation.models import Answer, AttributeLabel, Decision, Face, Question, Reliability, User, Vote
 from annotation.queue import take_next
-from annotation.votes import settle_clear
+from annotation.reliabilities import pause
+from annotation.votes import follow_people, settle_clear
 from inference.core.attributes import attribute
 from tests.factories import a_face, a_grid, a_person, a_proposal, a_single, a_user, an_annotator
 
@@ -253,3 +254,115 @@ def test_a_value_that_the_attribute_does_not_have_is_refused_and_nothing_is_kept
         say(single, an_annotator(), verdict="value", value="happy")
 
     assert not Vote.objects.exists()
+
+
+def marked_male(face: Face) -> Answer:
+    """One person says so of this face, and that is enough."""
+    somebody()
+    return say(a_single(face), somebody(SURE), verdict="value", value="male")
+
+
+def test_what_was_said_of_a_person_goes_with_the_face_that_was_looked_at():
+    """Who turns out to be somebody else took the word about them along: the others are asked about anew."""
+    stays, leaves = proposed(0.5, 0.02)
+    person = a_person([stays, leaves])
+    marked_male(leaves)
+    assert [value_of(face) for face in (stays, leaves)] == ["male", "male"]
+
+    people.remove(face_ids=[leaves.pk], identity_id=person.pk, by=a_user())
+    assert follow_people(attribute("gender")) == 1
+
+    assert [value_of(face) for face in (stays, leaves)] == [None, "male"]
+    assert follow_people(attribute("gender")) == 0
+
+
+def test_what_was_said_of_two_people_stands_while_they_are_one_and_goes_with_their_merge():
+    one, other = proposed(0.5, 0.02)
+    first, second = a_person([one]), a_person([other])
+    merge = people.merge(identity_ids=[second.pk], into_id=first.pk, by=a_user())
+    marked_male(other)
+    assert follow_people(attribute("gender")) == 0
+    assert [value_of(face) for face in (one, other)] == ["male", "male"]
+
+    undo_answer(answer_id=merge.pk, by=merge.annotator)
+    follow_people(attribute("gender"))
+    assert [value_of(face) for face in (one, other)] == [None, "male"]
+
+
+def test_an_answer_about_a_person_is_undone_also_after_they_were_merged():
+    one, other = proposed(0.5, 0.5)
+    first, second = a_person([one]), a_person([other])
+    early, late = somebody(FAIR), somebody(FAIR)
+    question = a_single(other)
+    undone = say(question, early, verdict="value", value="male")
+    say(question, late, verdict="value", value="male")
+    people.merge(identity_ids=[second.pk], into_id=first.pk, by=a_user())
+    assert value_of(one) == "male"
+
+    undo_answer(answer_id=undone.pk, by=early)
+
+    assert (value_of(one), value_of(other)) == (None, None)
+
+
+def test_a_grid_answered_after_two_of_its_people_were_merged_is_about_one_person():
+    one, other = proposed(0.9, 0.9)
+    first, second = a_person([one]), a_person([other])
+    grid = a_grid([one, other])
+    (held,) = take_next(person := somebody(SURE))
+    people.merge(identity_ids=[second.pk], into_id=first.pk, by=a_user())
+
+    say(held, person, verdict="marked", marks={})
+
+    assert held == grid
+    assert [value_of(face) for face in (one, other)] == ["female", "female"]
+    assert {line.identity_id for line in Decision.objects.filter(kind="value")} == {first.pk}
+
+
+def test_each_face_is_signed_for_by_an_answer_about_it():
+    """Weighed again because somebody is paused, no label rests on an answer about another face or attribute."""
+    faces = proposed(0.5, 0.5)
+    spammer, good, other = somebody(FAIR), somebody(SURE), somebody(SURE)
+    for face in faces:
+        say(a_single(face), spammer, verdict="value", value="female")
+    for face, by in zip(faces, (good, other), strict=True):
+        say(Question.objects.get(state="open", faces=face), by, verdict="value", value="male")
+        say(a_single(face, attribute="emotion"), good, verdict="value", value="happy")
+
+    pause(spammer.pk, "0 of 40 were right.")
+
+    for face, by in zip(faces, (good, other), strict=True):
+        label = AttributeLabel.objects.get(face=face, attribute="gender")
+        assert (label.value, label.decision.person) == ("male", by)
+        assert label.decision.answer.question.attribute == "gender"
+
+
+def test_whoever_is_paused_while_they_answer_is_not_heard():
+    face, *_ = proposed(0.9)
+    person = somebody(SURE)
+    question = a_single(face)
+    as_they_came_in = User.objects.get(pk=person.pk)
+    pause(person.pk, "0 of 40 were right.")
+    with pytest.raises(AnnotatorPaused, match="0 of 40"):
+        say(question, as_they_came_in, verdict="value", value="female")
+    assert not Vote.objects.exists()
+
+
+def test_a_mark_on_what_a_certificate_accepted_is_asked_at_once():
+    """The engine makes no grid of what has a label: who doubts one would never be heard."""
+    (face,) = proposed(0.97)
+    ledger.write([Decision(kind="value", face=face, attribute="gender", value="female", by="machine")])
+    somebody()
+    say(a_grid([face]), somebody(FAIR), verdict="marked", marks={str(face.pk): "other"})
+    assert Question.objects.get(state="open").faces.get() == face
+
+
+def test_what_a_certificate_accepted_is_a_persons_once_their_word_weighs_enough():
+    (face,) = proposed(0.9)
+    ledger.write([Decision(kind="value", face=face, attribute="gender", value="female", by="machine")])
+    somebody()
+    say(a_grid([face]), weak := somebody([[0.7, 0.3], [0.3, 0.7]]), verdict="marked", marks={})
+    assert AttributeLabel.objects.get(face=face).decision.by == "machine"
+
+    Reliability.objects.filter(annotator=weak).update(confusion=SURE)
+    settle_clear(attribute("gender"))
+    assert AttributeLabel.objects.get(face=face).decision.by == "person"
