@@ -127,6 +127,12 @@ class QuestionSerializer(serializers.Serializer):
     queries = serializers.ListField(child=serializers.ListField(), help_text="search terms with their counts")
     sources = serializers.ListField(child=serializers.ListField(), help_text="sources with their counts")
 
+    def to_representation(self, asked: reads.Asked) -> dict[str, Any]:
+        told: dict[str, Any] = super().to_representation(asked)
+        if asked.question.blind:
+            told["faces"] = [face | {"query": ""} for face in told["faces"]]
+        return told
+
     def get_proposed(self, asked: reads.Asked) -> str:
         return asked.question.value if asked.question.kind == Question.Kind.GRID else ""  # gold knows its own
 

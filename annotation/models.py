@@ -451,7 +451,7 @@ class Question(models.Model):
 
     @property
     def blind(self) -> bool:
-        """Whoever answers is not told what the machine believes."""
+        """Whoever answers is not told what the machine believes, nor the search term, which speaks in that belief."""
         return self.kind == self.Kind.VALUE
 
 

@@ -35,12 +35,18 @@ def ask_about_clusters(
     return asked
 
 
+@transaction.atomic
 def withdraw(questions: QuerySet[Question], *, now: datetime | None = None) -> int:
     """Take open questions that nobody holds out of the queue; those that nobody ever saw leave no row behind."""
     free = Q(leased_to=None) | Q(leased_until__lt=now or timezone.now())
-    idle = questions.filter(free, state=Question.State.OPEN)
-    count = idle.filter(answers=None).delete()[1].get("annotation.Question", 0)
-    return count + idle.update(state=Question.State.WITHDRAWN, leased_to=None, leased_until=None)
+    idle = questions.filter(free, state=Question.State.OPEN).order_by("pk")
+    # Locked before anything is deleted: one that somebody takes or answers at this moment is left to them.
+    ids = list(idle.select_for_update(skip_locked=True, of=("self",)).values_list("pk", flat=True))
+    for chunk in batched(ids, CHUNK):
+        rows = Question.objects.filter(pk__in=chunk)
+        rows.filter(answers=None).delete()
+        rows.update(state=Question.State.WITHDRAWN, leased_to=None, leased_until=None)
+    return len(set(ids))
 
 
 def _ask(run: ClusteringRun, members: QuerySet[Membership]) -> int:

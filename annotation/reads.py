@@ -294,7 +294,7 @@ def asked(questions: Sequence[Question]) -> list[Asked]:
             question=question,
             faces=_shuffled(question, shown[question.pk]),
             people=[everybody[pk] for pk in _sides(question, people_of[question.pk])],
-            queries=tally_of(face.photo.query for face in shown[question.pk]),
+            queries=[] if question.blind else tally_of(face.photo.query for face in shown[question.pk]),
             sources=tally_of(face.photo.source.name for face in shown[question.pk]),
         )
         for question in questions

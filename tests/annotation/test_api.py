@@ -1,5 +1,6 @@
 """The REST interface: questions and answers, data by cursor, uploads, and errors in one envelope."""
 
+import json
 from io import BytesIO
 from pathlib import Path
 from uuid import uuid4
@@ -17,7 +18,20 @@ from annotation.core.drawn import draw_portrait
 from annotation.models import Answer, Intake, Label, Photo, Question, User
 from dager_site import api_errors
 from inference import errors as inference_errors
-from tests.factories import a_cluster, a_face, a_pair, a_person, a_photo, a_question, a_source, a_user, an_annotator
+from tests.factories import (
+    a_cluster,
+    a_face,
+    a_grid,
+    a_pair,
+    a_person,
+    a_photo,
+    a_proposal,
+    a_question,
+    a_single,
+    a_source,
+    a_user,
+    an_annotator,
+)
 
 pytestmark = pytest.mark.django_db
 
@@ -64,6 +78,32 @@ def test_questions_come_leased_with_all_that_is_shown_and_nothing_that_sways(ann
     assert body["tally"] == {"answered_today": 0, "open": 1, "skipped": 0}
     question.refresh_from_db()
     assert question.leased_to == User.objects.get(username="ann")
+
+
+@pytest.mark.parametrize("purpose", ["control", "gold", "work", "again", "audit"])
+def test_a_question_about_one_face_is_blind_and_says_not_why_it_is_asked(annotator: Client, purpose: str) -> None:
+    """No belief, no evidence of it (a search term is some), nothing that tells gold or control from work."""
+    face = a_face(a_photo(query="angry women"))
+    a_proposal(face, [0.9731, 0.0269], evidence={"network": [0.9731, 0.0269]})
+    a_single(face, purpose=purpose, value="female" if purpose == "gold" else "", belief=0.9731)
+
+    told = annotator.get(f"{V1}/questions/next").json()["questions"]
+
+    body = json.dumps(told)
+    assert len(told) == 1
+    assert not [word for word in ("angry", "0.97", "0.02", purpose) if word in body]
+    assert (told[0]["value"], told[0]["reason"], told[0]["queries"]) == ("", "", [])
+    assert told[0]["values"] == ["female", "male"]  # always in this order
+    page = annotator.get("/annotate/").content.decode()
+    assert "angry" not in page
+    assert "0.97" not in page
+
+
+def test_a_grid_tells_what_is_proposed_but_not_how_surely_nor_why_it_is_asked(annotator: Client) -> None:
+    a_grid([a_face(), a_face()], purpose="audit", belief=0.9731, drawn_above=0.9642)
+    (told,) = annotator.get(f"{V1}/questions/next").json()["questions"]
+    assert told["value"] == "female"
+    assert not [word for word in ("0.97", "0.96", "audit") if word in json.dumps(told)]
 
 
 def test_a_cluster_that_extends_somebody_comes_with_their_faces(annotator: Client) -> None:

@@ -120,10 +120,7 @@ def test_audits_that_turn_out_wrong_take_the_certificate_back():
     certificate, held, answer, _ = certified(somebody())
     wrong = list(Question.objects.get(purpose="audit").faces.all()[:15])
     ledger.write(
-        [
-            Decision(kind="value", face=face, attribute="gender", value="male", person=answer.annotator)
-            for face in wrong
-        ]
+        [Decision(kind="value", face=face, attribute="gender", value="male", person=answer.annotator) for face in wrong]
     )
     certificates.review(GENDER, held)
     certificate.refresh_from_db()
@@ -237,7 +234,7 @@ def test_what_was_audited_before_is_not_drawn_again():
 
 
 def test_the_control_slice_says_blind_how_right_a_certificate_is(settings):
-    certificate, held, _, others = certified(somebody())
+    certificate, held, _, _ = certified(somebody())
     settings.CONTROL_SHARE = 1.0
     faces = proposed(5, held)
     ledger.write(

@@ -11,7 +11,17 @@ from annotation.answers import record_answer, undo_answer
 from annotation.models import AttributeLabel, Calibration, Decision, Face, Photo, Proposal, Thought, User
 from inference.core.attributes import GENDER
 from inference.models import ModelVersion
-from tests.factories import a_face, a_person, a_photo, a_proposal, a_single, a_user, a_version, an_annotator, an_embedding
+from tests.factories import (
+    a_face,
+    a_person,
+    a_photo,
+    a_proposal,
+    a_single,
+    a_user,
+    a_version,
+    an_annotator,
+    an_embedding,
+)
 
 pytestmark = pytest.mark.django_db
 

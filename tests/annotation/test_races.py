@@ -1,0 +1,178 @@
+"""The engine and its people at the same time, on PostgreSQL: two who think, one who revokes, one who is paused."""
+
+import threading
+from collections import Counter
+from collections.abc import Callable
+from uuid import uuid4
+
+import pytest
+from django.db import connection
+
+from annotation import certificates, engine, proposals, reliabilities, routing
+from annotation.answers import record_answer, undo_answer
+from annotation.errors import AnnotationError
+from annotation.models import (
+    Answer,
+    AttributeLabel,
+    Calibration,
+    Certificate,
+    Decision,
+    Face,
+    Question,
+    QuestionFace,
+    Thought,
+    User,
+    Vote,
+)
+from annotation.queue import take_next
+from inference.core.attributes import GENDER
+from tests.factories import a_face, a_grid, a_proposal, a_single, a_user, a_version, an_annotator
+
+pytestmark = [pytest.mark.services, pytest.mark.django_db(transaction=True)]
+
+
+def at_once(*acts: Callable[[], object]) -> list[BaseException]:
+    """Let each act in a thread of its own, from the same moment on. Returns what they raised."""
+    start, raised = threading.Barrier(len(acts)), list[BaseException]()
+
+    def play(act: Callable[[], object]) -> None:
+        try:
+            start.wait(10)
+            act()
+        except BaseException as error:
+            raised.append(error)
+        finally:
+            connection.close()
+
+    threads = [threading.Thread(target=play, args=[act]) for act in acts]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(60)
+    return raised
+
+
+def proposed(count: int, **fields: object) -> list[Face]:
+    faces = [a_face() for _ in range(count)]
+    for number, face in enumerate(faces):
+        sure = 0.5 + 0.45 * number / count
+        a_proposal(face, [sure, 1 - sure], evidence={"network": [sure, 1 - sure]}, **fields)
+    return faces
+
+
+def say(question: Question, by: User, value: str = "female") -> Answer:
+    content = {"verdict": "marked", "marks": {}} if question.kind == "grid" else {"verdict": "value", "value": value}
+    return record_answer(question_id=question.pk, annotator=by, client_id=uuid4(), content=content)
+
+
+def test_of_two_workers_one_thinks():
+    a_version()
+    proposed(40)
+    done = list[bool]()
+    assert at_once(*[lambda: done.append(engine.keep_up(GENDER))] * 4) == []
+    assert sorted(done) == [False, False, False, True]
+    assert Calibration.objects.count() == 1
+
+
+def test_two_that_route_at_once_ask_about_no_face_twice():
+    a_version()
+    proposed(120)
+    held = proposals.learn(GENDER)
+    Thought.objects.create(attribute="gender", at=held.at)
+    routing.route(GENDER, held)
+    alone = set(QuestionFace.objects.values_list("face_id", flat=True))
+    for _ in range(5):
+        assert at_once(*[lambda: routing.route(GENDER, held)] * 3) == []
+        shown = Counter(QuestionFace.objects.filter(question__state="open").values_list("face_id", flat=True))
+        assert set(shown.values()) == {1}
+        assert set(shown) == alone
+
+
+def test_nobody_holds_what_somebody_else_holds_while_questions_are_replaced():
+    a_version()
+    proposed(200)
+    held = proposals.learn(GENDER)
+    Thought.objects.create(attribute="gender", at=held.at)
+    routing.route(GENDER, held)
+    people, taken = [an_annotator() for _ in range(6)], list[tuple[int, int]]()
+
+    def work(person: User) -> None:
+        for _ in range(4):
+            for question in take_next(person, ahead=2):
+                taken.append((question.pk, person.pk))
+                say(question, person)
+
+    raised = at_once(*[lambda person=person: work(person) for person in people], lambda: routing.route(GENDER, held))
+
+    assert raised == []
+    assert len(taken) > 6
+    twice = Vote.objects.values_list("face_id", "annotator_id")
+    assert set(Counter(twice).values()) == {1}
+
+
+def test_whoever_is_paused_in_the_middle_of_answering_leaves_nothing_behind():
+    a_version()
+    for _ in range(6):
+        person = an_annotator()
+        faces = proposed(12)
+        questions = [a_single(face) for face in faces]
+
+        def answer_all(questions=questions, person=person) -> None:
+            for question in questions:
+                say(question, person)
+
+        raised = at_once(answer_all, lambda person=person: reliabilities.pause(person.pk, "3 of 40 were right."))
+        assert all(isinstance(error, AnnotationError) for error in raised), raised
+        standing = Decision.objects.standing().filter(kind="value", face__in=faces)
+        assert not standing.exists()
+        assert not AttributeLabel.objects.filter(face__in=faces).exists()
+
+
+def test_a_certificate_revoked_while_it_accepts_leaves_no_label():
+    a_version()
+    calibration = Calibration.objects.create(attribute="gender", sources=[], weights=[], bias=[], answers=60)
+    for _ in range(4):
+        faces = [a_face() for _ in range(60)]
+        for face in faces:
+            a_proposal(face, [0.95, 0.05], calibration=calibration)
+        held = Certificate.objects.create(
+            attribute="gender", value="female", threshold=0.9, target=0.01, audited=400, wrong=0, bound=0.009,
+            coverage=0.6, calibration=calibration,
+        )  # fmt: skip
+        raised = at_once(
+            lambda held=held: certificates.accept(held),
+            lambda held=held: certificates.revoke(held, "A curator looked."),
+            lambda held=held: certificates.revoke(held, "Another one, too."),
+        )
+        assert raised == []
+        assert not AttributeLabel.objects.exists()
+        assert Decision.objects.standing().count() == 0
+
+
+def test_an_answer_and_its_undoing_and_the_engine_at_once_end_in_one_state():
+    a_version()
+    people = [an_annotator() for _ in range(3)]
+    curator = a_user()
+    faces = proposed(20)
+    engine.think(GENDER)
+    given = [say(a_grid([face]), people[0]) for face in faces]
+
+    def undo() -> None:
+        for answer in given:
+            undo_answer(answer_id=answer.pk, by=curator)
+
+    def others() -> None:
+        for person in people[1:]:
+            for question in take_next(person, ahead=10):
+                try:
+                    say(question, person)
+                except AnnotationError:
+                    continue  # withdrawn meanwhile
+
+    assert at_once(undo, others, lambda: engine.think(GENDER)) == []
+    engine.think(GENDER)
+    assert Answer.objects.filter(pk__in=[answer.pk for answer in given], undone_at=None).count() == 0
+    # Every label rests on a line that stands, by somebody whose answer counts.
+    for label in AttributeLabel.objects.select_related("decision__answer"):
+        assert label.decision in Decision.objects.standing()
+        assert label.decision.answer.undone_at is None
