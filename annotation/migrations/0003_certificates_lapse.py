@@ -6,7 +6,7 @@ from django.db import migrations, models
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('annotation', '0001_photos_to_labels'),
+        ('annotation', '0002_curators_and_people'),
     ]
 
     operations = [
