@@ -14,7 +14,7 @@ from django.conf import settings
 from django.db import transaction
 from django.utils import timezone
 
-from annotation import ledger, proposals
+from annotation import ledger
 from annotation.core.batches import batched
 from annotation.core.certificate import Certified, broken, certify
 from annotation.core.sampling import in_control_slice
@@ -29,7 +29,7 @@ from annotation.models import (
     QuestionFace,
     Vote,
 )
-from annotation.votes import face_keys
+from annotation.votes import control_said, face_keys
 from inference.core.attributes import Attribute
 
 CHUNK = 400
@@ -60,7 +60,7 @@ def review(attribute: Attribute, calibration: Calibration) -> list[Certificate]:
             end(held, Certificate.State.REPLACED, "The models learnt more: certificates begin again.")
     for value in attribute.values:
         _issue(attribute, value, calibration)
-    found, control = list(_valid(attribute)), proposals.control_said(attribute)
+    found, control = list(_valid(attribute)), control_said(attribute)
     for held in found:
         _compare(held, control)
         accept(held)

@@ -103,7 +103,7 @@ def think(wanted: Attribute, *, since: int = 0) -> Calibration | None:
 def _learnt_enough(wanted: Attribute, held: Calibration) -> bool:
     if held.version_id != registry.ensure_live().pk or tuple(held.sources) != proposals.SOURCES:
         return True
-    first = held.answers < routing.ENOUGH <= proposals.control_answered(wanted)
+    first = held.answers < routing.ENOUGH <= len(votes.control_said(wanted))
     more = proposals.labels_known(wanted) >= LEARN_AT * held.learnt_from + LEARN_FIRST
     others = len(proposals.corrected(wanted, held.decisions_seen)) >= max(LEARN_FIRST, CORRECTED * held.learnt_from)
     return first or more or others

@@ -22,9 +22,9 @@ from annotation import labels
 from annotation.core.batches import batched
 from annotation.core.certificate import thresholds
 from annotation.core.sampling import in_control_slice
-from annotation.models import AttributeLabel, Calibration, Decision, Embedding, Face, Label, Photo, Proposal, Question
+from annotation.models import AttributeLabel, Calibration, Decision, Embedding, Face, Label, Photo, Proposal
 from annotation.pictures import cut, read_crop
-from annotation.votes import in_control
+from annotation.votes import known_of
 from inference import registry
 from inference.core import attributes
 from inference.core.attributes import Attribute
@@ -188,7 +188,7 @@ def corrected(attribute: Attribute, since: int) -> set[int]:
         theirs = Label.objects.filter(Q(identity__in=chunk) | Q(identity__absorbed__in=chunk))
         for face, person, absorbed in theirs.values_list("face_id", "identity_id", "identity__absorbed"):
             before |= {(face, value) for each in (person, absorbed) for value in of_people.get(each or 0, ())}
-    now = _known(attribute).value if before else {}
+    now = known_of(attribute).value if before else {}
     return {face for face, value in before if value in attribute.values and now.get(face, -1) != attribute.index(value)}
 
 
@@ -199,7 +199,7 @@ def _beside(attribute: Attribute, changed: set[int]) -> set[int]:
     of_attribute = Proposal.objects.filter(attribute=attribute.name)
     faces = np.array(of_attribute.order_by("face_id").values_list("face_id", flat=True), np.int64)
     has, vectors = vectors_of(attribute, faces, registry.ensure_live())
-    faces, known = faces[has], _known(attribute).value
+    faces, known = faces[has], known_of(attribute).value
     speaks = np.isin(faces, list(changed))
     labelled = np.array([face in known for face in faces.tolist()], np.bool_)
     found = set(faces[hear(vectors, labelled | speaks, speaks)].tolist())
@@ -215,20 +215,6 @@ def labels_known(attribute: Attribute) -> int:
     return AttributeLabel.objects.filter(attribute=attribute.name).exclude(decision__by=Decision.By.MACHINE).count()
 
 
-def control_answered(attribute: Attribute) -> int:
-    """How many faces of the control slice were answered about blind."""
-    return len(control_said(attribute))
-
-
-def control_said(attribute: Attribute) -> dict[int, str]:
-    """By face of the control slice: the value that was answered blind."""
-    known = _known(attribute)
-    drawn = set[int]()
-    for chunk in batched(sorted(known.blind), CHUNK):
-        drawn |= in_control(chunk)
-    return {face: attribute.values[known.value[face]] for face in drawn}
-
-
 def _load(attribute: Attribute, version: ModelVersion) -> Table:
     rows = list(
         Proposal.objects.filter(attribute=attribute.name)
@@ -239,7 +225,7 @@ def _load(attribute: Attribute, version: ModelVersion) -> Table:
     )
     faces = np.array([row.face_id for row in rows], np.int64)
     person = np.array([getattr(_label(row.face), "identity_id", None) or -row.face_id for row in rows], np.int64)
-    known = _known(attribute)
+    known = known_of(attribute)
     truth = np.array([known.value.get(face, -1) for face in faces.tolist()], np.int64)
     network = np.array([row.evidence["network"] for row in rows]).reshape(len(rows), len(attribute.values))
     head, neighbours = _labelled_faces_say(attribute, faces, truth, person, version)
@@ -265,28 +251,6 @@ def _term(face: Face) -> str:
 
 def _label(face: Face) -> Any:
     return getattr(face, "label", None)
-
-
-@dataclass(frozen=True)
-class Known:
-    """What people or a record say, by face."""
-
-    value: dict[int, int]  # by its number
-    blind: set[int]  # said of this very face, by a record or by people who were shown no proposal
-
-
-def _known(attribute: Attribute) -> Known:
-    """A face that is a person's, or another's duplicate, has its label from there: what was shown there, who knows."""
-    labels = AttributeLabel.objects.filter(attribute=attribute.name, value__in=attribute.values)
-    rows = labels.exclude(decision__by=Decision.By.MACHINE).values_list(
-        "face_id", "value", "decision__face", "decision__by", "decision__evidence__kind", "decision__evidence__face"
-    )
-    known = Known({}, set())
-    for face, value, of_face, by, kind, seen in rows.iterator(chunk_size=5_000):
-        known.value[face] = attribute.index(value)
-        if (by == Decision.By.IMPORT and of_face == face) or (kind == Question.Kind.VALUE and seen == face):
-            known.blind.add(face)
-    return known
 
 
 def _labelled_faces_say(

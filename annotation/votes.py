@@ -388,3 +388,34 @@ def _weigh_again(attribute: Attribute, faces: Collection[int], *, in_grids: bool
 def _counted(attribute: Attribute) -> QuerySet[Vote]:
     """All that was said of an attribute, but for what was taken back and for people who are paused."""
     return Vote.objects.filter(attribute=attribute.name, answer__undone_at=None, annotator__paused_at=None)
+
+
+@dataclass(frozen=True)
+class Known:
+    """What people or a record say, by face."""
+
+    value: dict[int, int]  # by its number
+    blind: set[int]  # said of this very face, by a record or by people who were shown no proposal
+
+
+def known_of(attribute: Attribute) -> Known:
+    """A face that is a person's, or another's duplicate, has its label from there: what was shown there, who knows."""
+    labels = AttributeLabel.objects.filter(attribute=attribute.name, value__in=attribute.values)
+    rows = labels.exclude(decision__by=Decision.By.MACHINE).values_list(
+        "face_id", "value", "decision__face", "decision__by", "decision__evidence__kind", "decision__evidence__face"
+    )
+    known = Known({}, set())
+    for face, value, of_face, by, kind, seen in rows.iterator(chunk_size=5_000):
+        known.value[face] = attribute.index(value)
+        if (by == Decision.By.IMPORT and of_face == face) or (kind == Question.Kind.VALUE and seen == face):
+            known.blind.add(face)
+    return known
+
+
+def control_said(attribute: Attribute) -> dict[int, str]:
+    """By face of the control slice: the value that was answered blind."""
+    known = known_of(attribute)
+    drawn = set[int]()
+    for chunk in batched(sorted(known.blind), CHUNK):
+        drawn |= in_control(chunk)
+    return {face: attribute.values[known.value[face]] for face in drawn}

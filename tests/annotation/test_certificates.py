@@ -5,7 +5,7 @@ from uuid import uuid4
 
 import pytest
 
-from annotation import certificates, ledger, proposals, reliabilities, routing
+from annotation import certificates, ledger, reliabilities, routing, votes
 from annotation.answers import record_answer, undo_answer
 from annotation.models import (
     Answer,
@@ -265,4 +265,4 @@ def test_what_was_seen_in_a_grid_or_of_another_face_is_no_control_answer(setting
         question.shown.get_or_create(face=alone, defaults={"place": 0, "belief": 0.0})
         record_answer(question_id=question.pk, annotator=person, client_id=uuid4(), content=said)
     ledger.write([Decision(kind="value", face=imported, attribute="gender", by="import", value="female")])
-    assert set(proposals.control_said(GENDER)) == {alone.pk, imported.pk}
+    assert set(votes.control_said(GENDER)) == {alone.pk, imported.pk}
