@@ -10,6 +10,7 @@ from django.db.models import Exists, OuterRef, Q, QuerySet
 
 from annotation.models import Face, Identity, Intake, Label, Photo, Question, Source, User
 
+MERGED_AT_ONCE = 200
 YES_NO = [("", "Any"), ("yes", "Yes"), ("no", "No")]
 
 
@@ -276,6 +277,47 @@ class NameForm(forms.Form):
 
 class MergeForm(forms.Form):
     other = PersonField(max_length=330, label="Merge with")
+
+
+class MergeManyForm(forms.Form):
+    """People who are one, and whom they are to be."""
+
+    people = forms.TypedMultipleChoiceField(coerce=int, error_messages={"required": "Nobody is selected."})
+    into = forms.IntegerField(required=False)
+    other = PersonField(required=False, max_length=330, label="Add somebody")
+
+    def __init__(self, *args: Any, **options: Any) -> None:
+        super().__init__(*args, **options)
+        self.fields["people"].valid_value = lambda value: str(value).isdecimal() and len(str(value)) < 16  # type: ignore[attr-defined]
+
+    def clean_people(self) -> list[int]:
+        """Who they are after all merges, each once."""
+        rows = Identity.objects.filter(pk__in=self.cleaned_data["people"]).values_list("pk", "merged_into")
+        now = {pk: into or pk for pk, into in rows}
+        return list(dict.fromkeys(now[pk] for pk in self.cleaned_data["people"] if pk in now))
+
+    def clean(self) -> dict[str, Any]:
+        cleaned: dict[str, Any] = super().clean() or {}
+        people, other = cleaned.get("people", []), cleaned.get("other")
+        if other is not None and other.pk not in people:
+            people.append(other.pk)
+        if len(people) > MERGED_AT_ONCE:
+            self.add_error("people", f"{len(people)} people at once are more than anybody looks over. Merge fewer.")
+        return cleaned
+
+
+class SplitForm(forms.Form):
+    """Faces that fell out below a threshold, as one list: there may be more than a form has fields."""
+
+    faces = forms.RegexField(r"^\d{1,15}(,\d{1,15})*$", error_messages={"required": "No face falls out."})
+    act = forms.ChoiceField(choices=[("split", "Another person"), ("remove", "Not this person")])
+
+    def clean_faces(self) -> list[int]:
+        return [int(face) for face in self.cleaned_data["faces"].split(",")]
+
+
+class FaceSearchForm(forms.Form):
+    photo = forms.FileField(error_messages={"required": "Choose or drop a photo."})
 
 
 class FacesForm(forms.Form):

@@ -168,18 +168,85 @@ def face_counts(identities: Collection[int]) -> dict[int, int]:
     return dict(counts.order_by())
 
 
-def photos_with_both(one: Identity, other: Identity) -> int:
-    """In how many photos both people have a face: one person is hardly twice in a photo."""
-    with_one = Label.objects.filter(identity=one).values("face__photo")
-    return Label.objects.filter(identity=other, face__photo__in=with_one).values("face__photo").distinct().count()
+@dataclass(frozen=True)
+class Person:
+    """Somebody with a few of their faces."""
+
+    identity: Identity
+    face_count: int
+    faces: list[Face]
 
 
-def said_to_differ(one: Identity, other: Identity) -> Decision | None:
-    """The latest standing line that says these are two people."""
-    lines = Decision.objects.standing().filter(kind=Decision.Kind.CANNOT_LINK).select_related("person")
-    ones, others = _once(one), _once(other)
-    between = Q(identity__in=ones, other_identity__in=others) | Q(identity__in=others, other_identity__in=ones)
-    return lines.filter(between).order_by("-pk").first()
+@dataclass(frozen=True)
+class Merging:
+    """What it would change if these people were one."""
+
+    sides: list[Person]
+    into: Identity
+    total: int  # faces
+    shared_photos: int  # that show two of them or more: one person is hardly twice in a photo
+    said_to_differ: list[Decision]
+    names_lost: list[str]
+    values: list[tuple[str, list[tuple[str, int]]]]  # attributes on which their faces do not agree
+    questions: int  # about two of them, which will be asked no more
+
+
+def merging(people: Sequence[int], into: int | None = None) -> Merging:
+    """The preview of a merge; in a fixed number of queries. Without `into` whoever has most faces stays."""
+    persons = _persons(people)
+    sides = sorted(persons.values(), key=lambda side: (-side.face_count, side.identity.pk))
+    stays = persons[into].identity if into in persons else sides[0].identity
+    photos = Label.objects.filter(identity__in=people).order_by().values("face__photo")
+    shared = photos.annotate(people=Count("identity", distinct=True)).filter(people__gt=1)
+    once = [*people, *Identity.objects.filter(merged_into__in=people).values_list("pk", flat=True)]
+    lines = Decision.objects.standing().filter(
+        kind=Decision.Kind.CANNOT_LINK, identity__in=once, other_identity__in=once
+    )
+    among = Question.objects.filter(
+        kind=Question.Kind.PAIR, state=Question.State.OPEN, identity__in=once, other_identity__in=once
+    )
+    return Merging(
+        sides=sides,
+        into=stays,
+        total=sum(side.face_count for side in sides),
+        shared_photos=shared.count(),
+        said_to_differ=list(lines.select_related("person", "identity", "other_identity").order_by("-pk")[:10]),
+        names_lost=sorted(
+            {side.identity.name for side in sides if side.identity.name and side.identity.name != stays.name}
+        ),
+        values=_disagreements(people),
+        questions=among.count(),
+    )
+
+
+def _disagreements(people: Collection[int]) -> list[tuple[str, list[tuple[str, int]]]]:
+    constant = [each.name for each in ATTRIBUTES.values() if each.of_identity]
+    rows = AttributeLabel.objects.filter(attribute__in=constant, face__label__identity__in=people).order_by()
+    found: dict[str, Counter[str]] = defaultdict(Counter)
+    for name, value, count in rows.values_list("attribute", "value").annotate(count=Count("pk")):
+        found[name][value] = count
+    return [(name, values.most_common()) for name, values in found.items() if len(values) > 1]
+
+
+def suggestions() -> QuerySet[Question]:
+    """Pairs of people who may be one and whom nobody has settled yet."""
+    return Question.objects.filter(kind=Question.Kind.PAIR, state=Question.State.OPEN)
+
+
+def suggestions_about(identity: Identity) -> QuerySet[Question]:
+    ids = _once(identity)
+    return suggestions().filter(Q(identity__in=ids) | Q(other_identity__in=ids)).order_by("-worth", "pk")
+
+
+def acts_done() -> QuerySet[Answer]:
+    """Everything that was done on pages, rather than answered to questions: merges, splits, names and the like."""
+    return Answer.objects.filter(question=None, content__has_key="act").select_related("annotator", "question")
+
+
+def merges_done() -> QuerySet[Decision]:
+    """Every merge that was ever written down, by an act or by an answer, undone ones too."""
+    related = ("identity", "other_identity", "answer__annotator", "answer__question", "undone_by")
+    return Decision.objects.filter(kind=Decision.Kind.MERGE, answer__isnull=False).select_related(*related)
 
 
 def _once(identity: Identity) -> list[int]:
@@ -230,15 +297,6 @@ def terms_of(clusters: Collection[int]) -> dict[int, list[tuple[str, int]]]:
 
 
 # ---- questions
-
-
-@dataclass(frozen=True)
-class Person:
-    """Somebody as a question shows them."""
-
-    identity: Identity
-    face_count: int
-    faces: list[Face]
 
 
 @dataclass(frozen=True)

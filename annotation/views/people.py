@@ -1,22 +1,38 @@
 """People, the clusters that nobody has looked at yet, and what a curator does with both."""
 
 from collections.abc import Sequence
+from math import ceil, floor
+from urllib.parse import urlencode
 
+from django.conf import settings
 from django.contrib import messages
-from django.http import HttpResponse
+from django.http import HttpResponse, HttpResponseBase
 from django.shortcuts import get_object_or_404, redirect, render
 from django.urls import reverse
 
+from annotation import conflicts, likeness, reads
 from annotation import people as acts
-from annotation import reads
 from annotation.access import BROWSE, CURATE
-from annotation.forms import FacesForm, MergeForm, NameForm, PeopleFilter
-from annotation.models import Answer, Cluster, Identity, Label, Membership
+from annotation.errors import AnnotationError
+from annotation.forms import (
+    FaceSearchForm,
+    FacesForm,
+    MergeForm,
+    MergeManyForm,
+    NameForm,
+    PeopleFilter,
+    SplitForm,
+)
+from annotation.models import Answer, Cluster, FaceSearch, Identity, Label, Membership
 from annotation.views.page import SignedIn, act, back, page, tell_mistakes, tell_undoable
+from inference.core.images import PictureRefused
 
 PEOPLE = 24
 FACES = 60
 HISTORY = 20
+SUGGESTIONS = 20
+ACTS = 40
+PERHAPS = 6
 
 
 @page(BROWSE)
@@ -83,6 +99,7 @@ def person(request: SignedIn, pk: int) -> HttpResponse:
         "history": history,
         "acts": reads.told(history.rows),
         "attributes": reads.attributes_of_person(shown),
+        "perhaps": reads.asked(list(reads.suggestions_about(shown)[:PERHAPS])),
     }
     return render(request, "annotation/person.html", context)
 
@@ -139,35 +156,160 @@ def _do(chosen: str, faces: Sequence[int], of: int, to: Identity | None, request
 
 
 @page(CURATE)
-def merge_preview(request: SignedIn, pk: int) -> HttpResponse:
-    """What merging two people would make one, before anything is written."""
-    one = get_object_or_404(Identity, pk=pk, merged_into=None)
+def merge_with(request: SignedIn, pk: int) -> HttpResponse:
+    """From a person's page: them and somebody who is named."""
     form = MergeForm(request.GET)
-    if not form.is_valid() or form.cleaned_data["other"] == one:
+    if not form.is_valid() or form.cleaned_data["other"].pk == pk:
         tell_mistakes(request, form)
         if form.is_valid():
-            messages.error(request, f"{one} cannot be merged with themselves. Choose another person.")
+            messages.error(request, f"Person {pk} cannot be merged with themselves. Choose another person.")
         return redirect("person", pk)
-    other: Identity = form.cleaned_data["other"]
-    counts, faces = reads.face_counts([one.pk, other.pk]), reads.exemplars([one.pk, other.pk], 8)
-    context = {
-        "one": one,
-        "other": other,
-        "sides": [(side, counts.get(side.pk, 0), faces.get(side.pk, [])) for side in (one, other)],
-        "total": sum(counts.values()),
-        "shared_photos": reads.photos_with_both(one, other),
-        "said_to_differ": reads.said_to_differ(one, other),
-    }
-    return render(request, "annotation/merge.html", context)
+    query = urlencode({"people": [pk, form.cleaned_data["other"].pk], "into": pk}, doseq=True)
+    return redirect(f"{reverse('merge-preview')}?{query}")
+
+
+@page(CURATE)
+def merge_preview(request: SignedIn) -> HttpResponse:
+    """What merging people would change, before anything is written."""
+    form = MergeManyForm(request.GET)
+    if not form.is_valid():
+        tell_mistakes(request, form)
+    chosen = form.cleaned_data.get("people", [])
+    if not chosen:
+        return redirect("people")
+    return render(request, "annotation/merge.html", {"merging": reads.merging(chosen, form.cleaned_data.get("into"))})
 
 
 @act(CURATE)
-def merge(request: SignedIn, pk: int) -> HttpResponse:
-    form = MergeForm(request.POST)
+def merge(request: SignedIn) -> HttpResponse:
+    form = MergeManyForm(request.POST)
     if not form.is_valid():
         tell_mistakes(request, form)
-        return redirect("person", pk)
-    other: Identity = form.cleaned_data["other"]
-    done = acts.merge(identity_ids=[other.pk], into_id=pk, by=request.user)
-    tell_undoable(request, f"Merged person {other.pk} into this one.", done)
-    return redirect(reverse("person", args=[pk]))
+        return redirect("people")
+    chosen, into = form.cleaned_data["people"], form.cleaned_data["into"]
+    if not chosen:
+        messages.error(request, "None of these people is here any more. Choose them again.")
+        return redirect("people")
+    into = into if into in chosen else chosen[0]
+    done = acts.merge(identity_ids=chosen, into_id=into, by=request.user)
+    merged = done.content["identities"]
+    told = f"person {merged[0]}" if len(merged) == 1 else f"{len(merged)} people"
+    tell_undoable(request, f"Merged {told} into this one.", done)
+    return redirect("person", done.content["into"])
+
+
+# ---- suggestions of the machine
+
+
+@page(BROWSE)
+def suggestions(request: SignedIn) -> HttpResponse:
+    rows = reads.suggestions()
+    found = reads.page(rows, order=["-worth", "pk"], cursor=request.GET.get("cursor", ""), size=SUGGESTIONS)
+    context = {"page": found, "pairs": reads.asked(found.rows), "total": reads.count_up_to_many(rows)}
+    return render(request, "annotation/suggestions.html", context)
+
+
+@act(CURATE)
+def decide_suggestions(request: SignedIn) -> HttpResponse:
+    """One word on all pairs that are selected. A pair that an earlier one of them answered is left out."""
+    said = request.POST.get("said", "")
+    chosen = [int(pk) for pk in request.POST.getlist("pairs")[:SUGGESTIONS] if pk.isdecimal()]
+    if said not in ("same", "different") or not chosen:
+        messages.error(request, "No pair is selected. Select at least one.")
+        return back(request, "suggestions")
+    done = 0
+    for pk in chosen:
+        try:
+            conflicts.decide(question_id=pk, content={"verdict": said}, by=request.user)
+        except AnnotationError as error:
+            messages.warning(request, str(error))
+        else:
+            done += 1
+    told = "merged" if said == "same" else "said to be two people each"
+    messages.success(request, f"{done} pair{'' if done == 1 else 's'} {told}. Each can be undone in the history.")
+    return back(request, "suggestions")
+
+
+# ---- by face
+
+
+def by_face(request: SignedIn) -> HttpResponseBase:
+    """Drop a photo: whom may its faces be? It is looked at and forgotten; that somebody looked is kept."""
+    return (_search if request.method == "POST" else _search_page)(request)
+
+
+@page(CURATE)
+def _search_page(request: SignedIn) -> HttpResponse:
+    searches = FaceSearch.objects.select_related("by").order_by("-pk")[:10]
+    return render(request, "annotation/by_face.html", {"form": FaceSearchForm(), "searches": searches})
+
+
+@act(CURATE)
+def _search(request: SignedIn) -> HttpResponse:
+    form = FaceSearchForm(request.POST, request.FILES)
+    if not form.is_valid():
+        tell_mistakes(request, form)
+        return redirect("by-face")
+    # One byte more than is taken is enough to refuse it by its size.
+    data = form.cleaned_data["photo"].read(settings.INTAKE_FILE_MB * 1_000_000 + 1)
+    try:
+        sought = likeness.search(data, by=request.user)
+    except PictureRefused as refused:
+        messages.error(request, str(refused))
+        return redirect("by-face")
+    searches = FaceSearch.objects.select_related("by").order_by("-pk")[:10]
+    context = {"form": FaceSearchForm(), "searches": searches, "sought": sought, "searched": True}
+    return render(request, "annotation/by_face.html", context)
+
+
+# ---- who falls out of a person
+
+
+@page(CURATE)
+def by_likeness(request: SignedIn, pk: int) -> HttpResponse:
+    shown = get_object_or_404(Identity, pk=pk, merged_into=None)
+    alike = likeness.spread(shown)
+    below = _threshold(request.GET.get("below", ""), alike)
+    context = {
+        "person": shown,
+        "alike": alike,
+        "below": below,
+        "out": [each.face.pk for each in alike if each.cosine < below],
+        "least": floor(100 * alike[0].cosine) / 100 if alike else 0,
+        "most": ceil(100 * alike[-1].cosine) / 100 if alike else 1,
+        "total": shown.face_count,
+    }
+    return render(request, "annotation/by_likeness.html", context)
+
+
+def _threshold(typed: str, alike: Sequence[likeness.Alike]) -> float:
+    """What was asked for, or what nobody falls below."""
+    try:
+        return min(max(float(typed), -1.0), 1.0)
+    except ValueError:
+        return floor(100 * alike[0].cosine) / 100 if alike else 0.0
+
+
+@act(CURATE)
+def split_by_likeness(request: SignedIn, pk: int) -> HttpResponse:
+    form = SplitForm(request.POST)
+    if not form.is_valid():
+        tell_mistakes(request, form)
+        return redirect("by-likeness", pk)
+    done, told = _do(form.cleaned_data["act"], form.cleaned_data["faces"], pk, None, request)
+    tell_undoable(request, told, done)
+    return redirect("by-likeness", pk)
+
+
+# ---- what was done
+
+
+@page(BROWSE)
+def history(request: SignedIn) -> HttpResponse:
+    """Everything that was done to people, at any time, each with its undo."""
+    merges = request.GET.get("only") == "merges"
+    if merges:
+        lines = reads.page(reads.merges_done(), order=["-pk"], cursor=request.GET.get("cursor", ""), size=ACTS)
+        return render(request, "annotation/acts.html", {"page": lines, "lines": lines.rows, "merges": True})
+    found = reads.page(reads.acts_done(), order=["-pk"], cursor=request.GET.get("cursor", ""), size=ACTS)
+    return render(request, "annotation/acts.html", {"page": found, "acts": reads.told(found.rows), "merges": False})

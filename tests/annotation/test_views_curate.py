@@ -44,7 +44,7 @@ def test_a_conflict_is_listed_shown_and_decided_on_the_page(curator: Client):
     listed = curator.get(reverse("conflicts")).content.decode()
     assert "<b>1</b> female, <b>1</b> male" in listed
     page = curator.get(reverse("conflict", args=[question.pk])).content.decode()
-    assert all(name in page for name in ("ann", "bob", "female", "male", "not known yet"))
+    assert all(name in page for name in ("ann", "bob", "female", "male", "not known yet how reliable"))
 
     done = curator.post(reverse("decide", args=[question.pk]), {"said": "female"})
 

@@ -8,7 +8,7 @@ from django.urls import reverse
 from pytest_django import DjangoAssertNumQueries
 
 from annotation.models import Answer, AttributeLabel, Decision, Identity, Label
-from tests.factories import a_cluster, a_face, a_person, a_photo, a_user
+from tests.factories import a_cluster, a_face, a_pair, a_person, a_photo, a_user, a_version, an_embedding
 
 pytestmark = pytest.mark.django_db
 
@@ -167,9 +167,10 @@ def test_the_preview_of_a_merge_shows_counts_and_warns_of_photos_with_both(curat
     one = a_person([a_face(photo), a_face()], name="One")
     other = a_person([a_face(photo, number=1, chosen=False)], name="Other")
 
-    page = curator.get(reverse("merge-preview", args=[one.pk]), {"other": f"#{other.pk}"})
+    page = curator.get(reverse("merge-with", args=[one.pk]), {"other": f"#{other.pk}"}, follow=True)
 
-    assert (page.context["total"], page.context["shared_photos"]) == (3, 1)
+    merging = page.context["merging"]
+    assert (merging.total, merging.shared_photos, merging.into) == (3, 1, one)
     assert "in 1 photo together" in page.content.decode()
     assert Identity.objects.filter(merged_into=None).count() == 2
 
@@ -177,7 +178,7 @@ def test_the_preview_of_a_merge_shows_counts_and_warns_of_photos_with_both(curat
 def test_a_merge_can_be_undone_from_the_persons_history(curator: Client) -> None:
     one, other = a_person(1), a_person(2)
 
-    curator.post(reverse("merge", args=[one.pk]), {"other": f"#{other.pk}"})
+    curator.post(reverse("merge"), {"people": [one.pk, other.pk], "into": one.pk})
     page = curator.get(reverse("person", args=[one.pk]))
     assert page.context["total"] == 3
     assert curator.get(reverse("person", args=[other.pk])).url == reverse("person", args=[one.pk])
@@ -190,7 +191,7 @@ def test_a_merge_can_be_undone_from_the_persons_history(curator: Client) -> None
 def test_nobody_is_merged_with_themselves(curator: Client) -> None:
     person = a_person(1)
 
-    response = curator.get(reverse("merge-preview", args=[person.pk]), {"other": f"#{person.pk}"})
+    response = curator.get(reverse("merge-with", args=[person.pk]), {"other": f"#{person.pk}"})
 
     assert "cannot be merged with themselves" in told(response)
 
@@ -210,7 +211,7 @@ def test_a_persons_page_takes_as_many_queries_for_many_faces_as_for_one(
 ) -> None:
     person = a_person(40)
 
-    with django_assert_max_num_queries(10):
+    with django_assert_max_num_queries(14):
         curator.get(reverse("person", args=[person.pk]))
 
 
@@ -245,3 +246,163 @@ def test_a_gender_that_is_none_is_refused_on_the_page(curator: Client):
 
     assert "gender cannot be" in page.content.decode()
     assert not AttributeLabel.objects.exists()
+
+
+# ---- many at once
+
+
+def test_any_number_of_people_are_merged_at_once_and_undone_at_once_after_other_acts(curator: Client) -> None:
+    people = [a_person(2, name=f"P{number}") for number in range(5)]
+    ids = [person.pk for person in people]
+
+    curator.post(reverse("merge"), {"people": ids, "into": ids[2]})
+    merge = Answer.objects.get(content__act="merge")
+    assert Label.objects.filter(identity=people[2]).count() == 10
+    act(curator, act="split", faces=[Label.objects.first().face_id], person=ids[2])
+    later = a_person(1)
+    curator.post(reverse("merge"), {"people": [ids[2], later.pk], "into": ids[2]})
+
+    curator.post(reverse("undo", args=[merge.pk]))
+
+    counts = [Identity.objects.get(pk=pk).face_count for pk in ids]
+    assert sorted(counts) == [1, 2, 2, 2, 3]  # one face was split off since, and one person merged since
+
+
+def test_the_preview_of_a_merge_of_many_tells_all_that_changes(curator: Client) -> None:
+    ada, bob, eve = a_person(3, name="Ada"), a_person(1, name="Bob"), a_person(2, name="Eve")
+    a_pair(ada, bob)
+    curator.post(f"/people/{ada.pk}/describe", {"attribute": "gender", "value": "female"})
+    curator.post(f"/people/{bob.pk}/describe", {"attribute": "gender", "value": "male"})
+
+    page = curator.get(reverse("merge-preview"), {"people": [bob.pk, ada.pk], "other": f"#{eve.pk}"})
+
+    merging = page.context["merging"]
+    assert merging.into == ada
+    assert merging.names_lost == ["Bob", "Eve"]
+    assert merging.values == [("gender", [("female", 3), ("male", 1)])]
+    assert (merging.total, merging.questions) == (6, 1)
+    assert "3 people become one, with 6 faces" in page.content.decode()
+    assert not Decision.objects.filter(kind="merge").exists()
+
+
+def test_who_was_said_to_differ_is_told_before_a_merge(curator: Client) -> None:
+    one, other = a_person(1, name="One"), a_person(1, name="Other")
+    curator.post(reverse("decide", args=[a_pair(one, other).pk]), {"said": "different"})
+
+    page = curator.get(reverse("merge-preview"), {"people": [one.pk, other.pk]}).content.decode()
+
+    assert "that One and Other are two people" in page
+
+
+@pytest.mark.parametrize("people", [[], ["x"], ["999999"]])
+def test_a_merge_of_nobody_is_told_and_changes_nothing(curator: Client, people: list[str]) -> None:
+    response = curator.post(reverse("merge"), {"people": people})
+    assert response.status_code == 302
+    assert told(response)
+    assert not Decision.objects.filter(kind="merge").exists()
+
+
+# ---- suggestions
+
+
+def test_pairs_that_the_machine_suggests_are_merged_many_at_once(curator: Client) -> None:
+    pairs = [a_pair(a_person(1), a_person(2)) for _ in range(3)]
+    assert len(curator.get(reverse("suggestions")).context["pairs"]) == 3
+
+    page = curator.post(
+        reverse("suggestions-decide"), {"said": "same", "pairs": [pairs[0].pk, pairs[1].pk]}, follow=True
+    )
+
+    assert "2 pairs merged." in page.content.decode()
+    assert Identity.objects.exclude(merged_into=None).count() == 2
+    assert page.context["total"] == 1
+
+
+def test_pairs_said_to_be_two_people_are_suggested_no_more(curator: Client) -> None:
+    pair = a_pair(a_person(1), a_person(2))
+    curator.post(reverse("suggestions-decide"), {"said": "different", "pairs": [pair.pk]})
+    assert curator.get(reverse("suggestions")).context["total"] == 0
+    assert "No pair is selected" in told(curator.post(reverse("suggestions-decide"), {"said": "same"}))
+
+
+def test_a_persons_page_shows_who_may_be_the_same(curator: Client) -> None:
+    one, other = a_person(1, name="One"), a_person(1, name="Other")
+    a_pair(one, other)
+    page = curator.get(reverse("person", args=[one.pk])).content.decode()
+    assert "Perhaps the same person" in page
+    assert reverse("person", args=[other.pk]) in page
+
+
+# ---- who falls out
+
+
+def test_who_is_least_like_the_others_falls_out_below_a_threshold_in_one_act(curator: Client) -> None:
+    version = a_version()
+    faces = [a_face() for _ in range(7)]
+    for face in faces[:5]:
+        an_embedding(face, version, [1, 0.1, 0, 0])
+    for face in faces[5:]:
+        an_embedding(face, version, [0, 0, 1, 0.1])
+    person = a_person(faces)
+
+    page = curator.get(reverse("by-likeness", args=[person.pk]), {"below": "0.5"})
+    assert page.context["out"] == [face.pk for face in faces[5:]]
+    out = ",".join(str(pk) for pk in page.context["out"])
+    curator.post(reverse("split-by-likeness", args=[person.pk]), {"act": "split", "faces": out})
+
+    assert person_of(faces[5].pk) == person_of(faces[6].pk) != person.pk
+    curator.post(reverse("undo", args=[Answer.objects.latest("pk").pk]))
+    assert Label.objects.filter(identity=person).count() == 7
+
+
+@pytest.mark.parametrize("faces", ["", "1;2", "999999"])
+def test_a_list_of_faces_that_is_none_of_the_persons_splits_nothing(curator: Client, faces: str) -> None:
+    person = a_person(1)
+    response = curator.post(reverse("split-by-likeness", args=[person.pk]), {"act": "split", "faces": faces})
+    assert told(response)
+    assert Label.objects.filter(identity=person).count() == 1
+
+
+# ---- history
+
+
+def test_the_history_has_every_act_and_every_merge_whoever_made_it(curator: Client) -> None:
+    one, other = a_person(1, name="One"), a_person(1, name="Other")
+    curator.post(reverse("decide", args=[a_pair(one, other).pk]), {"said": "same"})
+
+    acts = curator.get(reverse("acts")).content.decode()
+    assert "named “One”" in acts
+    merges = curator.get(reverse("acts"), {"only": "merges"})
+    (line,) = merges.context["lines"]
+    assert (line.identity, line.other_identity) == (other, one)
+    curator.post(reverse("undo", args=[line.answer_id]))
+    assert "undone by line" in curator.get(reverse("acts"), {"only": "merges"}).content.decode()
+    assert not Identity.objects.exclude(merged_into=None).exists()
+
+
+# ---- roles, and what it costs
+
+
+def test_an_engineer_looks_and_an_annotator_does_not_even_that(client: Client) -> None:
+    person = a_person(1)
+    looks = [reverse("suggestions"), reverse("acts")]
+    acts = [reverse("by-face"), reverse("by-likeness", args=[person.pk]), reverse("merge-preview")]
+    client.force_login(a_user(role="engineer"))
+    assert [client.get(each).status_code for each in looks] == [200, 200]
+    assert {client.get(each).status_code for each in acts} == {403}
+    assert client.post(reverse("by-face")).status_code == 403
+    client.force_login(a_user(role="annotator"))
+    assert {client.get(each).status_code for each in looks + acts} == {403}
+    for name in ("merge", "suggestions-decide"):
+        assert client.post(reverse(name)).status_code == 403
+
+
+@pytest.mark.parametrize(("name", "most"), [("people", 7), ("clusters", 8), ("suggestions", 12), ("acts", 8)])
+def test_a_list_takes_as_many_queries_for_many_as_for_one(
+    curator: Client, django_assert_max_num_queries: DjangoAssertNumQueries, name: str, most: int
+) -> None:
+    for _ in range(6):
+        a_pair(a_person(2), a_person(3))
+        a_cluster([a_face(), a_face()])
+    with django_assert_max_num_queries(most):
+        curator.get(reverse(name))

@@ -4,16 +4,31 @@ import csv
 from io import BytesIO
 from pathlib import Path
 from typing import Literal
+from uuid import uuid4
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe
 from django.utils import timezone
 from playwright.sync_api import Page, expect
 
+from annotation import likeness
+from annotation.answers import record_answer
 from annotation.core.drawn import draw_portrait
-from annotation.models import Answer, Identity, Label, Photo
+from annotation.models import Answer, FaceSearch, Identity, Label, Photo
+from inference import registry
+from inference.models import ModelVersion
 from tests.browser.scenes import PASSWORD, Site, a_cluster_question, a_pair_question, faces_of
-from tests.factories import a_cluster, a_grid, a_person, a_question, a_run, a_single, a_source
+from tests.factories import (
+    a_cluster,
+    a_grid,
+    a_person,
+    a_question,
+    a_run,
+    a_single,
+    a_source,
+    an_annotator,
+    an_embedding,
+)
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -108,15 +123,119 @@ def test_somebody_is_merged_with_a_person_found_by_name(site: Site) -> None:
     expect(page.locator("#people-names option")).to_have_attribute("value", f"Augusta (#{other.pk})")
     page.get_by_label("Merge with whom").fill(f"Augusta (#{other.pk})")
     page.get_by_role("button", name="Merge with").click()
+    expect(page.get_by_text("2 people become one, with 5 faces.")).to_be_visible()
     page.get_by_role("button", name="Merge: 5 faces of Ada").click()
 
     expect(page.get_by_text(f"Merged person {other.pk} into this one.")).to_be_visible()
     assert Identity.objects.get(pk=other.pk).merged_into == one
 
 
+def test_people_are_selected_looked_at_and_merged_at_once(site: Site) -> None:
+    people = [a_person(faces_of(number, 2), name=f"Ada {number}") for number in (1, 2, 3)]
+    site.sign_in()
+    page = site.open("/people/")
+    expect(page.get_by_role("button", name="Merge …")).to_be_disabled()
+
+    for person in people:
+        page.get_by_role("checkbox", name=f"Select {person.name}").check()
+    expect(page.get_by_text("3 selected")).to_be_visible()
+    page.keyboard.press("m")
+    expect(page.get_by_text("3 people become one, with 6 faces.")).to_be_visible()
+    page.get_by_role("radio", name="The others become Ada 2").check()
+    page.get_by_role("button", name="Merge: 6 faces").click()
+
+    expect(page.get_by_text("Merged 2 people into this one.")).to_be_visible()
+    assert {Identity.objects.get(pk=person.pk).merged_into_id for person in people} == {None, people[1].pk}
+    page.get_by_role("status").get_by_role("button", name="Undo").click()
+    expect(page.get_by_text("Undone.")).to_be_visible()
+    assert not Identity.objects.exclude(merged_into=None).exists()
+
+
+def test_a_threshold_is_dragged_until_those_who_do_not_belong_fall_out(site: Site) -> None:
+    faces = faces_of(1, 6)
+    live = ModelVersion.objects.get()
+    for number, face in enumerate(faces):
+        an_embedding(face, live, [1, 0.1, 0, 0] if number < 4 else [0.2, 0, 1, 0])
+    person = a_person(faces, name="Ada")
+    site.sign_in()
+    page = site.open(f"/people/{person.pk}/split")
+    expect(page.get_by_role("button", name="They are one other person")).to_be_disabled()
+
+    slider = page.get_by_role("slider", name="Falls out below")
+    slider.focus()
+    slider.fill("0.6")
+    expect(page.get_by_text("2 of 6 fall out")).to_be_visible()
+    expect(page.locator("#alike .out")).to_have_count(2)
+    page.keyboard.press("s")
+
+    expect(page.get_by_text("2 faces split off as person")).to_be_visible()
+    assert set(Label.objects.exclude(identity=person).values_list("face_id", flat=True)) == {f.pk for f in faces[4:]}
+    page.get_by_role("status").get_by_role("button", name="Undo").click()
+    expect(page.get_by_text("Undone.")).to_be_visible()
+    assert Label.objects.filter(identity=person).count() == 6
+
+
+def test_a_photo_is_dropped_to_find_who_it_may_be(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(likeness, "_held", None)
+    ModelVersion.objects.all().delete()
+    live, faces = registry.ensure_live(), faces_of(1, 2)
+    for face in faces:
+        an_embedding(face, live, [1.0] * live.dimensions)
+    a_person(faces, name="Ada")
+    site.sign_in()
+    page = site.open("/people/by-face")
+
+    page.evaluate(
+        """(bytes) => {
+          const data = new DataTransfer();
+          data.items.add(new File([new Uint8Array(bytes)], "who.jpg", { type: "image/jpeg" }));
+          const drop = new DragEvent("drop", { dataTransfer: data, bubbles: true, cancelable: true });
+          document.querySelector("[data-drop-one]").dispatchEvent(drop);
+        }""",
+        list(a_file("who.jpg", 3)["buffer"]),
+    )
+
+    expect(page.get_by_role("region", name="Face 1")).to_be_visible(timeout=60_000)
+    expect(page.get_by_role("region", name="Face 1").get_by_text("Ada")).to_be_visible()
+    expect(page.get_by_text("carol").last).to_be_visible()
+    assert FaceSearch.objects.get().by == site.curator
+
+
+def test_a_conflict_is_decided_by_one_key(site: Site) -> None:
+    face = faces_of(1, 1)[0]
+    question = a_single(face, attribute="emotion", purpose="verdict")
+    site.sign_in()
+    page = site.open(f"/curate/{question.pk}/")
+    expect(page.get_by_role("button", name="Sad 6")).to_be_visible()
+
+    page.keyboard.press("6")
+
+    expect(page.get_by_text("Decided: sad.")).to_be_visible()
+    question.refresh_from_db()
+    assert question.state == "settled"
+
+
+def test_answers_of_others_appear_while_a_curator_watches_until_they_are_held_still(site: Site) -> None:
+    site.sign_in()
+    page = site.open("/curate/live")
+    expect(page.get_by_text("No answer yet.")).to_be_visible()
+    question = a_cluster_question()
+
+    record_answer(
+        question_id=question.pk, annotator=an_annotator("ann"), client_id=uuid4(), content={"verdict": "one_person"}
+    )
+
+    expect(page.get_by_text("1 new.")).to_be_visible(timeout=10_000)
+    expect(page.locator("#watched img")).to_have_count(6)
+    page.keyboard.press("p")
+    expect(page.get_by_text("Held still.")).to_be_visible()
+    expect(page.get_by_role("button", name="Hold still")).to_have_attribute("aria-pressed", "true")
+
+
 PAGES = [
     "/", "/annotate/", "/annotate/?kind=pair", "/answers/", "/people/", "/clusters/", "/photos/", "/faces/",
     "/sources/", "/sources/new", "/runs/", "/engine/", "/export/", "/password",
+    "/people/alike", "/people/by-face", "/people/acts", "/people/acts?only=merges",
     "/curate/", "/curate/decided", "/curate/live", "/curate/annotators/",
 ]  # fmt: skip
 
@@ -141,6 +260,7 @@ def furnished(site: Site) -> list[str]:
     own = [
         f"/people/{person.pk}/",
         f"/people/{person.pk}/merge?other=%23{pair.other_identity_id}",
+        f"/people/{person.pk}/split",
         f"/clusters/{question.cluster_id}/",
         f"/photos/{face.photo_id}/",
         f"/faces/{face.pk}/",

@@ -1,7 +1,7 @@
 // A key is an attribute of the visible button that it presses, so the page is its own legend.
 
 const FIELDS = new Set(["INPUT", "TEXTAREA", "SELECT"]);
-const TICKS = new Set(["checkbox", "radio", "button", "submit"]);
+const TICKS = new Set(["checkbox", "radio", "range", "button", "submit"]); // no letter means anything to these
 
 export const isField = (element) =>
   Boolean(element) && ((FIELDS.has(element.tagName) && !(element.tagName === "INPUT" && TICKS.has(element.type))) || element.isContentEditable === true);

@@ -1,4 +1,4 @@
-// Faces to choose from: by click, by key, a stretch with Shift. Without this script the form works all the same.
+// Faces, people or pairs to choose from: by click, by key, a stretch with Shift. Without this script the form works all the same.
 
 import { element } from "./dom.js";
 import { listen } from "./keys.js";
@@ -9,12 +9,12 @@ const PAUSE = 200; // ms after the last key before names are looked up
 
 const form = document.querySelector("[data-select]");
 if (form) {
-  const boxes = [...form.querySelectorAll("input[name=faces]")];
+  const boxes = [...form.querySelectorAll("[data-choice]")];
   let last = null;
 
   const count = () => {
     const chosen = boxes.filter((box) => box.checked).length;
-    form.querySelector("[data-selected]").textContent = chosen ? `${chosen} selected` : "Select faces to move or remove them.";
+    form.querySelector("[data-selected]").textContent = chosen ? `${chosen} selected` : form.dataset.none;
     for (const button of form.querySelectorAll("[data-needs-selection]")) button.disabled = !chosen;
   };
 
@@ -36,7 +36,7 @@ if (form) {
     event.preventDefault();
     boxes[place].focus();
   });
-  form.querySelector("[data-select-all]").addEventListener("click", () => {
+  form.querySelector("[data-select-all]")?.addEventListener("click", () => {
     const all = boxes.every((box) => box.checked);
     for (const box of boxes) box.checked = !all;
     count();

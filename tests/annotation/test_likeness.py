@@ -1,0 +1,106 @@
+"""Whom a face may be, told by everybody's mean vector, which follows every decision."""
+
+import io
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from annotation import likeness, people
+from annotation.core.drawn import draw_portrait
+from annotation.likeness import search, spread
+from annotation.models import FaceSearch
+from inference import registry
+from inference.core.align import align
+from inference.core.detect import cold_detector
+from inference.core.faces import find_faces
+from inference.core.images import PictureRefused
+from inference.core.landmarks import cold_landmarker
+from tests.factories import a_face, a_person, a_user, a_version, an_embedding
+
+pytestmark = pytest.mark.django_db
+
+
+@pytest.fixture(autouse=True)
+def nobody_known(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(likeness, "_held", None)
+
+
+def as_file(picture: Image.Image) -> bytes:
+    encoded = io.BytesIO()
+    picture.save(encoded, "JPEG")
+    return encoded.getvalue()
+
+
+def vector_of(person: int, number: int) -> np.ndarray:
+    picture = np.asarray(draw_portrait(person, number))
+    network = registry.embedder(registry.ensure_live())
+    found = find_faces(picture, cold_detector(), cold_landmarker())
+    return network.embed(np.stack([align(picture, face.landmarks, network.crop)[0] for face in found]))[0]
+
+
+def test_a_dropped_photo_finds_the_person_whose_other_photos_are_known():
+    live = registry.ensure_live()
+    known = {}
+    for person in (0, 1, 2):
+        faces = [a_face() for _ in range(2)]
+        for number, face in enumerate(faces):
+            an_embedding(face, live, vector_of(person, number))
+        known[person] = a_person(faces, f"Person {person}")
+    curator = a_user()
+
+    (sought,) = search(as_file(draw_portrait(1, 5)), by=curator)
+
+    assert sought.matches[0].identity == known[1]
+    cosines = [match.cosine for match in sought.matches]
+    assert cosines == sorted(cosines, reverse=True)
+    assert sought.picture.startswith("data:image/jpeg;base64,")
+    logged = FaceSearch.objects.get()
+    assert (logged.by, logged.faces) == (curator, 1)
+    assert set(logged.found) == {person.pk for person in known.values()}
+
+
+def test_a_photo_without_a_face_finds_nobody_and_one_that_is_none_is_refused():
+    assert search(as_file(Image.new("RGB", (200, 200), "gray")), by=a_user()) == []
+    with pytest.raises(PictureRefused):
+        search(b"no picture", by=a_user())
+
+
+def test_means_follow_every_decision():
+    version = a_version()
+    one, other = [a_face() for _ in range(2)], [a_face() for _ in range(2)]
+    for face in one:
+        an_embedding(face, version, [1, 0, 0, 0])
+    for face in other:
+        an_embedding(face, version, [0, 1, 0, 0])
+    first, second = a_person(one), a_person(other)
+    query = np.array([[1, 0, 0, 0]], np.float32)
+
+    def best() -> tuple[int, float]:
+        return likeness._nearest(query)[0][0]
+
+    assert best() == (first.pk, pytest.approx(1.0, abs=1e-3))
+    act = people.merge(identity_ids=[first.pk], into_id=second.pk, by=a_user())
+    assert best() == (second.pk, pytest.approx(0.707, abs=1e-3))
+    assert len(likeness._nearest(query)[0]) == 1
+    people.split(identity_id=second.pk, face_ids=[one[0].pk], by=act.annotator)
+    assert best()[1] == pytest.approx(1.0, abs=1e-3)
+
+
+def test_nobody_is_found_where_nobody_is_known():
+    a_version()
+    assert likeness._nearest(np.ones((1, 4), np.float32)) == [[]]
+
+
+def test_a_minority_of_somebody_else_falls_out_first():
+    version = a_version()
+    faces = [a_face() for _ in range(9)]
+    for number, face in enumerate(faces):
+        an_embedding(face, version, [1, 0.05 * number, 0, 0] if number < 5 else [0.3, 0, 1, 0])
+    person = a_person([*faces, a_face()])  # one has no vector yet
+
+    alike = spread(person)
+
+    assert len(alike) == 9
+    assert {each.face for each in alike[:4]} == set(faces[5:])
+    assert alike[3].cosine < 0.5 < alike[4].cosine
