@@ -291,6 +291,8 @@ def _check(row: FaceRow, last: int) -> None:
         raise BadRow(f"Face {row.face}: {row.sha256!r} is no SHA-256 in hexadecimal.")
     if np.shape(row.landmarks) != (68, 2):
         raise BadRow(f"Face {row.face}: landmarks of shape {np.shape(row.landmarks)}; 68 points are needed.")
+    if not np.isfinite([row.size, row.sharpness, row.brightness, row.yaw, row.pitch, row.roll, row.weight]).all():
+        raise BadRow(f"Face {row.face} has a measure that is not a finite number.")
     if not row.image:
         raise BadRow(f"Face {row.face} has no picture.")
     for name, label in row.labels.items():
