@@ -15,7 +15,7 @@ from django.db.models import Q, QuerySet
 from django.utils import timezone
 
 from annotation.core.batches import batched
-from annotation.models import ClusteringRun, Embedding, Face, Intake, Membership, Photo, Thought
+from annotation.models import ClusteringRun, Embedding, Face, Intake, Membership, Photo, Release, Thought
 from inference.models import ModelVersion
 
 CLAIM = timedelta(minutes=10)  # a batch takes seconds; a worker that was killed holds its rows no longer than this
@@ -66,6 +66,12 @@ def intakes_due(now: datetime) -> QuerySet[Intake]:
     return unfinished.exclude(kind=Intake.Kind.UPLOAD).filter(Q(claimed_until=None) | Q(claimed_until__lte=now))
 
 
+def releases_due(now: datetime) -> QuerySet[Release]:
+    """Releases that wait, or whose worker has not been heard of; the oldest first."""
+    unfinished = Release.objects.filter(state__in=[Release.State.WAITING, Release.State.BUILDING])
+    return unfinished.filter(Q(claimed_until=None) | Q(claimed_until__lte=now)).order_by("pk")
+
+
 def drained(version: ModelVersion) -> bool:
     """Nothing is on its way to becoming a vector."""
     arriving = Intake.objects.filter(state__in=[Intake.State.WAITING, Intake.State.RUNNING]).exclude(
@@ -84,7 +90,7 @@ def ungrouped(version: ModelVersion, run: ClusteringRun | None) -> QuerySet[Embe
 
 def release_all_claims() -> None:
     """For the start of the only set of workers: whatever an earlier one held, it holds no more."""
-    for model in (Photo, Face, Intake):
+    for model in (Photo, Face, Intake, Release):
         model._default_manager.filter(claimed_until__isnull=False).update(claimed_until=None)
     Thought.objects.update(claimed_until=None)
     ClusteringRun.objects.filter(state=ClusteringRun.State.RUNNING).update(

@@ -58,6 +58,44 @@ class RightsNotStated(AnnotationError):
         )
 
 
+class BadReleaseQuery(AnnotationError):
+    code = "bad_release_query"
+
+
+class ReleaseExists(AnnotationError):
+    code = "release_exists"
+
+    def __init__(self, name: str) -> None:
+        super().__init__(
+            f"There is a release named {name!r} already, and a release is never edited. Choose another name."
+        )
+
+
+class ReleaseNotDone(AnnotationError):
+    code = "release_not_done"
+
+    def __init__(self, name: str, state: str, error: str = "") -> None:
+        because = f" ({error})" if error else ""
+        then = "Freeze another one." if state == "failed" else "Wait until it is done."
+        super().__init__(f"Release {name!r} is {state}{because}. {then}")
+
+
+class ReleaseDamaged(AnnotationError):
+    """Its folder is not what was frozen, or is gone."""
+
+    code = "release_damaged"
+
+
+class ReleaseHasErased(AnnotationError):
+    code = "release_has_erased"
+
+    def __init__(self, name: str, photos: int) -> None:
+        super().__init__(
+            f"{photos} of the photos of release {name!r} were erased after it was frozen, so it is "
+            "not handed out any more. Freeze a new one: it leaves them out, and its test part goes on from this one's."
+        )
+
+
 class RunNotProposed(AnnotationError):
     code = "run_not_proposed"
 

@@ -247,6 +247,8 @@ class Face(models.Model):
     perceptual_hash = models.BigIntegerField(null=True)  # of the crop: 64 bits, as a signed number
     claimed_until = models.DateTimeField(null=True)
     failure = models.TextField(blank=True)  # why it could not be embedded
+    # The part that a release first gave it to: in every later one it is there again, as a test may only grow.
+    split = models.CharField(max_length=10, blank=True)
 
     objects = FaceQuerySet.as_manager()
 
@@ -647,6 +649,66 @@ class AttributeLabel(models.Model):
     @property
     def title(self) -> str:
         return self.attribute.replace("_", " ")
+
+
+class Release(models.Model):
+    """A frozen dataset: the folder that holds it, and what became of it. What is in it is never edited."""
+
+    class State(models.TextChoices):
+        WAITING = "waiting"
+        BUILDING = "building"
+        DONE = "done"
+        FAILED = "failed"
+
+    name = models.CharField(
+        max_length=100,
+        unique=True,
+        validators=[RegexValidator(r"^[^\x00-\x1f/\\]+$", "A release's name has no slash and no control character.")],
+    )
+    purpose = models.TextField(blank=True)  # of its datasheet: why it was made
+    state = models.CharField(max_length=10, choices=State, default=State.WAITING)
+    query = models.JSONField()  # as ReleaseQuery has it
+    folder = models.CharField(max_length=500, blank=True)  # relative to the folder of all releases
+    checksum = models.CharField(max_length=64, blank=True, db_index=True)  # its id, as the models trained on it name it
+    counts = models.JSONField(default=dict)
+    changes = models.JSONField(default=dict)  # from its predecessor to it
+    predecessor = models.ForeignKey("self", null=True, on_delete=models.PROTECT, related_name="successors")
+    error = models.TextField(blank=True)  # why it failed
+    written = models.PositiveIntegerField(default=0)  # faces, while it is built
+    total = models.PositiveIntegerField(null=True)
+    checked_at = models.DateTimeField(null=True)  # when all files were last hashed anew
+    damage = models.TextField(blank=True)  # what was found wrong then
+    claimed_until = models.DateTimeField(null=True)
+    created_at = models.DateTimeField(default=timezone.now)
+    created_by = models.ForeignKey(User, null=True, on_delete=models.SET_NULL, related_name="+")
+    finished_at = models.DateTimeField(null=True)
+
+    class Meta:
+        constraints = [
+            # Two at once could give one face to two parts.
+            models.UniqueConstraint(
+                fields=["state"], condition=Q(state="building"), name="one_release_built_at_a_time"
+            ),
+            models.CheckConstraint(condition=~Q(state="failed") | ~Q(error=""), name="a_failed_release_says_why"),
+            models.CheckConstraint(
+                condition=~Q(state="done") | (~Q(checksum="") & ~Q(folder="")), name="a_done_release_is_somewhere"
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return self.name
+
+
+class ReleaseErasure(models.Model):
+    """A photo that a release holds, and that was erased since. It outlives the photo."""
+
+    release = models.ForeignKey(Release, on_delete=models.CASCADE, related_name="erasures")
+    sha256 = models.CharField(max_length=64, db_index=True)
+    faces = models.JSONField()  # their ids, as the release has them
+    at = models.DateTimeField(default=timezone.now)
+
+    class Meta:
+        constraints = [models.UniqueConstraint(fields=["release", "sha256"], name="one_erasure_per_photo_and_release")]
 
 
 class Calibration(models.Model):

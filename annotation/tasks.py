@@ -6,8 +6,8 @@ from celery import shared_task
 from django.db.models import Exists, OuterRef, QuerySet
 from django.utils import timezone
 
-from annotation import belt, clustering, embeddings, engine, faces, intake, proposals, wanted
-from annotation.models import ClusteringRun, Embedding, Face, Photo
+from annotation import belt, clustering, embeddings, engine, faces, intake, proposals, releases, wanted
+from annotation.models import ClusteringRun, Embedding, Face, Photo, Release
 from inference import registry
 from inference.core.attributes import attribute
 from inference.models import ModelVersion
@@ -75,6 +75,18 @@ def take_back() -> None:
     wanted.take_back()
 
 
+@shared_task(acks_late=True)
+def build_release(release_id: int) -> None:
+    """Freeze a release that waits; one that is built, or that somebody else has in hand, is left alone."""
+    releases.build(release_id)
+
+
+@shared_task(acks_late=True)
+def verify_release(release_id: int) -> None:
+    """Hash the files of a release anew."""
+    releases.verify(Release.objects.get(pk=release_id))
+
+
 def feed_belt() -> None:
     """Send the next batches of each stage; with nothing left to send, look whether the grouping is behind."""
     version = registry.ensure_live()
@@ -106,6 +118,8 @@ def sweep() -> None:
     now = timezone.now()
     for delivery in belt.intakes_due(now):
         take_in.delay(delivery.pk)
+    for release in belt.releases_due(now)[:1]:
+        build_release.delay(release.pk)
     clustering.fail_lost_runs(now)
     if wanted.due().exists():
         take_back.delay()

@@ -25,6 +25,7 @@ X_FRAME_OPTIONS = "DENY"
 # ---- where things are kept
 DATABASES = {"default": env.database("DATABASE_URL", DATA_DIR)}
 MEDIA_ROOT = env.folder("DAGER_FILES", DATA_DIR / "files")  # photos and crops, by their content's hash
+RELEASES_DIR = env.folder("DAGER_RELEASES", MEDIA_ROOT / "releases")  # frozen datasets, a folder each
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 
 # ---- intake

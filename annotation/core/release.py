@@ -36,6 +36,7 @@ SHARD = 2_000  # rows a file: about 70 MB, which any tool and any network bears
 GROUP = 250  # rows that are in memory at once, with their pictures
 LABELS_AT_ONCE = 20_000  # rows of a batch without pictures
 TEMPLATE, SIDE = "wide-384", 384  # of the crops, as `pictures.CROP` cuts them
+PRIME = 2**61 - 1  # photos are told apart by the remainder of their SHA-256: 8 bytes each, and as good as certain
 NEVER_NULL = frozenset({"face", "split", "group", "file", "sha256", "source", "licence", "legal_basis", "image"})
 
 
@@ -50,10 +51,10 @@ class BadRow(ValueError):
 class SplitLeak(ValueError):
     """One person, photo or group would be in two parts. A test of that would flatter every model."""
 
-    def __init__(self, what: str, examples: Sequence[str]) -> None:
-        told = ", ".join(examples[:5]) + (f" and {len(examples) - 5} more" if len(examples) > 5 else "")
+    def __init__(self, examples: Sequence[str], count: int) -> None:
+        more = f" and {count - len(examples)} more" if count > len(examples) else ""
         super().__init__(
-            f"The splits leak: {what} {told} would be in more than one part. Nothing was built. "
+            f"The splits leak: {', '.join(examples)}{more} would be in more than one part. Nothing was built. "
             "Put all faces of one group into one part."
         )
 
@@ -216,7 +217,8 @@ class _Tally:
         self.values: dict[str, dict[str, Counter[str]]] = {name: defaultdict(Counter) for name in ATTRIBUTES}
         self.decided_by: dict[str, Counter[str]] = {name: Counter() for name in ATTRIBUTES}
         self.rights = Counter[tuple[str, str, str]]()
-        self.split, self.group, self.identity, self.photo = array("b"), array("q"), array("q"), array("q")
+        self.split, self.face = array("b"), array("q")
+        self.group, self.identity, self.photo = array("q"), array("q"), array("q")
         self.last = -1
 
     def see(self, row: FaceRow) -> None:
@@ -228,18 +230,20 @@ class _Tally:
             self.values[name][row.split][_counted(label.value)] += 1
             self.decided_by[name][label.decided_by or ""] += 1
         self.split.append(SPLITS.index(row.split))
+        self.face.append(row.face)
         self.group.append(row.group)
         self.identity.append(-1 if row.identity is None else row.identity)
-        self.photo.append(int(row.sha256[:15], 16))
+        self.photo.append(int(row.sha256, 16) % PRIME)
 
     def require_no_leak(self) -> None:
         """Raises SplitLeak."""
-        split = np.frombuffer(self.split, np.int8) if self.split else np.empty(0, np.int8)
+        split, face = np.frombuffer(self.split, np.int8), np.frombuffer(self.face, np.int64)
         for what, kept in (("group", self.group), ("identity", self.identity), ("photo", self.photo)):
-            keys = np.frombuffer(kept, np.int64) if kept else np.empty(0, np.int64)
-            found = in_two_parts(keys[keys >= 0], split[keys >= 0])
-            if len(found):
-                raise SplitLeak(what, [f"{key:x}…" if what == "photo" else str(key) for key in found.tolist()])
+            keys = np.frombuffer(kept, np.int64)
+            torn = in_two_parts(keys[keys >= 0], split[keys >= 0])
+            if len(torn):
+                some = [f"{what} of face {face[keys == key][0]}" for key in torn[:5].tolist()]
+                raise SplitLeak(some, len(torn))
 
     def counts(self) -> dict[str, Any]:
         _, sizes = np.unique(np.frombuffer(self.group, np.int64), return_counts=True)

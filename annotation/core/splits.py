@@ -4,15 +4,17 @@ What was given to a part stays there, whatever is added later: figures of two re
 """
 
 from collections import Counter, defaultdict
-from collections.abc import Hashable, Iterable, Mapping, Sequence
+from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from annotation.core.sampling import draw
+import numpy as np
+import numpy.typing as npt
+from scipy.sparse import coo_array
+from scipy.sparse.csgraph import connected_components
 
 Split = Literal["train", "validation", "test"]
-SPLITS: tuple[Split, ...] = ("train", "validation", "test")
-HELD_OUT: tuple[Split, ...] = ("test", "validation", "train")  # of two parts that become one, the first of these holds
+SPLITS: tuple[Split, ...] = ("train", "validation", "test")  # of two that become one the later holds: it was held out
 SHARES: Mapping[Split, float] = {"train": 0.70, "validation": 0.15, "test": 0.15}
 
 
@@ -32,20 +34,15 @@ def checked_shares(shares: Mapping[Any, float]) -> dict[Split, float]:
     return {name: float(shares[name]) for name in SPLITS}
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, slots=True)
 class Candidate:
     """A group of faces that must not be torn apart."""
 
     group: int
-    order: float  # [0, 1): as good as random and always the same, see `order_of`
+    order: float  # in which groups are dealt out: as good as random and always the same, not by id or time
     strata: Sequence[Hashable]  # what is known of its faces: one for each face and attribute
     faces: int = 1
     before: Split | None = None  # the part that an earlier release gave it to
-
-
-def order_of(keys: Iterable[str], seed: int) -> float:
-    """The place of a group in the order in which groups are dealt out: by its faces' keys, not by ids or time."""
-    return min(draw(f"{seed}/{key}", "split") for key in keys)
 
 
 def assign(candidates: Sequence[Candidate], shares: Mapping[Split, float] = SHARES) -> dict[int, Split]:
@@ -112,27 +109,18 @@ class _Filled:
         return self.faces * self.shares[place] - self.all[place]
 
 
-def joined(parts: Iterable[Split | None]) -> Split | None:
-    """The part of a group that is made of such ones: what was held out for a test stays so."""
-    held = set(parts)
-    return next((name for name in HELD_OUT if name in held), None)
+def connected(count: int, *keys: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
+    """The component (count,) of each of so many things, where all that share a key are linked, through whatever chain.
 
-
-class Links:
-    """Union-find over faces: what is linked, through whatever chain, is one group, named by its smallest member."""
-
-    def __init__(self) -> None:
-        self._above: dict[int, int] = {}
-
-    def find(self, face: int) -> int:
-        root = face
-        while (above := self._above.get(root, root)) != root:
-            root = above
-        while (above := self._above.get(face, face)) != root:  # the way is shortened for the next one
-            self._above[face], face = root, above
-        return root
-
-    def join(self, one: int, other: int) -> None:
-        low, high = sorted((self.find(one), self.find(other)))
-        if low != high:
-            self._above[high] = low
+    Each array of `keys` (count,) is of a kind of its own; below zero is no key.
+    """
+    things, places, total = [np.empty(0, np.int64)], [np.empty(0, np.int64)], count
+    for key in keys:
+        has = np.flatnonzero(key >= 0)
+        known, place = np.unique(key[has], return_inverse=True)
+        things.append(has)
+        places.append(total + place)
+        total += len(known)
+    rows, columns = np.concatenate(things), np.concatenate(places)
+    graph = coo_array((np.ones(len(rows), np.int8), (rows, columns)), shape=(total, total))
+    return np.asarray(connected_components(graph, directed=False)[1][:count], np.int64)

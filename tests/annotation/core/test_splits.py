@@ -1,18 +1,21 @@
 """Splits tear no group apart, stay as they were, and are even over what is known."""
 
+import itertools
 from collections import Counter
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from annotation.core.splits import SHARES, SPLITS, BadShares, Candidate, Links, assign, joined, order_of
+from annotation.core.sampling import draw
+from annotation.core.splits import SHARES, SPLITS, BadShares, Candidate, assign, connected
 
 
 def candidates(sizes: list[tuple[int, str]], *, first: int = 0, seed: int = 0) -> list[Candidate]:
     """A group of so many faces each, all of one stratum."""
     return [
-        Candidate(number, order_of([f"face-{number}"], seed), [stratum] * size, size)
+        Candidate(number, draw(f"{seed}/{number}", "split"), [stratum] * size, size)
         for number, (size, stratum) in enumerate(sizes, start=first)
     ]
 
@@ -78,7 +81,7 @@ def test_a_rare_stratum_reaches_the_test_though_chance_alone_would_often_leave_i
 
 def test_faces_of_several_strata_are_even_over_all_of_them():
     groups = [
-        Candidate(n, order_of([str(n)], 0), [("gender", n % 2), ("age", n % 7), ("emotion", n % 5)]) for n in range(700)
+        Candidate(n, draw(str(n), "split"), [("gender", n % 2), ("age", n % 7), ("emotion", n % 5)]) for n in range(700)
     ]
 
     given_ = assign(groups)
@@ -106,33 +109,22 @@ def test_a_part_without_a_share_gets_nothing_new():
     assert "test" not in given_.values()
 
 
-def test_of_two_parts_that_become_one_the_test_s_holds():
-    assert joined(["train", None, "test"]) == "test"
-    assert joined(["train", "validation"]) == "validation"
-    assert joined([None]) is None
-
-
 @pytest.mark.parametrize("shares", [{}, {"train": 1.0}, {"train": 0.5, "validation": 0.5, "test": 0.5}])
 def test_shares_that_cannot_be_are_refused_by_their_values(shares):
     with pytest.raises(BadShares, match=r"shares of the splits cannot be"):
         assign([], shares)
 
 
-@given(st.lists(st.tuples(st.integers(0, 30), st.integers(0, 30))))
-def test_links_join_whatever_chain_leads_there_and_name_it_by_the_smallest(pairs):
-    links = Links()
-    for one, other in pairs:
-        links.join(one, other)
-    found = {face: links.find(face) for face in range(31)}
+@given(st.lists(st.tuples(st.integers(-1, 12), st.integers(-1, 12)), max_size=40))
+def test_all_that_share_a_key_through_whatever_chain_are_one_component(pairs):
+    keys = [np.array([pair[kind] for pair in pairs], np.int64) for kind in (0, 1)]
 
-    reached = {face: {face} for face in range(31)}
-    for _ in range(31):
-        for one, other in pairs:
-            reached[one] = reached[other] = reached[one] | reached[other]
-    changed = True
-    while changed:
-        changed = False
-        for face in range(31):
-            wider = set().union(*(reached[each] for each in reached[face]))
-            changed, reached[face] = changed or wider != reached[face], wider
-    assert found == {face: min(group) for face, group in reached.items()}
+    found = connected(len(pairs), *keys)
+
+    reached = [{number} for number in range(len(pairs))]
+    for _ in pairs:
+        for one, other in itertools.combinations(range(len(pairs)), 2):
+            if any(key[one] == key[other] >= 0 for key in keys):
+                reached[one] = reached[other] = reached[one] | reached[other]
+    for one, other in itertools.combinations(range(len(pairs)), 2):
+        assert (found[one] == found[other]) == (other in reached[one])

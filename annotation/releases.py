@@ -1,0 +1,757 @@
+"""Labels in, frozen datasets out: which faces, in which part, with which weight; and what was erased of them since."""
+
+import logging
+from collections import defaultdict
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from math import sqrt
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from django.conf import settings
+from django.core.exceptions import ValidationError
+from django.core.files.storage import default_storage
+from django.db import IntegrityError, transaction
+from django.db.models import Count, Q, QuerySet
+from django.utils import timezone
+from django.utils.text import slugify
+
+from annotation.core import release as format_
+from annotation.core.balance import age_weights, within_cap
+from annotation.core.batches import batched
+from annotation.core.datasets.entry import CANNOT_TELL
+from annotation.core.datasheet import datasheet
+from annotation.core.release import BadRelease, BadRow, FaceRow, LabelValue, SplitLeak
+from annotation.core.release_diff import Difference, diff
+from annotation.core.release_query import IDENTITY, BadQuery, ReleaseQuery, query_of
+from annotation.core.sampling import draw
+from annotation.core.splits import SPLITS, Candidate, assign, connected
+from annotation.errors import (
+    BadReleaseQuery,
+    ReleaseDamaged,
+    ReleaseExists,
+    ReleaseHasErased,
+    ReleaseNotDone,
+    RightsNotStated,
+)
+from annotation.models import (
+    Agreement,
+    AttributeLabel,
+    Certificate,
+    ClusteringRun,
+    Decision,
+    Face,
+    Identity,
+    Label,
+    Membership,
+    Photo,
+    Release,
+    ReleaseErasure,
+    Source,
+    User,
+    Vote,
+)
+from inference.core.align import apply
+from inference.core.attributes import APPARENT_AGE, ATTRIBUTES, REAL_AGE, Attribute
+from inference.models import ModelVersion
+
+log = logging.getLogger(__name__)
+
+Ints = npt.NDArray[np.int64]
+Floats = npt.NDArray[np.float64]
+
+CLAIM = timedelta(minutes=10)  # a worker that builds says every few seconds that it lives, but for the plan's minutes
+HEARD = timedelta(seconds=2)
+CHUNK = 5_000  # faces whose labels are read at once for the plan
+ROWS = 200  # faces that are read at once with their pictures; SQLite bears as many in one query
+PINS = 400
+GUESSED, GUESSED_FEW = 0.01, 50  # of all faces, or so many: more are not held together by clusters alone
+
+
+# ---- asked for
+
+
+def create_release(
+    *, name: str, query: dict[str, Any], purpose: str = "", predecessor: Release | None = None, by: User | None
+) -> Release:
+    """Ask for a release; the belt builds it. It follows the latest one that is done, unless another one is named.
+
+    Raises BadReleaseQuery, ReleaseExists, RightsNotStated.
+    """
+    checked = checked_query(query)
+    release = Release(
+        name=name.strip(),
+        purpose=purpose.strip(),
+        query=checked.as_json(),
+        predecessor=predecessor or Release.objects.filter(state=Release.State.DONE).order_by("-pk").first(),
+        created_by=by,
+    )
+    if Release.objects.filter(name=release.name).exists():
+        raise ReleaseExists(release.name)
+    try:
+        Release._meta.get_field("name").clean(release.name, release)
+    except ValidationError as error:
+        raise BadReleaseQuery(f"The name {release.name!r} cannot be: {' '.join(error.messages)}") from error
+    _require_some(checked)
+    try:
+        with transaction.atomic():
+            release.save()
+    except IntegrityError as error:
+        raise ReleaseExists(release.name) from error
+    return release
+
+
+def checked_query(content: dict[str, Any]) -> ReleaseQuery:
+    """Raises BadReleaseQuery, also for a source that there is not."""
+    try:
+        query = query_of(content)
+    except BadQuery as error:
+        raise BadReleaseQuery(str(error)) from error
+    known = set(Source.objects.filter(name__in=query.sources).values_list("name", flat=True))
+    for name in query.sources:
+        if name not in known:
+            there = ", ".join(Source.objects.order_by("name").values_list("name", flat=True)[:20]) or "none yet"
+            raise BadReleaseQuery(f"There is no source {name!r}. There are: {there}.")
+    return query
+
+
+def _require_some(query: ReleaseQuery) -> None:
+    """That rights do not withhold all there is. Raises RightsNotStated."""
+    if not _labelled(_filtered(query)).exists():
+        withheld = _labelled(_of_query(Face.objects.all(), query))
+        sources = withheld.order_by("photo__source__name").values_list("photo__source__name", flat=True).distinct()
+        if sources:
+            raise RightsNotStated(list(sources))
+        raise BadReleaseQuery("No labelled face fits these filters. Widen them, or label some first.")
+
+
+def _filtered(query: ReleaseQuery) -> QuerySet[Face]:
+    """The faces that fit, but for what only their labels decide. Only what may be released; nothing kept too long."""
+    today = timezone.now().date()
+    may = Photo.objects.exportable().exclude(source__retention_until__lt=today)
+    return _of_query(Face.objects.filter(photo__in=may), query)
+
+
+def _of_query(faces: QuerySet[Face], query: ReleaseQuery) -> QuerySet[Face]:
+    found = faces.filter(~Q(label__verdict=Label.Verdict.NOT_A_FACE) | Q(label=None))
+    if query.sources:
+        found = found.filter(photo__source__name__in=query.sources)
+    if query.licences:
+        own = Q(photo__licence__in=query.licences)
+        found = found.filter(own | Q(photo__licence="", photo__source__licence__in=query.licences))
+    if query.usable_only:
+        found = found.filter(usable=True)
+    if query.chosen_only:
+        found = found.filter(chosen=True)
+    if query.min_size:
+        found = found.filter(width__gte=query.min_size, height__gte=query.min_size)
+    if query.min_sharpness:
+        found = found.filter(sharpness__gte=query.min_sharpness)
+    if query.max_yaw < 90:
+        found = found.filter(yaw__gte=-query.max_yaw, yaw__lte=query.max_yaw)
+    return found
+
+
+def _labelled(faces: QuerySet[Face]) -> QuerySet[Face]:
+    return faces.filter(Q(label__identity__isnull=False) | Q(attribute_labels__isnull=False)).distinct()
+
+
+# ---- what a label is worth
+
+
+def _value_of(
+    attribute: Attribute, value: str, detail: dict[str, Any], by: str, evidence: dict[str, Any], decision: int
+) -> LabelValue:
+    if value == CANNOT_TELL:
+        return LabelValue(None, decided_by=by, decision=decision)
+    believed = confidence(by, evidence)
+    if attribute.in_years:
+        return LabelValue(float(value), None, _deviation(detail), believed, by, decision)
+    return LabelValue(value, _distribution(attribute, value, detail), None, believed, by, decision)
+
+
+def confidence(by: str, evidence: dict[str, Any]) -> float:
+    """How far a line of the ledger is believed.
+
+    Of people's answers the consensus' belief; a curator's word, an import and what dates give are believed whole. Of
+    what a certificate let through the calibrated confidence. (The belief that an answer to a question carries otherwise
+    is the machine's own, from before: it says nothing of the answer.)
+    """
+    if by == Decision.By.PERSON:
+        return float(evidence["belief"]) if "machine" in evidence else 1.0
+    if by == Decision.By.MACHINE and "certificate" in evidence:
+        return float(evidence["confidence"])
+    return 1.0
+
+
+def _deviation(detail: dict[str, Any]) -> float | None:
+    """Of guesses as they have it; of an age between two bounds, that of an even distribution between them."""
+    if "deviation" in detail:
+        return float(detail["deviation"])
+    if "low" in detail and "high" in detail:
+        return float(detail["high"] - detail["low"]) / sqrt(12)
+    return None
+
+
+def _distribution(attribute: Attribute, value: str, detail: dict[str, Any]) -> tuple[float, ...]:
+    """The votes' shares; without votes the one value."""
+    votes = [float(detail.get("votes", {}).get(each, 0)) for each in attribute.values]
+    if sum(votes) <= 0:
+        votes = [float(each == value) for each in attribute.values]
+    return tuple(vote / sum(votes) for vote in votes)
+
+
+def _kept(query: ReleaseQuery, told: LabelValue) -> bool:
+    """Whether a label is part of such a release."""
+    if query.decided_by and told.decided_by not in query.decided_by:
+        return False
+    return told.confidence is None or told.confidence >= query.min_confidence
+
+
+# ---- the plan: which face is in which part
+
+
+@dataclass(eq=False)
+class Plan:
+    """What a release will hold, by ascending face; its pictures are read only when it is written."""
+
+    faces: Ints
+    split: npt.NDArray[np.int8]  # the number of the part
+    group: Ints
+    identity: Ints  # −1: unknown
+    weight: Floats
+    known: dict[str, Floats]  # by attribute: the number of the value or the years; NaN: unknown
+    moved_to_test: int = 0  # faces that an earlier release had elsewhere
+    capped: int = 0  # faces left out since there are enough of their age
+
+    @property
+    def counts(self) -> dict[str, Any]:
+        """As a release counts, but for photos."""
+        _, sizes = np.unique(self.group, return_counts=True)
+        told = dict[str, dict[str, dict[str, int]]]()
+        for name, values in self.known.items():
+            if np.isfinite(values).any():
+                told[name] = {
+                    split: _counted(ATTRIBUTES[name], values[self.split == place]) for place, split in enumerate(SPLITS)
+                }
+        return {
+            "faces": len(self.faces),
+            "splits": {split: int((self.split == place).sum()) for place, split in enumerate(SPLITS)},
+            "identities": len(np.unique(self.identity[self.identity >= 0])),
+            "groups": len(sizes),
+            "largest_group": int(sizes.max(initial=0)),
+            "attributes": told,
+            "moved_to_test": self.moved_to_test,
+            "capped": self.capped,
+        }
+
+
+def _counted(attribute: Attribute, values: Floats) -> dict[str, int]:
+    numbers, counts = np.unique(np.floor(values[np.isfinite(values)]).astype(int), return_counts=True)
+    return {
+        (str(number) if attribute.in_years else attribute.values[number]): int(count)
+        for number, count in zip(numbers, counts, strict=True)
+    }
+
+
+@dataclass(eq=False)
+class _Nodes:
+    """Faces that matter for the splits: those that are chosen, and those that an earlier release has."""
+
+    face: Ints
+    photo: Ints  # that stands for it
+    original: Ints  # the face that stands for it
+    identity: Ints
+    before: npt.NDArray[np.int8]  # the part, −1: none yet
+    order: Floats  # as good as random
+    chosen: npt.NDArray[np.bool_]
+    known: dict[str, Floats] = field(default_factory=dict)
+
+
+def plan(query: ReleaseQuery) -> Plan:
+    """Choose the faces and deal them out. Nothing is written."""
+    nodes = _nodes(query)
+    group = connected(len(nodes.face), nodes.identity, nodes.photo, nodes.original)
+    split = _dealt(query, nodes, group)
+    named = np.full(group.max(initial=-1) + 1, np.iinfo(np.int64).max)
+    np.minimum.at(named, group, nodes.face)  # a group is called after its smallest face
+    moved = nodes.chosen & (nodes.before >= 0) & (nodes.before != split) & (split == SPLITS.index("test"))
+    stays = nodes.chosen & _within_cap(query, nodes, split)
+    found = Plan(
+        faces=nodes.face[stays],
+        split=split[stays],
+        group=named[group[stays]],
+        identity=nodes.identity[stays],
+        weight=np.ones(int(stays.sum())),
+        known={name: values[stays] for name, values in nodes.known.items()},
+        moved_to_test=int((moved & stays).sum()),
+        capped=int((nodes.chosen & ~stays).sum()),
+    )
+    if query.balance == "weights":
+        trains = found.split == SPLITS.index("train")
+        found.weight[trains] = age_weights(_ages(found.known)[trains])
+    return found
+
+
+def _ages(known: dict[str, Floats]) -> Floats:
+    """The real age, or else the apparent one."""
+    real, apparent = known[REAL_AGE.name], known[APPARENT_AGE.name]
+    return np.where(np.isfinite(real), real, apparent)
+
+
+def _within_cap(query: ReleaseQuery, nodes: _Nodes, split: npt.NDArray[np.int8]) -> npt.NDArray[np.bool_]:
+    """All but those of the training part that there are enough of: a test is never cut down."""
+    stays = np.ones(len(nodes.face), np.bool_)
+    if query.cap_per_age is not None:
+        trains = np.flatnonzero(nodes.chosen & (split == SPLITS.index("train")))
+        ages = _ages(nodes.known)
+        stays[trains] = within_cap(ages[trains], nodes.order[trains], query.cap_per_age)
+    return stays
+
+
+def _nodes(query: ReleaseQuery) -> _Nodes:
+    columns = (
+        *("pk", "photo_id", "photo__duplicate_of_id", "duplicate_of_id", "label__identity_id", "split"),
+        *("photo__sha256", "number"),
+    )
+    rows = list[tuple[int, int, int, int, int, float]]()
+    known: dict[str, list[float]] = {name: [] for name in ATTRIBUTES}
+    chosen = list[bool]()
+    for batch in batched(_filtered(query).order_by("pk").values_list(*columns).iterator(chunk_size=CHUNK), CHUNK):
+        told = _told(query, batch[0][0], batch[-1][0])
+        for row in batch:
+            said = told.get(row[0], {})
+            if _is_wanted(query, said, row[4]):
+                rows.append(_node(query, row))
+                chosen.append(True)
+                for name, values in known.items():
+                    values.append(_number(ATTRIBUTES[name], said.get(name)))
+    seen = {row[0] for row in rows}
+    pinned = Face.objects.exclude(split="").order_by("pk").values_list(*columns)
+    for row in pinned.iterator(chunk_size=CHUNK):
+        if row[0] not in seen:
+            rows.append(_node(query, row))
+            chosen.append(False)
+            for values in known.values():
+                values.append(np.nan)
+    return _arrays(query, rows, chosen, known)
+
+
+def _node(query: ReleaseQuery, row: tuple[Any, ...]) -> tuple[int, int, int, int, int, float]:
+    face, photo, same_photo, original, identity, split, sha256, number = row
+    order = draw(f"{query.seed}/{sha256}-{number}", "split")
+    before = SPLITS.index(split) if split else -1
+    return face, same_photo or photo, original or face, -1 if identity is None else identity, before, order
+
+
+def _arrays(query: ReleaseQuery, rows: list[Any], chosen: list[bool], known: dict[str, list[float]]) -> _Nodes:
+    by_face = np.argsort([row[0] for row in rows]) if rows else np.empty(0, np.int64)
+    face, photo, original, identity, before = np.array([row[:5] for row in rows], np.int64).reshape(-1, 5)[by_face].T
+    nodes = _Nodes(
+        face=face,
+        photo=photo,
+        original=original,
+        identity=identity,
+        before=before.astype(np.int8),
+        order=np.array([row[5] for row in rows], np.float64)[by_face],
+        chosen=np.array(chosen, np.bool_)[by_face],
+        known={name: np.array(values, np.float64)[by_face] for name, values in known.items()},
+    )
+    if not query.with_duplicates:
+        nodes.chosen &= _first_of_each(nodes)
+    return nodes
+
+
+def _first_of_each(nodes: _Nodes) -> npt.NDArray[np.bool_]:
+    """One face of each group of duplicates: that which stands for it, if it is chosen."""
+    first = np.zeros(len(nodes.face), np.bool_)
+    of = np.flatnonzero(nodes.chosen)
+    ranked = of[np.lexsort((nodes.face[of], nodes.face[of] != nodes.original[of], nodes.original[of]))]
+    _, places = np.unique(nodes.original[ranked], return_index=True)
+    first[ranked[places]] = True
+    return first
+
+
+def _told(query: ReleaseQuery, first: int, last: int) -> dict[int, dict[str, LabelValue]]:
+    """The labels of faces from one id to another that such a release keeps."""
+    rows = AttributeLabel.objects.filter(face__gte=first, face__lte=last, attribute__in=list(ATTRIBUTES)).values_list(
+        "face_id", "attribute", "value", "detail", "decision__by", "decision__evidence", "decision_id"
+    )
+    found = defaultdict[int, dict[str, LabelValue]](dict)
+    for face, name, *columns in rows.iterator(chunk_size=CHUNK):
+        told = _value_of(ATTRIBUTES[name], *columns)
+        if _kept(query, told):
+            found[face][name] = told
+    return found
+
+
+def _is_wanted(query: ReleaseQuery, said: dict[str, LabelValue], identity: int | None) -> bool:
+    known = {name for name, told in said.items() if told.value is not None}
+    if identity is not None:
+        known.add(IDENTITY)
+    if not query.attributes:
+        return bool(known)
+    return known.issuperset(query.attributes) if query.all_of_them else bool(known & set(query.attributes))
+
+
+def _number(attribute: Attribute, told: LabelValue | None) -> float:
+    if told is None or told.value is None:
+        return np.nan
+    return attribute.index(told.value) if isinstance(told.value, str) else told.value
+
+
+def _dealt(query: ReleaseQuery, nodes: _Nodes, group: Ints) -> npt.NDArray[np.int8]:
+    """The part of each face, by its group; groups that clusters take for one person go together where they may."""
+    held = np.full(group.max(initial=-1) + 1, -1)
+    np.maximum.at(held, group, nodes.before)  # parts are numbered so that the later one holds
+    together, split = _guessed(nodes, group, held[group])
+    members = defaultdict[int, list[int]](list)  # the chosen faces of each
+    for node in np.flatnonzero(nodes.chosen).tolist():
+        members[int(together[node])].append(node)
+    strata = _strata(query, nodes)
+    candidates = [
+        Candidate(
+            group=key,
+            order=float(nodes.order[of].min()),
+            strata=[stratum for node in of for stratum in strata(node)],
+            faces=len(of),
+            before=SPLITS[split[of[0]]] if split[of[0]] >= 0 else None,
+        )
+        for key, of in members.items()
+    ]
+    for key, part in assign(candidates, query.split_shares).items():
+        split[members[key]] = SPLITS.index(part)
+    return split.astype(np.int8)
+
+
+def _guessed(nodes: _Nodes, group: Ints, held: Ints) -> tuple[Ints, Ints]:
+    """What is dealt out as one: a group, or several that share a cluster, likely one person whom nobody confirmed yet.
+
+    New groups follow the faces of their clusters that have a part already. But a guess moves nobody who has one, and
+    where it would hold many together, their groups are dealt out singly. Returns a number of what is dealt out as one,
+    and the part (−1: none yet) of each face.
+    """
+    cluster = _clusters(nodes.face)
+    fresh = held < 0
+    guess = connected(len(group), np.where(fresh, group, -1), np.where(fresh, cluster, -1))
+    known, joins = cluster >= 0, (cluster >= 0) & fresh
+    of_cluster = np.full(cluster.max(initial=-1) + 1, -1)
+    np.maximum.at(of_cluster, cluster[known], held[known])
+    of_guess = np.full(guess.max(initial=-1) + 1, -1)
+    np.maximum.at(of_guess, guess[joins], of_cluster[cluster[joins]])
+    sizes = np.bincount(guess, weights=nodes.chosen, minlength=len(of_guess))
+    believed = fresh & (sizes <= max(GUESSED * nodes.chosen.sum(), GUESSED_FEW))[guess]
+    return np.where(believed, guess, len(of_guess) + group), np.where(believed, of_guess[guess], held)
+
+
+def _clusters(faces: Ints) -> Ints:
+    """The cluster of each face in the grouping that holds, numbered from 0; −1: none."""
+    found = np.full(len(faces), -1, np.int64)
+    rows = Membership.objects.filter(run__state=ClusteringRun.State.APPLIED).values_list("face_id", "cluster_id")
+    members = np.fromiter(rows.iterator(chunk_size=20_000), np.dtype((np.int64, 2))).reshape(-1, 2)
+    known = members[np.isin(members[:, 0], faces)]
+    found[np.searchsorted(faces, known[:, 0])] = np.unique(known[:, 1], return_inverse=True)[1]
+    return found
+
+
+def _strata(query: ReleaseQuery, nodes: _Nodes) -> Callable[[int], list[tuple[str, int]]]:
+    """What each face is to be evenly dealt out by: the attributes that are asked for; ages by ten years."""
+    names = [name for name in query.attributes if name in ATTRIBUTES] or list(ATTRIBUTES)
+    coded = {
+        name: np.where(np.isfinite(values), values, -1).astype(np.int64) // (10 if ATTRIBUTES[name].in_years else 1)
+        for name, values in nodes.known.items()
+        if name in names
+    }
+    return lambda node: [(name, int(codes[node])) for name, codes in coded.items() if codes[node] >= 0]
+
+
+# ---- the rows
+
+
+def rows_of(query: ReleaseQuery, planned: Plan, left_out: list[int]) -> Iterator[FaceRow]:
+    """The faces of a plan with their pictures, some at a time.
+
+    Whoever they are is as planned, whatever is decided meanwhile. Faces that are gone, or may not be released any more,
+    are left out; so are those whose picture is missing, and `left_out` gets their ids.
+    """
+    place = 0
+    for batch in batched(planned.faces.tolist(), ROWS):
+        places = dict(zip(batch, range(place, place + len(batch)), strict=True))
+        place += len(batch)
+        faces = _filtered(query).filter(pk__in=batch).select_related("photo__source").order_by("pk")
+        told = _told(query, batch[0], batch[-1])
+        names = _names(planned.identity[list(places.values())])
+        for face in faces:
+            try:
+                with default_storage.open(face.crop_key) as file:
+                    image = file.read()
+            except FileNotFoundError:
+                log.warning("The crop of face %s is missing: left out of the release", face.pk)
+                left_out.append(face.pk)
+                continue
+            yield _row(face, image, planned, places[face.pk], told.get(face.pk, {}), names)
+
+
+def _names(identities: Ints) -> dict[int, str]:
+    known = np.unique(identities[identities >= 0]).tolist()
+    return dict(Identity.objects.filter(pk__in=known).values_list("pk", "name"))
+
+
+def _row(
+    face: Face, image: bytes, planned: Plan, place: int, labels: dict[str, LabelValue], names: dict[int, str]
+) -> FaceRow:
+    photo, identity = face.photo, int(planned.identity[place])
+    points = apply(np.asarray(face.transform, np.float64), np.asarray(face.landmarks, np.float64))
+    return FaceRow(
+        face=face.pk,
+        split=SPLITS[planned.split[place]],
+        group=int(planned.group[place]),
+        identity=identity if identity >= 0 else None,
+        identity_name=names.get(identity, "") if identity >= 0 else None,
+        file=photo.file,
+        sha256=photo.sha256,
+        source=photo.source.name,
+        licence=photo.licence or photo.source.licence,
+        legal_basis=photo.source.legal_basis,
+        source_url=photo.source_url,
+        image=image,
+        landmarks=points.astype(np.float32),
+        size=min(face.width, face.height),
+        sharpness=face.sharpness,
+        brightness=face.brightness,
+        gray=face.gray,
+        yaw=face.yaw,
+        pitch=face.pitch,
+        roll=face.roll,
+        weight=float(planned.weight[place]),
+        labels=labels,
+    )
+
+
+def _notes(release: Release, planned: Plan, left_out: list[int]) -> dict[str, Any]:
+    """What the datasheet says besides: who labelled, and how well. `left_out` fills while the rows are written."""
+    valid = Certificate.objects.filter(state=Certificate.State.VALID).order_by("attribute", "value")
+    people = Vote.objects.filter(answer__undone_at=None).values_list("attribute")
+    agreed = Agreement.objects.exclude(value=None).order_by("attribute")
+    return {
+        "purpose": release.purpose,
+        "moved_to_test": planned.moved_to_test,
+        "capped": planned.capped,
+        "without_picture": left_out,
+        "annotators": dict(people.annotate(count=Count("annotator", distinct=True)).order_by("attribute")),
+        "agreement": [
+            {"measure": each.get_measure_display()}
+            | {name: getattr(each, name) for name in ("attribute", "value", "faces")}
+            for each in agreed
+        ],
+        "certificates": [
+            {name: getattr(each, name) for name in ("attribute", "value", "threshold", "audited", "wrong", "bound")}
+            | {"at": f"{each.at:%Y-%m-%d}"}
+            for each in valid
+        ],
+    }
+
+
+# ---- built
+
+
+def folder_of(release: Release) -> Path:
+    """Where it lies, or will."""
+    named = release.folder or f"{release.pk:05d}-{slugify(release.name)[:60]}".rstrip("-")
+    return Path(settings.RELEASES_DIR) / named
+
+
+def build(release_id: int, *, now: datetime | None = None) -> None:
+    """Freeze a release that waits. Safe to run twice, and after a kill: what was half written is made anew.
+
+    One at a time; a second one waits, and the sweep finds it.
+    """
+    release = _claim(release_id, now or timezone.now())
+    if release is None:
+        return
+    folder = folder_of(release)
+    format_.remove_remains(folder)
+    try:
+        if not folder.exists():  # a worker that was killed just after it was done left it whole
+            _write(release, folder)
+        frozen = format_.open_release(folder)
+        _require_own(release, frozen)
+        _finish(release, frozen)
+    except (SplitLeak, BadRow, BadRelease, OSError) as error:
+        log.exception("Release %s failed", release_id)
+        _close(release, Release.State.FAILED, error=str(error) or type(error).__name__)
+
+
+def _require_own(release: Release, frozen: format_.Release) -> None:
+    """That the folder is not left from another database, of whose releases one had the same number and name."""
+    said = frozen.description
+    if (said.name, datetime.fromisoformat(said.created)) != (release.name, release.created_at.replace(microsecond=0)):
+        raise BadRelease(
+            f"{frozen.folder} holds another release. Move it away, or set DAGER_RELEASES to a free folder."
+        )
+
+
+def _claim(release_id: int, now: datetime) -> Release | None:
+    unfinished = Q(state__in=[Release.State.WAITING, Release.State.BUILDING])
+    free = Q(claimed_until=None) | Q(claimed_until__lte=now)
+    try:
+        with transaction.atomic():
+            taken = Release.objects.filter(unfinished, free, pk=release_id).update(
+                state=Release.State.BUILDING, claimed_until=now + CLAIM, written=0
+            )
+    except IntegrityError:
+        return None  # another one is being built
+    return Release.objects.select_related("predecessor").get(pk=release_id) if taken else None
+
+
+def _write(release: Release, folder: Path) -> None:
+    query = query_of(release.query)
+    planned = plan(query)
+    left_out = list[int]()
+    heard = timezone.now()
+    Release.objects.filter(pk=release.pk).update(total=len(planned.faces), claimed_until=heard + CLAIM)
+
+    def tell(written: int) -> None:
+        nonlocal heard
+        if timezone.now() - heard > HEARD:
+            heard = timezone.now()
+            Release.objects.filter(pk=release.pk).update(written=written, claimed_until=heard + CLAIM)
+
+    format_.write_release(
+        folder,
+        rows_of(query, planned, left_out),
+        name=release.name,
+        query=release.query,
+        seed=query.seed,
+        shares=query.shares,
+        predecessor=release.predecessor.checksum if release.predecessor else None,
+        datasheet=datasheet,
+        created=release.created_at,
+        notes=_notes(release, planned, left_out),
+        on_progress=tell,
+    )
+
+
+def _finish(release: Release, frozen: format_.Release) -> None:
+    """Its faces have their part from now on, in the same moment in which it is done."""
+    changes: dict[str, Any] = {}
+    if release.predecessor is not None:
+        try:
+            changes = diff(opened(release.predecessor), frozen).as_json()
+        except (ReleaseDamaged, BadRelease) as error:
+            changes = {"error": str(error)}
+    with transaction.atomic():
+        for batch in frozen.rows(["face", "split"], at_once=PINS):
+            rows = batch.to_pylist()
+            for split in SPLITS:
+                faces = [row["face"] for row in rows if row["split"] == split]
+                Face.objects.filter(pk__in=faces).exclude(split=split).update(split=split)
+        _close(
+            release,
+            Release.State.DONE,
+            folder=frozen.folder.name,
+            checksum=frozen.id,
+            counts=dict(frozen.counts) | {name: frozen.description.notes[name] for name in ("moved_to_test", "capped")},
+            changes=changes,
+            written=frozen.counts["faces"],
+            total=frozen.counts["faces"],
+        )
+
+
+def _close(release: Release, state: Release.State, **columns: Any) -> None:
+    Release.objects.filter(pk=release.pk).update(state=state, claimed_until=None, finished_at=timezone.now(), **columns)
+
+
+# ---- opened, compared, checked
+
+
+def opened(release: Release) -> format_.Release:
+    """Its folder. Raises ReleaseNotDone, ReleaseDamaged."""
+    if release.state != Release.State.DONE:
+        raise ReleaseNotDone(release.name, release.state, release.error)
+    try:
+        found = format_.open_release(folder_of(release))
+    except BadRelease as error:
+        raise ReleaseDamaged(str(error)) from error
+    if found.id != release.checksum:
+        raise ReleaseDamaged(
+            f"{folder_of(release)} is another release ({found.id[:12]}…) than was frozen ({release.checksum[:12]}…). "
+            "Restore it from a backup."
+        )
+    return found
+
+
+def for_export(release: Release) -> format_.Release:
+    """Its folder, to be handed out. Raises ReleaseHasErased besides."""
+    erased = release.erasures.count()
+    if erased:
+        raise ReleaseHasErased(release.name, erased)
+    return opened(release)
+
+
+def compare(older: Release, newer: Release) -> Difference:
+    """Raises ReleaseNotDone, ReleaseDamaged."""
+    try:
+        return diff(opened(older), opened(newer))
+    except BadRelease as error:
+        raise ReleaseDamaged(str(error)) from error
+
+
+def verify(release: Release) -> str:
+    """Hash all files anew, and write down what was found. Returns the damage; empty: it is whole.
+
+    Raises ReleaseNotDone.
+    """
+    damage = ""
+    try:
+        opened(release).verify()
+    except (BadRelease, ReleaseDamaged, OSError) as error:
+        damage = str(error)
+    Release.objects.filter(pk=release.pk).update(checked_at=timezone.now(), damage=damage)
+    return damage
+
+
+# ---- what was erased
+
+
+def holding(photo: Photo) -> list[Release]:
+    """The releases that hold a face of this photo: of each release, one file is looked into for each face.
+
+    One whose folder is damaged or gone counts as holding it: nobody can tell that it does not.
+    """
+    return [release for release, _ in _held(photo)]
+
+
+def mark_erased(photo: Photo) -> list[Release]:
+    """Write down with each release that holds it that this photo is erased. Call before its rows are.
+
+    Returns those releases. They are not handed out any more; the models trained on them are `models_of` these.
+    """
+    marked = []
+    for release, faces in _held(photo):
+        ReleaseErasure.objects.get_or_create(release=release, sha256=photo.sha256, defaults={"faces": faces})
+        marked.append(release)
+    return marked
+
+
+def _held(photo: Photo) -> Iterator[tuple[Release, list[int]]]:
+    faces = list(photo.faces.order_by("pk").values_list("pk", flat=True))
+    for release in Release.objects.filter(state=Release.State.DONE).order_by("pk"):
+        try:
+            held = sorted(opened(release).holds(faces))
+        except (ReleaseDamaged, BadRelease):
+            held = faces
+        if held:
+            yield release, held
+
+
+def models_of(release: Release) -> QuerySet[ModelVersion]:
+    """The models that were trained on it."""
+    named = any(each.name == "release_id" for each in ModelVersion._meta.get_fields())
+    if not release.checksum or not named:  # until bundles say what they were trained on
+        return ModelVersion.objects.none()
+    trained_on: dict[str, Any] = {"release_id": release.checksum}
+    return ModelVersion.objects.filter(**trained_on)
