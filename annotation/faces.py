@@ -4,7 +4,6 @@ import logging
 from collections.abc import Sequence
 from datetime import datetime
 
-import cv2
 import numpy as np
 import numpy.typing as npt
 from django.core.files.storage import default_storage
@@ -16,7 +15,7 @@ from annotation.models import Face, Photo
 from inference.core.align import align
 from inference.core.detect import cold_detector
 from inference.core.duplicates import crop_hash, perceptual_hash
-from inference.core.faces import find_faces
+from inference.core.faces import find_faces, framed
 from inference.core.images import PictureRefused
 from inference.core.landmarks import cold_landmarker
 from inference.core.types import FaceFound, Picture, Transform
@@ -24,8 +23,6 @@ from inference.core.types import FaceFound, Picture, Transform
 log = logging.getLogger(__name__)
 
 REDUCED_SIDE = 1600  # px; a photo larger than this is decoded reduced first, which is several times faster
-CLOSE_SIDE = 256  # px; what a cropped face is enlarged to before it is looked for
-FRAME = 0.25  # of that side, all around
 SMALL_IN_REDUCED = 150.0  # px; a crop of 384 px would be blown up from a face smaller than this, so decode in full
 
 
@@ -89,13 +86,10 @@ def _look(photo: Photo) -> tuple[list[Face], list[Picture], int | None]:
 
 
 def _look_closely(photo: Photo, picture: Picture) -> tuple[list[Face], list[Picture], int | None]:
-    """In a picture that is an aligned face and nothing around it: enlarged, and in a frame that a detector expects."""
-    enlarged = max(1.0, CLOSE_SIDE / min(picture.shape[:2]))
-    larger = cv2.resize(picture, None, fx=enlarged, fy=enlarged, interpolation=cv2.INTER_CUBIC)
-    frame = round(FRAME * min(larger.shape[:2]))
-    framed = np.pad(larger, ((frame, frame), (frame, frame), (0, 0)), mode="edge").astype(np.uint8)
-    found = [face for face in find_faces(framed, cold_detector(), cold_landmarker()) if face.chosen]
-    aligned = [align(framed, face.landmarks, pictures.CROP) for face in found]
+    """In a picture that is an aligned face and nothing around it."""
+    shown, enlarged, frame = framed(picture)
+    found = [face for face in find_faces(shown, cold_detector(), cold_landmarker()) if face.chosen]
+    aligned = [align(shown, face.landmarks, pictures.CROP) for face in found]
     rows = [
         _row(photo, 0, face, crop, transform, 1 / enlarged, offset=frame)
         for face, (crop, transform) in zip(found, aligned, strict=True)

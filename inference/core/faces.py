@@ -4,12 +4,17 @@ from collections.abc import Sequence
 from dataclasses import replace
 from math import hypot
 
+import cv2
+import numpy as np
+
 from inference.core import quality
 from inference.core.types import Box, Detector, FaceFound, Landmarker, Picture
 
 # A face of less than half the side of the largest one is taken for background and cannot be the chosen one, however
 # central it is: two people side by side differ less than that, someone passing behind them more.
 _MAIN_SHARE = 0.5
+CLOSE_SIDE = 256  # px; what a cropped face is enlarged to before it is looked for
+FRAME = 0.25  # of that side, all around
 
 
 def find_faces(
@@ -31,6 +36,17 @@ def find_faces(
     height, width = picture.shape[:2]
     chosen = most_centred([face.detection.box for face in found], width=width, height=height)
     return [replace(face, chosen=index == chosen) for index, face in enumerate(found)]
+
+
+def framed(picture: Picture) -> tuple[Picture, float, int]:
+    """A picture that is a cropped face and nothing around it, as a detector expects it: enlarged, and in a frame.
+
+    With it how many times it was enlarged, and how many pixels the frame is wide.
+    """
+    enlarged = max(1.0, CLOSE_SIDE / min(picture.shape[:2]))
+    larger = cv2.resize(picture, None, fx=enlarged, fy=enlarged, interpolation=cv2.INTER_CUBIC)
+    frame = round(FRAME * min(larger.shape[:2]))
+    return np.pad(larger, ((frame, frame), (frame, frame), (0, 0)), mode="edge").astype(np.uint8), enlarged, frame
 
 
 def most_centred(boxes: Sequence[Box], *, width: int, height: int) -> int:

@@ -32,12 +32,12 @@ class AgeGroups:
         return tuple((low + min(high, 100)) / 2 for low, high in self.spans)
 
     def of(self, years: npt.ArrayLike) -> Ints:
-        """The group (n,) of each age; one that lies between two groups belongs to the nearer one."""
+        """The group (n,) of each age; between two it is the nearer one, in the middle the older."""
         ages = np.asarray(years, np.float64)[..., None]
         low, high = np.array(self.spans, np.float64).T
         whole = np.floor(ages)  # somebody of 2.9 years is 2
-        apart = np.maximum(low - ages, ages - (high + 1))
-        return np.asarray(np.where((whole >= low) & (whole <= high), -np.inf, apart).argmin(axis=-1), np.int64)
+        apart = np.where((whole >= low) & (whole <= high), -np.inf, np.maximum(low - ages, ages - high))
+        return np.asarray(len(self.spans) - 1 - apart[..., ::-1].argmin(axis=-1), np.int64)
 
     def beliefs(self, years: Beliefs) -> Beliefs:
         """How much of each distribution over the years (n, 117) lies in each group: (n, groups)."""

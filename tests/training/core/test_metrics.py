@@ -23,8 +23,8 @@ def test_every_age_lies_in_the_band_that_names_it(years: float, band: str):
 
 
 def test_an_age_between_two_groups_belongs_to_the_nearer_one():
-    # 3.2 is 0.2 beyond "0–2", which ends where 3 begins, and 0.8 short of 4; 22 is 1 beyond 20, 56 is 2 beyond 53.
-    assert ADIENCE.of(np.array([3.2, 3.8, 22, 24, 56, 58])).tolist() == [0, 1, 3, 4, 6, 7]
+    # 3 and 35 lie in the middle and go to the older; 22 is 2 beyond 20 and 3 short of 25, 56 is 3 beyond 53.
+    assert ADIENCE.of(np.array([3, 22, 23, 35, 56, 57])).tolist() == [1, 3, 4, 5, 6, 7]
 
 
 def test_a_belief_about_years_becomes_one_about_groups():
