@@ -8,7 +8,6 @@ For each fold the threshold is the best one of the other fold. The face is the c
 import tempfile
 import time
 from collections.abc import Iterable
-from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -20,35 +19,10 @@ from inference.core.faces import find_faces
 from inference.core.landmarks import cold_landmarker
 from inference.core.types import CropSpec, Embedder, Points
 from tests.benchmarks.shared_data import SHARED_DATA, picture, share
+from training.core.benchmarks.lfw import read
+from training.core.benchmarks.verification import right_pairs
 
 LFW = SHARED_DATA / "lfw"
-
-
-@dataclass(frozen=True)
-class Pair:
-    one: Path
-    other: Path
-    same: bool
-    fold: int
-
-
-def read_pairs(file: Path) -> list[Pair]:
-    """The official pairs.txt: a header `folds n`, then n lines `name i j` and n lines `name i name j` a fold."""
-    header, *lines = file.read_text().splitlines()
-    count = int(header.split()[1])
-    return [_pair(line.split("\t"), fold=index // (2 * count)) for index, line in enumerate(lines)]
-
-
-def _pair(words: list[str], fold: int) -> Pair:
-    if len(words) == 3:
-        name, first, second = words
-        return Pair(_photo(name, first), _photo(name, second), same=True, fold=fold)
-    name, first, other, second = words
-    return Pair(_photo(name, first), _photo(other, second), same=False, fold=fold)
-
-
-def _photo(name: str, number: str) -> Path:
-    return LFW / "lfw-deepfunneled" / name / f"{name}_{int(number):04d}.jpg"
 
 
 def chosen_landmarks(paths: Iterable[Path]) -> dict[Path, Points]:
@@ -69,21 +43,6 @@ def embedded(embedder: Embedder, landmarks: dict[Path, Points]) -> dict[Path, np
     return vectors
 
 
-def best_threshold(cosines: npt.NDArray[np.float64], same: npt.NDArray[np.bool_]) -> float:
-    """The cosine that parts these pairs with the fewest errors: the middle of the best gap."""
-    ordered = np.unique(cosines)
-    cuts = np.concatenate([[ordered[0] - 1e-3], (ordered[1:] + ordered[:-1]) / 2])
-    return float(cuts[np.argmax([((cosines >= cut) == same).mean() for cut in cuts])])
-
-
-def right_pairs(cosines: npt.NDArray[np.float64], same: npt.NDArray[np.bool_], fold: npt.NDArray[np.int64]) -> int:
-    right = 0
-    for held_out in np.unique(fold):
-        threshold = best_threshold(cosines[fold != held_out], same[fold != held_out])
-        right += int(((cosines >= threshold) == same)[fold == held_out].sum())
-    return right
-
-
 def mobilefacenet(folder: Path) -> bundle.Bundle:
     weights = SHARED_DATA / "weights"
     return bundle.write_bundle(
@@ -101,7 +60,7 @@ def mobilefacenet(folder: Path) -> bundle.Bundle:
 
 
 def main() -> None:
-    pairs = read_pairs(LFW / "pairs.txt")
+    pairs = read(LFW)
     paths = sorted({path for pair in pairs for path in (pair.one, pair.other)})
     started = time.perf_counter()
     landmarks = chosen_landmarks(paths)
@@ -117,7 +76,7 @@ def main() -> None:
             spent = (time.perf_counter() - started) / len(landmarks) * 1000
             nowhere = np.zeros(described.dimensions)  # a face that was not found is like no other: the pair may be lost
             cosines = np.array([vectors.get(p.one, nowhere) @ vectors.get(p.other, nowhere) for p in pairs])
-            right = right_pairs(cosines, same, fold)
+            right = int(right_pairs(cosines, same, fold).sum())
             print(f"| {described.name} | {share(right, len(pairs))} | {spent:.1f} |", flush=True)
 
 

@@ -26,6 +26,7 @@ from training.core.benchmarks.published import PUBLISHED
 from training.core.metrics import AgeGroups
 
 FOLDS = 5
+FRONTAL = ", the nearly frontal faces only"
 GROUPS = AgeGroups(((0, 2), (4, 6), (8, 13), (15, 20), (25, 32), (38, 43), (48, 53), (60, OLDEST)))
 AGE_GROUP = Attribute("age group", GROUPS.names, "value", asked=False)
 COLUMNS = ("user_id", "original_image", "face_id", "age", "gender")
@@ -84,17 +85,17 @@ def _notes(present: Sequence[int], uncounted: int, what: str) -> tuple[str, ...]
     return tuple(notes)
 
 
-def run_age(folder: Path, contestant: Contestant) -> Outcome:
-    told, present = read(folder)
+def run_age(folder: Path, contestant: Contestant, *, frontal: bool = False) -> Outcome:
+    told, present = read(folder, frontal=frontal)
     samples = [replace(sample, value=group) for sample, group, _ in told if group is not None]
     if len(present) < 2:
         raise NotMeasured(f"{folder} holds {len(present)} of {FOLDS} folds: there is no other fold to learn from.")
     model, name = contestant.of_age()
     seen = look(samples, [learning(contestant.fine_tune), as_it_is(model)], contestant.tick)
-    learnt, groups = out_of_fold(contestant, samples, seen.arrays[0], AGE_GROUP), GROUPS.beliefs(seen.arrays[1])
+    learnt, groups = out_of_fold(contestant, samples, seen.arrays[0], AGE_GROUP, GROUPS), GROUPS.beliefs(seen.arrays[1])
     return Outcome(
         protocol="adience-age",
-        title="Adience, age in eight groups",
+        title=f"Adience, age in eight groups{FRONTAL if frontal else ''}",
         columns=("exact", "1-off"),
         ours=(
             group_row(f"{contestant.fine_tune.name}, fine-tuned on the other folds", learnt, samples, AGE_GROUP, SD),
@@ -106,14 +107,14 @@ def run_age(folder: Path, contestant: Contestant) -> Outcome:
     )
 
 
-def run_gender(folder: Path, contestant: Contestant) -> Outcome:
-    told, present = read(folder)
+def run_gender(folder: Path, contestant: Contestant, *, frontal: bool = False) -> Outcome:
+    told, present = read(folder, frontal=frontal)
     samples = [replace(sample, value=gender) for sample, _, gender in told if gender is not None]
     seen = look(samples, [as_it_is(contestant.models[GENDER.name])], contestant.tick)
     method = f"{contestant.names[GENDER.name]}, as it is"
     return Outcome(
         protocol="adience-gender",
-        title="Adience, gender: one network for all folds",
+        title=f"Adience, gender: one network for all folds{FRONTAL if frontal else ''}",
         columns=("accuracy",),
         ours=(class_row(method, seen.arrays[0], samples, GENDER, SD),),
         published=PUBLISHED["adience-gender"],

@@ -70,7 +70,9 @@ def run(folder: Path, contestant: Contestant) -> Outcome:
     seen = look(samples, views, contestant.tick)
     training = np.array([sample.training for sample in samples])
     test = [sample for sample in samples if not sample.training]
-    learnt = taught(contestant.fine_tune, samples, seen.arrays[0], AGE_GROUP, training)(seen.arrays[0][~training])
+    learnt = taught(contestant.fine_tune, samples, seen.arrays[0], AGE_GROUP, training, GROUPS)(
+        seen.arrays[0][~training]
+    )
     counts = int(training.sum()), len(test)
     return Outcome(
         protocol="groups",

@@ -14,10 +14,11 @@ from scipy.special import log_softmax, softmax
 from inference.core.attributes import OLDEST, Attribute
 from inference.core.types import Beliefs, Crops, CropSpec, Embedder
 from training.core.benchmarks.protocol import Array, Floats, Predictor
+from training.core.metrics import AgeGroups
 
 SPREAD = 2.0  # years, of the label of a known age
 STRENGTHS = (3e-4, 3e-3, 3e-2)  # of the pull towards zero; chosen on a part held back, by likelihood
-HELD_BACK = 0.25  # of the groups
+HELD_BACK = 0.25  # of the people
 
 
 class LinearHead:
@@ -35,7 +36,14 @@ class LinearHead:
         return self._embedder.embed(crops)
 
     def fit(
-        self, faces: Array, values: Floats, attribute: Attribute, *, groups: Sequence[str], deviation: Floats | None
+        self,
+        faces: Array,
+        values: Floats,
+        attribute: Attribute,
+        *,
+        people: Sequence[str],
+        deviation: Floats | None = None,
+        ages: AgeGroups | None = None,
     ) -> Predictor:
         """Raises ValueError without any face."""
         if not len(faces):
@@ -43,7 +51,7 @@ class LinearHead:
         vectors = np.asarray(faces, np.float64)
         centre, scale = vectors.mean(axis=0), vectors.std() + 1e-12
         scaled, labels = (vectors - centre) / scale, _labels(values, attribute, deviation)
-        weights = _fitted(scaled, labels, _strength(scaled, labels, groups))
+        weights = _fitted(scaled, labels, _strength(scaled, labels, people))
 
         def predict(faces: Array) -> Beliefs:
             return np.asarray(softmax(_with_one((faces - centre) / scale) @ weights, axis=1), np.float64)
@@ -60,13 +68,13 @@ def _labels(values: Floats, attribute: Attribute, deviation: Floats | None) -> F
     return np.asarray(near / near.sum(axis=1, keepdims=True), np.float64)
 
 
-def _strength(vectors: Floats, labels: Floats, groups: Sequence[str]) -> float:
-    """The pull under which groups that are held back are told best."""
-    names = sorted(set(groups))
+def _strength(vectors: Floats, labels: Floats, people: Sequence[str]) -> float:
+    """The pull under which people who are held back are told best."""
+    names = sorted(set(people))
     if len(names) < 4:
         return STRENGTHS[1]
     drawn = np.random.default_rng(0).permutation(names)[: max(1, round(HELD_BACK * len(names)))]
-    back = np.isin(np.asarray(groups), drawn)
+    back = np.isin(np.asarray(people), drawn)
 
     def miss(strength: float) -> float:
         weights = _fitted(vectors[~back], labels[~back], strength)

@@ -1,18 +1,18 @@
 """Samples that were looked at become rows of a table: as the network is, fine-tuned fold by fold, pair by pair."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 import numpy.typing as npt
 
-from inference.core.attributes import Attribute
+from inference.core.attributes import OLDEST, Attribute
 from inference.core.types import AttributeModel, Beliefs
 from training.core import bootstrap
 from training.core.benchmarks.faces import View
-from training.core.benchmarks.protocol import Contestant, Figure, FineTune, Ours, Sample
+from training.core.benchmarks.protocol import Array, Contestant, Figure, FineTune, Ours, Predictor, Sample
 from training.core.bootstrap import Measured
 from training.core.evaluate import Truth, evaluate
-from training.core.metrics import one_off
+from training.core.metrics import AgeGroups, one_off
 
 AGES = {"MAE": "mae", "ε": "epsilon", "within 5 years": "within_5"}
 SD, STANDARD_ERROR = "sd over folds", "standard error over folds"
@@ -42,21 +42,32 @@ def learning(fine_tune: FineTune) -> View:
     return View(fine_tune.crop, fine_tune.see)
 
 
-def out_of_fold(contestant: Contestant, samples: Sequence[Sample], kept: np.ndarray, attribute: Attribute) -> Beliefs:
+def out_of_fold(
+    contestant: Contestant,
+    samples: Sequence[Sample],
+    kept: Array,
+    attribute: Attribute,
+    ages: AgeGroups | None = None,
+) -> Beliefs:
     """The belief about each sample by a network that learnt from all other folds."""
     fold = np.array([sample.fold for sample in samples])
-    beliefs = np.zeros((len(samples), 117 if attribute.in_years else len(attribute.values)))
+    beliefs = np.zeros((len(samples), OLDEST + 1 if attribute.in_years else len(attribute.values)))
     folds = np.unique(fold)
     for number, held_out in enumerate(folds):
-        learnt = taught(contestant.fine_tune, samples, kept, attribute, fold != held_out)
+        learnt = taught(contestant.fine_tune, samples, kept, attribute, fold != held_out, ages)
         beliefs[fold == held_out] = learnt(kept[fold == held_out])
         contestant.tick(number + 1, len(folds))
     return beliefs
 
 
 def taught(
-    fine_tune: FineTune, samples: Sequence[Sample], kept: np.ndarray, attribute: Attribute, part: np.ndarray
-) -> Callable[[np.ndarray], Beliefs]:
+    fine_tune: FineTune,
+    samples: Sequence[Sample],
+    kept: Array,
+    attribute: Attribute,
+    part: npt.NDArray[np.bool_],
+    ages: AgeGroups | None = None,
+) -> Predictor:
     """The network after it learnt from one part of the samples."""
     chosen = [sample for sample, taken in zip(samples, part, strict=True) if taken]
     deviation = np.array([sample.deviation for sample in chosen])
@@ -64,8 +75,9 @@ def taught(
         kept[part],
         np.array([sample.value for sample in chosen]),
         attribute,
-        groups=[sample.person or sample.name for sample in chosen],
+        people=[sample.person or sample.name for sample in chosen],
         deviation=np.nan_to_num(deviation) if np.isfinite(deviation).any() else None,
+        ages=ages,
     )
 
 

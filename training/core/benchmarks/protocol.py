@@ -11,6 +11,7 @@ import numpy.typing as npt
 from inference.core.attributes import APPARENT_AGE, REAL_AGE, Attribute
 from inference.core.types import AttributeModel, Beliefs, Crops, CropSpec, Embedder, Picture
 from training.core.evaluate import Evaluation
+from training.core.metrics import AgeGroups
 
 Floats = npt.NDArray[np.float64]
 Array = npt.NDArray[Any]  # what is kept of each face, (n, ...)
@@ -58,9 +59,20 @@ class FineTune(Protocol):
         ...
 
     def fit(
-        self, faces: Array, values: Floats, attribute: Attribute, *, groups: Sequence[str], deviation: Floats | None
+        self,
+        faces: Array,
+        values: Floats,
+        attribute: Attribute,
+        *,
+        people: Sequence[str],
+        deviation: Floats | None = None,
+        ages: AgeGroups | None = None,
     ) -> Predictor:
-        """Learn the values (index of the class, or years) of these faces; what is chosen, is chosen across groups."""
+        """Learn the values (index of the class, or years) of these faces; what is chosen, is chosen across people.
+
+        `deviation` (n,) is how far the guesses of an age spread, 0 where nobody said; `ages` says that the classes are
+        groups of years.
+        """
         ...
 
 

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from difflib import get_close_matches
+from functools import partial
 from pathlib import Path
 
 from inference.core.attributes import APPARENT_AGE, EMOTION, GENDER, REAL_AGE, Attribute
@@ -40,6 +41,19 @@ BENCHMARKS: Mapping[str, Benchmark] = {
     ),
     "adience-gender": Benchmark(
         adience.run_gender, "Adience: gender, one network", "fold_0_data.txt, faces/", (GENDER,)
+    ),
+    "adience-age-frontal": Benchmark(
+        partial(adience.run_age, frontal=True),
+        "Adience: the same, nearly frontal faces only",
+        "fold_frontal_0_data.txt, faces/",
+        AGE,
+        True,
+    ),
+    "adience-gender-frontal": Benchmark(
+        partial(adience.run_gender, frontal=True),
+        "Adience: the same, nearly frontal faces only",
+        "fold_frontal_0_data.txt, faces/",
+        (GENDER,),
     ),
     "groups": Benchmark(
         groups.run, "Images of Groups: age in seven groups", "eventrain.mat, eventest.mat, photos", AGE, True
@@ -87,4 +101,4 @@ def measure(name: str, folder: Path, contestant: Contestant) -> Outcome:
     outcome = BENCHMARKS[name].run(folder, contestant)
     rows = " ".join(row.method for row in outcome.ours)
     cautions = tuple(said for model, said in contestant.cautions.items() if model in rows)
-    return replace(outcome, notes=outcome.notes + cautions)
+    return replace(outcome, protocol=name, notes=outcome.notes + cautions)

@@ -12,6 +12,7 @@ from tests.training.core.benchmarks.sets import BrightnessModel, contestant, pai
 from training.core.benchmarks import adience, fgnet, groups, lap, real_age
 from training.core.benchmarks.contestants import contestant as cold
 from training.core.benchmarks.protocol import NotMeasured
+from training.core.benchmarks.registry import measure
 
 # ---- Adience
 
@@ -90,11 +91,13 @@ def test_one_fold_of_adience_can_be_judged_but_not_learnt_from(tmp_path: Path):
 def test_the_frontal_folds_of_adience_are_read_by_their_own_tables(tmp_path: Path):
     an_adience(tmp_path, folds=2, name="fold_frontal_{}_data.txt")
 
-    samples, folds = adience.read(tmp_path, frontal=True)
+    found = measure("adience-gender-frontal", tmp_path, contestant())
 
-    assert (len(samples), folds) == (12, [0, 1])
+    assert (found.ours[0].n, len(found.ours[0].folds)) == (12, 2)
+    assert found.protocol == "adience-gender-frontal"
+    assert found.title.endswith("nearly frontal faces only")
     with pytest.raises(NotMeasured, match="fold_0_data"):
-        adience.read(tmp_path)
+        measure("adience-gender", tmp_path, contestant())
 
 
 @pytest.mark.realdata

@@ -18,7 +18,7 @@ def some_faces(n: int, seed: int = 0) -> np.ndarray:
 
 def test_a_class_that_lies_in_one_direction_is_learnt():
     faces, unseen = some_faces(400), some_faces(200, 1)
-    learnt = HEAD.fit(faces, (faces[:, 0] > 0) * 1.0, GENDER, groups=[str(n % 50) for n in range(400)], deviation=None)
+    learnt = HEAD.fit(faces, (faces[:, 0] > 0) * 1.0, GENDER, people=[str(n % 50) for n in range(400)])
 
     told = learnt(unseen)
 
@@ -28,9 +28,9 @@ def test_a_class_that_lies_in_one_direction_is_learnt():
 
 def test_an_age_that_lies_in_one_direction_is_learnt():
     faces, unseen = some_faces(600), some_faces(200, 1)
-    groups = [str(n % 60) for n in range(600)]
+    people = [str(n % 60) for n in range(600)]
 
-    learnt = HEAD.fit(faces, 40 + 60 * faces[:, 0], REAL_AGE, groups=groups, deviation=None)
+    learnt = HEAD.fit(faces, 40 + 60 * faces[:, 0], REAL_AGE, people=people)
 
     assert learnt(unseen).shape == (200, 117)
     error = np.abs(expected_years(learnt(unseen)) - (40 + 60 * unseen[:, 0])).mean()
@@ -39,7 +39,7 @@ def test_an_age_that_lies_in_one_direction_is_learnt():
 
 def test_a_value_that_nobody_shows_is_hardly_believed():
     faces = some_faces(100)
-    learnt = HEAD.fit(faces, np.arange(100) % 3 * 1.0, EMOTION, groups=["a"] * 100, deviation=None)
+    learnt = HEAD.fit(faces, np.arange(100) % 3 * 1.0, EMOTION, people=["a"] * 100)
 
     assert learnt(some_faces(20, 1))[:, 3:].max() < 0.05
 
@@ -58,4 +58,4 @@ def test_a_label_is_as_wide_as_the_guesses():
 
 def test_without_faces_there_is_nothing_to_learn():
     with pytest.raises(ValueError, match="No face"):
-        HEAD.fit(np.zeros((0, 4)), np.zeros(0), GENDER, groups=[], deviation=None)
+        HEAD.fit(np.zeros((0, 4)), np.zeros(0), GENDER, people=[])

@@ -21,7 +21,7 @@ def test_an_absent_or_empty_set_is_not_measured(name: str, tmp_path: Path):
 
 
 def test_every_protocol_has_published_rows_and_the_papers_among_them():
-    assert set(PUBLISHED) == set(BENCHMARKS)
+    assert {name.removesuffix("-frontal") for name in BENCHMARKS} == set(PUBLISHED)
     assert all(any("the paper" in row.method for row in rows) for rows in PUBLISHED.values())
     assert all(row.source and 2000 < row.year < 2027 for rows in PUBLISHED.values() for row in rows)
 
