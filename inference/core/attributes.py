@@ -73,6 +73,21 @@ EMOTION = Attribute(
 ATTRIBUTES: Mapping[str, Attribute] = {each.name: each for each in (REAL_AGE, APPARENT_AGE, GENDER, EMOTION)}
 
 
+def years_of(value: str) -> tuple[int, int]:
+    """The years that an output of an age's network stands for, from and to: "31", or a group as in "25-32".
+
+    Raises UnknownValue.
+    """
+    low, _, high = value.partition("-")
+    try:
+        span = int(low), int(high or low)
+    except ValueError:
+        span = 1, 0
+    if not 0 <= span[0] <= span[1] <= OLDEST:
+        raise UnknownValue(REAL_AGE, value)
+    return span
+
+
 def attribute(name: str) -> Attribute:
     """Raises UnknownAttribute."""
     if name not in ATTRIBUTES:

@@ -16,11 +16,12 @@ import tempfile
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from functools import cache
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
 from inference.core.align import TEMPLATES
-from inference.core.attributes import ATTRIBUTES, OLDEST
+from inference.core.attributes import ATTRIBUTES, OLDEST, UnknownValue, years_of
 from inference.core.embed import DlibEmbedder, OnnxEmbedder
 from inference.core.networks import NETWORKS
 from inference.core.packaged import packaged_file
@@ -70,7 +71,9 @@ class Bundle:
     dimensions: int  # of the embedding; of an attribute's network, those of the backbone that it was made from
     weights: tuple[WeightFile, ...]  # the first is the one that is opened, the others are what it refers to
     task: str = EMBEDDING  # or an attribute
-    values: tuple[str, ...] = ()  # of an attribute, in the order of the network's outputs; years count from 0
+    values: tuple[
+        str, ...
+    ] = ()  # of an attribute, in the order of the network's outputs: classes, years or groups of years
     mean: tuple[float, float, float] = (0.0, 0.0, 0.0)  # a channel's, as a share of 255, in the order of `channels`
     deviation: tuple[float, float, float] = (1.0, 1.0, 1.0)
     channels: str = "rgb"
@@ -106,15 +109,14 @@ class Bundle:
             _require_inside(weight.file)
 
     def _require_values(self) -> None:
-        """The outputs of an attribute's network are its values in some order, or the years from 0 on."""
+        """An attribute's network has its values in some order for outputs, or years, or groups of years, in order."""
         if self.task == EMBEDDING:
             if self.values:
                 raise BadBundle("An embedding has no values; only an attribute's network has.")
             return
         known = ATTRIBUTES[self.task]
-        years = tuple(str(year) for year in range(len(self.values)))
-        fits = self.values == years if known.in_years else sorted(self.values) == sorted(known.values)
-        if not fits or not 2 <= len(self.values) <= OLDEST + 1:
+        fits = _in_order(self.values) if known.in_years else sorted(self.values) == sorted(known.values)
+        if not fits or len(self.values) < 2:
             wanted = f"years from 0 to {OLDEST} at most" if known.in_years else ", ".join(known.values)
             raise BadBundle(f"The values of {self.task} are {wanted}, not {', '.join(self.values) or 'none'}.")
 
@@ -126,6 +128,14 @@ class Bundle:
     def checksum(self) -> str:
         """SHA-256 of what bundle.json says, and by its checksums of all weights: the bundle's identity."""
         return hashlib.sha256(_as_json(self).encode()).hexdigest()
+
+
+def _in_order(values: Sequence[str]) -> bool:
+    try:
+        spans = [years_of(value) for value in values]
+    except UnknownValue:
+        return False
+    return all(one[1] < two[0] for one, two in pairwise(spans))
 
 
 def load(folder: Path) -> Bundle:

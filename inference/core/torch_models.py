@@ -4,13 +4,14 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
+import numpy.typing as npt
 import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import Tensor, nn
 from torch.nn import functional
 
-from inference.core.attributes import OLDEST, Attribute
+from inference.core.attributes import OLDEST, Attribute, years_of
 from inference.core.embed import LARGEST_BATCH, UnusableBackbone, normalised, require_crops, torch_threads, unit
 from inference.core.networks import Trunk, build, build_task
 from inference.core.types import Beliefs, Crops, CropSpec, Vectors
@@ -70,22 +71,20 @@ class TorchAttribute:
         self.attribute, self.crop = attribute, crop
         self._network = build_task(architecture, len(values), dimensions=dimensions)
         fill(self._network, read_weights(weights), weights)
-        # Where each output goes: a class to its place in the registry, a year to that year.
-        self._columns = [int(value) if attribute.in_years else attribute.index(value) for value in values]
-        self._outputs = OLDEST + 1 if attribute.in_years else len(attribute.values)
+        self._places = places(attribute, values)
         self._mean, self._deviation, self._flip = mean, deviation, flip
         self._temperature, self._threads = temperature, threads
 
     def look(self, crops: Crops) -> tuple[Beliefs, Vectors]:
         """Distributions (n, values) or (n, 117), and unit vectors (n, features). Raises CropsDoNotFit."""
         require_crops(crops, self.crop.size)
-        beliefs = np.zeros((len(crops), self._outputs))
+        beliefs = np.zeros((len(crops), self._places.shape[1]))
         features = np.zeros((len(crops), self._network.trunk.width), np.float32)
         with torch_threads(self._threads), torch.inference_mode():
             for start in range(0, len(crops), LARGEST_BATCH):
                 part = slice(start, start + LARGEST_BATCH)
                 belief, seen = self._run(normalised(crops[part], self._mean, self._deviation))
-                beliefs[part, self._columns] = belief.double().numpy()
+                beliefs[part] = belief.double().numpy() @ self._places
                 features[part] = seen.numpy()
         return beliefs, features
 
@@ -96,6 +95,20 @@ class TorchAttribute:
             mirrored = self._network.see(pixels.flip(3))
             logits, seen = (logits + self._network.decide(mirrored)) / 2, seen + mirrored
         return torch.softmax(logits / self._temperature, dim=1), functional.normalize(seen)
+
+
+def places(attribute: Attribute, values: Sequence[str]) -> npt.NDArray[np.float64]:
+    """Where each output goes (outputs, values | 117): a class to its place in the registry, a year to that year, and a
+    group of years evenly to all of them."""
+    width = OLDEST + 1 if attribute.in_years else len(attribute.values)
+    found = np.zeros((len(values), width))
+    for output, value in enumerate(values):
+        if attribute.in_years:
+            low, high = years_of(value)
+            found[output, low : high + 1] = 1 / (high + 1 - low)
+        else:
+            found[output, attribute.index(value)] = 1
+    return found
 
 
 def read_weights(path: Path) -> dict[str, Tensor]:

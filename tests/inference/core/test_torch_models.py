@@ -50,6 +50,16 @@ def test_years_that_a_network_does_not_know_have_no_belief(tmp_path: Path) -> No
     assert not belief[:, 101:].any()
 
 
+def test_a_group_of_years_is_believed_evenly(tmp_path: Path) -> None:
+    model = open_attribute_model(a_task_bundle(tmp_path, REAL_AGE, ("0-2", "3-12", "66-116")))
+
+    belief, _ = model.look(crops(2))
+
+    np.testing.assert_allclose(belief.sum(axis=1), 1, atol=1e-6)
+    assert (belief[:, 3:13] == belief[:, 3:4]).all()
+    assert not belief[:, 13:66].any()
+
+
 def test_a_mirrored_face_is_judged_alike(tmp_path: Path) -> None:
     model = open_attribute_model(a_task_bundle(tmp_path, GENDER, ("female", "male")))
 

@@ -1,0 +1,65 @@
+import json
+
+import pytest
+
+from tests.training.core.lessons import a_config
+from training.core.config import BadConfig, TrainConfig, parse, preset
+
+
+@pytest.mark.parametrize("task", ["embedding", "real_age", "apparent_age", "gender", "emotion"])
+@pytest.mark.parametrize("name", ["quick", "full"])
+def test_every_task_has_its_presets(name: str, task: str) -> None:
+    assert preset(name, task).task == task
+
+
+def test_a_configuration_comes_back_from_json() -> None:
+    config = a_config("real_age", loss="squared EMD", groups=[[0, 2], [4, 6], [8, 116]])
+
+    assert parse(json.loads(config.as_json())) == config
+    assert config.values == ("0-2", "4-6", "8-116")
+
+
+def test_numbers_may_come_as_text_from_a_command_line() -> None:
+    config = preset("quick", "gender", epochs="3", rate="2e-4", flip="false")
+
+    assert (config.epochs, config.rate, config.flip) == (3, 2e-4, False)
+
+
+def test_ages_are_looked_at_in_a_wider_crop_than_people() -> None:
+    assert preset("quick", "real_age").template == "wide-384"
+    assert preset("quick", "gender").template == "dlib-150"
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"epochz": 3}, "no setting 'epochz'. Did you mean 'epochs'?"),
+        ({"architecture": "iresnet5"}, "no network 'iresnet5'. Did you mean 'iresnet50'?"),
+        ({"template": "dlib-15"}, "Did you mean 'dlib-150'?"),
+        ({"loss": "age"}, "The loss 'age' is not one for gender. Use: soft labels."),
+        ({"epochs": 0}, "epochs is 0; it must be at least 1"),
+        ({"epochs": "many"}, "epochs must be a whole number, not 'many'"),
+        ({"epochs": True}, "epochs must be a whole number, not True"),
+        ({"flip": "maybe"}, "flip must be true or false"),
+        ({"balance": 2}, "share from 0 to 1"),
+        ({"dropout": 1.0}, "dropout is 1.0"),
+        ({"rate": 0}, "nothing is learnt"),
+        ({"start": "cold"}, "no weights to begin toy with"),
+        ({"groups": [[0, 2], [2, 4]]}, "without overlap"),
+        ({"groups": [[0, 200]]}, "from 0 to 116"),
+        ({"groups": "0-2"}, "pairs of years"),
+        ({"precision": "float16"}, "no precision 'float16'"),
+    ],
+)
+def test_contradictions_are_refused_by_name(changes: dict[str, object], message: str) -> None:
+    with pytest.raises(BadConfig) as refused:
+        a_config("gender", **changes)
+
+    assert message in str(refused.value)
+
+
+def test_groups_go_with_their_loss() -> None:
+    with pytest.raises(BadConfig, match="Use: age"):
+        a_config("real_age", loss="squared EMD")
+    with pytest.raises(BadConfig, match="Did you mean 'gender'"):
+        TrainConfig("genders")
