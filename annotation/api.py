@@ -1,5 +1,6 @@
 """The REST interface of annotation, under /api/v1/: questions and answers, and the data behind them."""
 
+import json
 from typing import Any, ClassVar, get_args
 
 from django import forms
@@ -7,9 +8,12 @@ from django.conf import settings
 from django.core.files.uploadedfile import UploadedFile
 from django.db import transaction
 from django.db.models import QuerySet
+from django.http import StreamingHttpResponse
 from django.shortcuts import get_object_or_404
+from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import OpenApiParameter, extend_schema, extend_schema_field, extend_schema_view
 from rest_framework import generics, mixins, serializers, status, viewsets
+from rest_framework.decorators import action
 from rest_framework.exceptions import ValidationError
 from rest_framework.pagination import CursorPagination
 from rest_framework.parsers import MultiPartParser
@@ -18,11 +22,14 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
-from annotation import answers, export, intake, queue, reads, tasks
+from annotation import answers, export, intake, queue, reads, releases, tasks
 from annotation import forms as filters
 from annotation.access import ANNOTATE, BROWSE, CURATE, GROUP_AND_EXPORT, Roles, crop_address, may, photo_address
 from annotation.core.answers import SkipReason
-from annotation.models import Answer, Face, Identity, Intake, Photo, Question, Source, User
+from annotation.core.release_formats.formats import FORMATS
+from annotation.core.release_query import ReleaseQuery
+from annotation.models import Answer, Face, Identity, Intake, Photo, Question, Release, Source, User
+from inference.core.attributes import ATTRIBUTES
 
 AHEAD = 10  # questions that one person may hold at once
 
@@ -461,6 +468,142 @@ class Identities(Filtered):
 
     def get_queryset(self) -> QuerySet[Identity]:
         return reads.people()
+
+
+# ---- releases
+
+
+class ReleaseFilter(forms.Form):
+    state = forms.ChoiceField(required=False, choices=[("", "Any"), *Release.State.choices], label="where it is")
+
+    def of(self, releases: QuerySet[Release]) -> QuerySet[Release]:
+        state = self.cleaned_data["state"]
+        return releases.filter(state=state) if state else releases
+
+
+class ReleaseSerializer(serializers.ModelSerializer):
+    """A release, and while it is built how far it is."""
+
+    erased_photos = serializers.SerializerMethodField(help_text="SHA-256 of photos in it that were erased since")
+
+    class Meta:
+        model = Release
+        fields = [
+            "id", "name", "purpose", "state", "error", "query", "checksum", "counts", "changes", "predecessor",
+            "written", "total", "checked_at", "damage", "erased_photos", "created_at", "finished_at",
+        ]  # fmt: skip
+        read_only_fields = fields
+
+    def get_erased_photos(self, release: Release) -> list[str]:
+        return sorted(each.sha256 for each in release.erasures.all())
+
+
+class QueryInput(serializers.Serializer):
+    query = serializers.DictField(
+        default=dict,
+        help_text="filters, all of them optional: "
+        + ", ".join(f"{name} ({json.dumps(value)})" for name, value in ReleaseQuery().as_json().items()),
+    )
+
+
+class ReleaseInput(QueryInput):
+    name = serializers.CharField(max_length=100)
+    purpose = serializers.CharField(max_length=2_000, default="", allow_blank=True)
+    predecessor = serializers.PrimaryKeyRelatedField(
+        queryset=Release.objects.filter(state=Release.State.DONE),
+        required=False,
+        help_text="that it follows; the latest one that is done if left out",
+    )
+
+
+class PreviewSerializer(serializers.Serializer):
+    faces = serializers.IntegerField()
+    splits = serializers.DictField(child=serializers.IntegerField(), help_text="faces by part")
+    identities = serializers.IntegerField()
+    groups = serializers.IntegerField(help_text="that stay together: linked by person, duplicates or one photo")
+    largest_group = serializers.IntegerField()
+    attributes = serializers.DictField(help_text="by attribute, part and value: faces; ages by the year")
+    moved_to_test = serializers.IntegerField(help_text="faces that an earlier release had in another part")
+    capped = serializers.IntegerField(help_text="faces left out of training: enough of their age")
+
+
+class ReleaseIsWhole(serializers.Serializer):
+    damage = serializers.CharField(help_text="what is not as it was frozen; empty if it is whole")
+
+
+class AgainstQuery(serializers.Serializer):
+    against = serializers.PrimaryKeyRelatedField(queryset=Release.objects.all())
+
+
+class DownloadQuery(serializers.Serializer):
+    layout = serializers.ChoiceField(list(FORMATS))
+    by = serializers.ChoiceField(["", *ATTRIBUTES], default="")
+
+    def validate(self, given: dict[str, Any]) -> dict[str, Any]:
+        if given["by"] and given["layout"] != "images":
+            raise ValidationError({"by": "Only the layout images has folders by an attribute. Leave it out."})
+        return given
+
+
+_LAYOUT = OpenApiParameter("layout", str, enum=list(FORMATS), required=True, description="the format")
+_BY = OpenApiParameter("by", str, enum=list(ATTRIBUTES), description="with the layout images: a folder a value")
+_TAR = {(200, "application/x-tar"): OpenApiTypes.BINARY}
+
+
+@extend_schema_view(list=extend_schema(parameters=_parameters(ReleaseFilter)))
+class Releases(Filtered):
+    """Frozen datasets, the latest first."""
+
+    permission_classes = [Exports]
+    filter_form = ReleaseFilter
+    serializer_class = ReleaseSerializer
+    queryset = Release.objects.prefetch_related("erasures")
+
+    @extend_schema(request=ReleaseInput, responses={202: ReleaseSerializer})
+    def create(self, request: Request) -> Response:
+        """Ask for a release. It is built in the background: look at its state until it is done."""
+        given = ReleaseInput(data=request.data)
+        given.is_valid(raise_exception=True)
+        asked = releases.create_release(**given.validated_data, by=_user(request))
+        transaction.on_commit(lambda: tasks.build_release.delay(asked.pk), robust=True)
+        return Response(ReleaseSerializer(asked).data, status=status.HTTP_202_ACCEPTED)
+
+    @extend_schema(request=QueryInput, responses=PreviewSerializer)
+    @action(detail=False, methods=["post"])
+    def preview(self, request: Request) -> Response:
+        """What a release of these filters would hold. Nothing is kept."""
+        given = QueryInput(data=request.data)
+        given.is_valid(raise_exception=True)
+        return Response(releases.plan(releases.checked_query(given.validated_data["query"])).counts)
+
+    @extend_schema(request=None, responses=ReleaseIsWhole)
+    @action(detail=True, methods=["post"])
+    def verify(self, request: Request, pk: str) -> Response:
+        """Hash all its files anew."""
+        return Response({"damage": releases.verify(self.get_object())})
+
+    @extend_schema(
+        parameters=[OpenApiParameter("against", int, required=True, description="the older release's id")],
+        responses={200: {"type": "object"}},
+    )
+    @action(detail=True)
+    def diff(self, request: Request, pk: str) -> Response:
+        """What it has and an older one has not: faces, parts, labels, with examples."""
+        older = AgainstQuery(data=request.query_params)
+        older.is_valid(raise_exception=True)
+        return Response(releases.compare(older.validated_data["against"], self.get_object()).as_json())
+
+    @extend_schema(parameters=[_LAYOUT, _BY], responses=_TAR)
+    @action(detail=True)
+    def download(self, request: Request, pk: str) -> StreamingHttpResponse:
+        """The release as one tar, made while it is sent."""
+        wanted = DownloadQuery(data=request.query_params)
+        wanted.is_valid(raise_exception=True)
+        release, layout = self.get_object(), wanted.validated_data["layout"]
+        pieces = releases.tar(release, layout, by=wanted.validated_data["by"])
+        response = StreamingHttpResponse(pieces, content_type="application/x-tar")
+        response["Content-Disposition"] = f'attachment; filename="{releases.tar_name(release, layout)}"'
+        return response
 
 
 class LabelFilter(forms.Form):

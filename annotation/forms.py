@@ -2,16 +2,22 @@
 
 import re
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 from django import forms
 from django.conf import settings
 from django.db.models import Exists, OuterRef, Q, QuerySet
 
+from annotation.core.release_query import KNOWABLE, DecidedBy
 from annotation.models import Face, Identity, Intake, Label, Photo, Question, Source, User
 
 MERGED_AT_ONCE = 200
 YES_NO = [("", "Any"), ("yes", "Yes"), ("no", "No")]
+
+
+class NumberInput(forms.NumberInput):
+    def __init__(self, **attrs: str) -> None:
+        super().__init__(attrs)
 
 
 class DateInput(forms.DateInput):
@@ -243,6 +249,77 @@ class AskForm(forms.Form):
         super().__init__(*args, **options)
         names = [(name, name.replace("_", " ").capitalize()) for name in settings.ASKED]
         self.fields["what"].choices = [*names, ("identity", "Who they are")]  # type: ignore[attr-defined]
+
+
+# ---- releases
+
+
+class ReleaseForm(forms.Form):
+    """Which faces a release is to hold: `ReleaseQuery`, as a page asks for it."""
+
+    name = forms.CharField(max_length=100, help_text="It stays: a release is never edited.")
+    purpose = forms.CharField(
+        required=False,
+        max_length=2_000,
+        widget=forms.Textarea(attrs={"rows": 2}),
+        help_text="Why it is made; the datasheet begins with it.",
+    )
+    attributes = forms.MultipleChoiceField(
+        required=False,
+        label="Labelled with",
+        choices=[(name, name.replace("_", " ")) for name in KNOWABLE],
+        widget=forms.CheckboxSelectMultiple,
+    )
+    all_of_them = forms.BooleanField(required=False, label="all of these, not just one")
+    decided_by = forms.MultipleChoiceField(
+        required=False,
+        label="Only labels decided by",
+        choices=[(name, name) for name in get_args(DecidedBy)],
+        widget=forms.CheckboxSelectMultiple,
+    )
+    min_confidence = forms.FloatField(
+        required=False, min_value=0, max_value=1, label="Labels believed at least", widget=NumberInput(step="any")
+    )
+    sources = forms.ModelMultipleChoiceField(
+        Source.objects.order_by("name"), required=False, widget=forms.SelectMultiple(attrs={"size": 4})
+    )
+    licences = forms.CharField(
+        required=False, max_length=1_000, help_text="As sources or photos state them, a semicolon between. Empty: any."
+    )
+    min_size = forms.FloatField(
+        required=False,
+        min_value=0,
+        max_value=100_000,
+        label="Faces of at least (pixels)",
+        widget=NumberInput(step="any"),
+    )
+    min_sharpness = forms.FloatField(
+        required=False, min_value=0, label="Sharpness at least", widget=NumberInput(step="any")
+    )
+    max_yaw = forms.FloatField(
+        required=False, min_value=0, max_value=90, label="Turned at most (degrees)", widget=NumberInput(step="any")
+    )
+    usable_only = forms.BooleanField(required=False, initial=True, label="only faces good enough to be asked about")
+    chosen_only = forms.BooleanField(required=False, label="only the most centred face of each photo")
+    with_duplicates = forms.BooleanField(required=False, label="all duplicates, not one of each group")
+    balance = forms.ChoiceField(
+        required=False,
+        label="Ages in training",
+        choices=[("none", "As they are"), ("weights", "Weighted, every five years alike")],
+    )
+    cap_per_age = forms.IntegerField(
+        required=False, min_value=1, max_value=10_000_000, label="Faces a year of age, at most (training)"
+    )
+    seed = forms.IntegerField(required=False, min_value=0, max_value=2**31 - 1, label="Seed of the splits")
+
+    def query(self) -> dict[str, Any]:
+        """What was filled in, as `query_of` takes it."""
+        said = {name: value for name, value in self.cleaned_data.items() if value not in (None, "", [])}
+        for name in ("name", "purpose"):
+            said.pop(name, None)
+        said["sources"] = [source.name for source in self.cleaned_data["sources"]]
+        said["licences"] = [each.strip() for each in self.cleaned_data["licences"].split(";") if each.strip()]
+        return said
 
 
 # ---- people

@@ -26,6 +26,7 @@ from annotation.core.datasets.entry import CANNOT_TELL
 from annotation.core.datasheet import datasheet
 from annotation.core.release import BadRelease, BadRow, FaceRow, LabelValue, SplitLeak
 from annotation.core.release_diff import Difference, diff
+from annotation.core.release_formats.formats import format_named, stream
 from annotation.core.release_query import IDENTITY, BadQuery, ReleaseQuery, query_of
 from annotation.core.sampling import draw
 from annotation.core.splits import SPLITS, Candidate, assign, connected
@@ -564,7 +565,12 @@ def folder_of(release: Release) -> Path:
     return Path(settings.RELEASES_DIR) / named
 
 
-def build(release_id: int, *, now: datetime | None = None) -> None:
+def build(
+    release_id: int,
+    *,
+    now: datetime | None = None,
+    on_progress: Callable[[int, int], object] = lambda done, total: None,
+) -> None:
     """Freeze a release that waits. Safe to run twice, and after a kill: what was half written is made anew.
 
     One at a time; a second one waits, and the sweep finds it.
@@ -576,7 +582,7 @@ def build(release_id: int, *, now: datetime | None = None) -> None:
     format_.remove_remains(folder)
     try:
         if not folder.exists():  # a worker that was killed just after it was done left it whole
-            _write(release, folder)
+            _write(release, folder, on_progress)
         frozen = format_.open_release(folder)
         _require_own(release, frozen)
         _finish(release, frozen)
@@ -607,7 +613,7 @@ def _claim(release_id: int, now: datetime) -> Release | None:
     return Release.objects.select_related("predecessor").get(pk=release_id) if taken else None
 
 
-def _write(release: Release, folder: Path) -> None:
+def _write(release: Release, folder: Path, on_progress: Callable[[int, int], object]) -> None:
     query = query_of(release.query)
     planned = plan(query)
     left_out = list[int]()
@@ -616,6 +622,7 @@ def _write(release: Release, folder: Path) -> None:
 
     def tell(written: int) -> None:
         nonlocal heard
+        on_progress(written, len(planned.faces))
         if timezone.now() - heard > HEARD:
             heard = timezone.now()
             Release.objects.filter(pk=release.pk).update(written=written, claimed_until=heard + CLAIM)
@@ -690,6 +697,19 @@ def for_export(release: Release) -> format_.Release:
     if erased:
         raise ReleaseHasErased(release.name, erased)
     return opened(release)
+
+
+def tar(release: Release, layout: str, *, by: str = "") -> Iterator[bytes]:
+    """The release in this format as one tar, made while it is sent.
+
+    Raises UnknownFormat, and ReleaseNotDone, ReleaseDamaged, ReleaseHasErased at once.
+    """
+    chosen = format_named(layout, by=by)
+    return stream(for_export(release), chosen)
+
+
+def tar_name(release: Release, layout: str) -> str:
+    return f"{slugify(release.name) or release.pk}-{layout}.tar"
 
 
 def compare(older: Release, newer: Release) -> Difference:

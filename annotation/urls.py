@@ -4,7 +4,7 @@ from django.urls import URLPattern, URLResolver, include, path
 from rest_framework.routers import SimpleRouter
 
 from annotation import api
-from annotation.views import annotate, curate, engine, exports, home, people, photos, runs, sources
+from annotation.views import annotate, curate, engine, exports, home, people, photos, releases, runs, sources
 
 pages = [
     path("", home.home, name="home"),
@@ -61,6 +61,12 @@ pages = [
     path("curate/annotators/<int:pk>/", curate.annotator, name="annotator"),
     path("curate/annotators/<int:pk>/reassign", curate.reassign, name="reassign"),
     path("faces/ask", curate.ask, name="faces-ask"),
+    path("releases/", releases.releases, name="releases"),
+    path("releases/new", releases.release_new, name="release-new"),
+    path("releases/<int:pk>/", releases.release, name="release"),
+    path("releases/<int:pk>/verify", releases.verify, name="release-verify"),
+    path("releases/<int:pk>/datasheet", releases.datasheet, name="release-datasheet"),
+    path("releases/<int:pk>/download/<slug:layout>", releases.download, name="release-download"),
     path("export/", exports.export_page, name="export"),
     path("export/labels.csv", exports.labels_csv, name="labels-csv"),
     path("export/labels.parquet", exports.labels_parquet, name="labels-parquet"),
@@ -71,6 +77,7 @@ router.register("sources", api.Sources)
 router.register("photos", api.Photos)
 router.register("faces", api.Faces)
 router.register("identities", api.Identities)
+router.register("releases", api.Releases, basename="api-release")
 router.register("labels", api.Labels, basename="label")
 
 v1: list[URLPattern | URLResolver] = [

@@ -41,8 +41,8 @@ def _composition(described: Description) -> Iterator[str]:
     yield ""
     yield f"{described.splits['rule']} Seed {described.splits['seed']}."
     yield (
-        f"{counts['groups']:,} groups, of which the largest has {counts['largest_group']:,} faces "
-        f"({counts['largest_group'] / counts['faces']:.1%})."
+        f"{counts['groups']:,} groups; the largest has {counts['largest_group'] / counts['faces']:.1%} of the faces "
+        f"({counts['largest_group']:,})."
     )
     moved = described.notes.get("moved_to_test", 0)
     if moved:
@@ -59,16 +59,20 @@ def _parts(counts: Mapping[str, Any]) -> Iterator[Sequence[object]]:
         yield split, f"{counts['splits'][split]:,}", f"{counts['splits'][split] / counts['faces']:.1%}"
 
 
-def _of_attribute(name: str, of: Mapping[str, Mapping[str, int]]) -> list[str]:
-    """How often each value occurs; years by ten."""
+def by_value(name: str, of: Mapping[str, Mapping[str, int]]) -> list[tuple[str, dict[str, int]]]:
+    """How often each value of an attribute occurs in each part; years by ten."""
     in_years = name in ATTRIBUTES and ATTRIBUTES[name].in_years
     told: dict[str, dict[str, int]] = {}
     for split in SPLITS:
-        for value, count in of[split].items():
+        for value, count in of.get(split, {}).items():
             row = by_ten(value) if in_years else value
             told.setdefault(row, dict.fromkeys(SPLITS, 0))[split] += count
     order = sorted(told, key=lambda row: (int(row.split("–")[0]) if row[0].isdecimal() else 1_000, row))
-    rows = [[row.replace("_", " "), *(f"{told[row][split]:,}" for split in SPLITS)] for row in order]
+    return [(row.replace("_", " "), told[row]) for row in order]
+
+
+def _of_attribute(name: str, of: Mapping[str, Mapping[str, int]]) -> list[str]:
+    rows = [[value, *(f"{counts[split]:,}" for split in SPLITS)] for value, counts in by_value(name, of)]
     return list(_table([name.replace("_", " "), *SPLITS], rows))
 
 

@@ -39,7 +39,7 @@ CONTENTS = [
     *[{"verdict": "one_person", "marks": odd} for odd in ODD],
     *[{"verdict": "one_person", "name": odd} for odd in ODD],
 ]
-CALLS = ["sources", "photos", "faces", "identities", "labels", "standing", "questions/next", "answers"]
+CALLS = ["releases", "sources", "photos", "faces", "identities", "labels", "standing", "questions/next", "answers"]
 
 
 def words() -> list[str]:
@@ -50,7 +50,7 @@ def words() -> list[str]:
 
 def paths() -> Iterator[str]:
     for page in pages:
-        route = f"/{page.pattern}"
+        route = f"/{page.pattern}".replace("<slug:layout>", "csv")
         for pk in (1, 99999, 2**63, 2**70) if "<int:pk>" in route else (1,):
             yield route.replace("<int:pk>", str(pk))
     for call in CALLS:

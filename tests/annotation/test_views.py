@@ -2,12 +2,16 @@
 
 from collections.abc import Callable
 from html.parser import HTMLParser
+from pathlib import Path
 
 import pytest
 from django.test import Client
 from django.urls import get_resolver, reverse
+from pytest_django import Settings
 
-from annotation.models import Question, User
+from annotation.models import Question, Release, User
+from annotation.releases import build, create_release
+from tests.annotation.test_releases import released, some_labelled, with_picture
 from tests.factories import (
     a_certificate,
     a_cluster,
@@ -54,6 +58,11 @@ PAGES = {
     "runs": BROWSE,
     "run": BROWSE,
     "engine": BROWSE,
+    "releases": BROWSE,
+    "release-new": BROWSE,
+    "release": BROWSE,
+    "release-datasheet": BROWSE,
+    "release-download": BROWSE,
     "export": BROWSE,
     "labels-csv": BROWSE,
     "labels-parquet": BROWSE,
@@ -72,6 +81,7 @@ ACTS = {
     "run-discard": BROWSE,
     "certificate-revoke": CURATE,
     "let-back": CURATE,
+    "release-verify": BROWSE,
 }
 
 
@@ -85,12 +95,17 @@ def signed_in(client: Client) -> Callable[[str], Client]:
 
 
 @pytest.fixture
-def ids() -> dict[str, int]:
-    """Something to show on each page: the id that its address takes."""
+def ids(settings: Settings, tmp_path: Path) -> dict[str, int | tuple[int, str]]:
+    """Something to show on each page: what its address takes."""
+    settings.RELEASES_DIR = tmp_path
     face = a_face()
     person = a_person([face], name="Ada")
     cluster = a_cluster([a_face(), a_face()])
+    some_labelled(1)
+    release = released().pk
     return {
+        "release": release, "release-datasheet": release, "release-verify": release,
+        "release-download": (release, "csv"),
         "person": person.pk, "merge-preview": person.pk, "rename": person.pk, "describe": person.pk,
         "merge": person.pk, "cluster": cluster.pk,
         "photo": face.photo_id, "photo-file": face.photo_id, "photo-small": face.photo_id, "face": face.pk,
@@ -102,8 +117,9 @@ def ids() -> dict[str, int]:
     }  # fmt: skip
 
 
-def _address(name: str, ids: dict[str, int]) -> str:
-    return reverse(name, args=[ids[name]] if name in ids else [])
+def _address(name: str, ids: dict[str, int | tuple[int, str]]) -> str:
+    taken = ids.get(name, ())
+    return reverse(name, args=taken if isinstance(taken, tuple) else [taken])
 
 
 def test_every_page_is_in_the_table_of_roles() -> None:
@@ -115,7 +131,7 @@ def test_every_page_is_in_the_table_of_roles() -> None:
 @pytest.mark.parametrize("role", sorted(EVERYBODY))
 @pytest.mark.parametrize("name", sorted(PAGES))
 def test_a_page_opens_for_its_roles_only(
-    signed_in: Callable[[str], Client], ids: dict[str, int], name: str, role: str
+    signed_in: Callable[[str], Client], ids: dict[str, int | tuple[int, str]], name: str, role: str
 ) -> None:
     response = signed_in(role).get(_address(name, ids))
 
@@ -131,7 +147,7 @@ def test_a_page_opens_for_its_roles_only(
 @pytest.mark.parametrize("role", sorted(EVERYBODY))
 @pytest.mark.parametrize("name", sorted(ACTS))
 def test_an_act_is_open_to_its_roles_only(
-    signed_in: Callable[[str], Client], ids: dict[str, int], name: str, role: str
+    signed_in: Callable[[str], Client], ids: dict[str, int | tuple[int, str]], name: str, role: str
 ) -> None:
     response = signed_in(role).post(_address(name, ids))
 
@@ -139,7 +155,9 @@ def test_an_act_is_open_to_its_roles_only(
 
 
 @pytest.mark.parametrize("name", sorted(PAGES))
-def test_nobody_sees_a_page_without_signing_in(client: Client, ids: dict[str, int], name: str) -> None:
+def test_nobody_sees_a_page_without_signing_in(
+    client: Client, ids: dict[str, int | tuple[int, str]], name: str
+) -> None:
     response = client.get(_address(name, ids))
 
     assert response.status_code == 302
@@ -147,7 +165,9 @@ def test_nobody_sees_a_page_without_signing_in(client: Client, ids: dict[str, in
 
 
 @pytest.mark.parametrize("name", sorted(ACTS))
-def test_an_act_is_no_link(signed_in: Callable[[str], Client], ids: dict[str, int], name: str) -> None:
+def test_an_act_is_no_link(
+    signed_in: Callable[[str], Client], ids: dict[str, int | tuple[int, str]], name: str
+) -> None:
     assert signed_in(ADMIN).get(_address(name, ids)).status_code == 405
 
 
@@ -165,7 +185,8 @@ HOSTILE = "<script>alert(1)</script>\"'<img src=x onerror=alert(2)>"
 
 
 @pytest.fixture
-def hostile_ids() -> dict[str, int]:
+def hostile_ids(settings: Settings, tmp_path: Path) -> dict[str, int]:
+    settings.RELEASES_DIR = tmp_path
     source = a_source(HOSTILE.replace("/", ""), licence=HOSTILE, legal_basis=HOSTILE)
     photo = a_photo(
         source,
@@ -184,21 +205,30 @@ def hostile_ids() -> dict[str, int]:
     a_run(state="proposed")
     a_question([a_face(photo, number=3, chosen=False)], cluster=cluster)
     a_pair(person, second)
+    with_picture(face)
+    asked = create_release(name=HOSTILE.replace("/", ""), query={}, purpose=HOSTILE, by=None)
+    build(asked.pk)
+    Release.objects.create(name="failed", query={}, state="failed", error=HOSTILE)
     ids = {"person": person.pk, "photo": photo.pk, "face": face.pk, "cluster": cluster.pk, "source": source.pk}
     return ids | {
         "upload": source.pk,
         "refusals": source.pk,
         "run": cluster.run_id,
         "merge-preview": person.pk,
+        "release": asked.pk,
     }
 
 
 @pytest.mark.parametrize(
     "name",
-    sorted(set(PAGES) - {"photo-file", "photo-small", "face-crop", "refusals-csv", "labels-csv", "labels-parquet"}),
+    sorted(
+        set(PAGES)
+        - {"photo-file", "photo-small", "face-crop", "refusals-csv", "labels-csv", "labels-parquet"}
+        - {"release-datasheet", "release-download"}
+    ),
 )
 def test_no_scraped_text_becomes_markup(
-    signed_in: Callable[[str], Client], hostile_ids: dict[str, int], name: str
+    signed_in: Callable[[str], Client], hostile_ids: dict[str, int | tuple[int, str]], name: str
 ) -> None:
     other = max(hostile_ids["person"] + 1, 2)
     query = f"?other=%23{other}&search={HOSTILE}&query={HOSTILE}&cursor={HOSTILE}&sort=faces"

@@ -10,6 +10,7 @@ import pytest
 from axe_playwright_python.sync_playwright import Axe
 from django.utils import timezone
 from playwright.sync_api import Page, expect
+from pytest_django import Settings
 
 from annotation import likeness
 from annotation.answers import record_answer
@@ -17,6 +18,7 @@ from annotation.core.drawn import draw_portrait
 from annotation.models import Answer, FaceSearch, Identity, Label, Photo
 from inference import registry
 from inference.models import ModelVersion
+from tests.annotation.test_releases import released, says, with_picture
 from tests.browser.scenes import PASSWORD, Site, a_cluster_question, a_pair_question, faces_of
 from tests.factories import (
     a_cluster,
@@ -234,14 +236,14 @@ def test_answers_of_others_appear_while_a_curator_watches_until_they_are_held_st
 
 PAGES = [
     "/", "/annotate/", "/annotate/?kind=pair", "/answers/", "/people/", "/clusters/", "/photos/", "/faces/",
-    "/sources/", "/sources/new", "/runs/", "/engine/", "/export/", "/password",
+    "/sources/", "/sources/new", "/runs/", "/engine/", "/releases/", "/releases/new", "/export/", "/password",
     "/people/alike", "/people/by-face", "/people/acts", "/people/acts?only=merges",
     "/curate/", "/curate/decided", "/curate/live", "/curate/annotators/",
 ]  # fmt: skip
 
 
 @pytest.fixture
-def furnished(site: Site) -> list[str]:
+def furnished(site: Site, settings: Settings, tmp_path: Path) -> list[str]:
     """The addresses of all pages, each with something on it."""
     question, pair = a_cluster_question(1, 24), a_pair_question()
     face = question.shown.first().face
@@ -256,8 +258,15 @@ def furnished(site: Site) -> list[str]:
     run = a_run(state="proposed")
     run.changes = {"faces": 29, "clusters": 3, "examples": [example]}
     run.save()
+    settings.RELEASES_DIR = tmp_path
+    says(with_picture(face))
+    says(face, "real_age", "33.50", detail={"low": 33, "high": 34})
+    first, second = released(), released("A second one, with a name as long as names can be: " + "name " * 9)
+    first.erasures.create(sha256="ab" * 32, faces=[face.pk])
     site.sign_in()
     own = [
+        f"/releases/{first.pk}/",
+        f"/releases/{second.pk}/",
         f"/people/{person.pk}/",
         f"/people/{person.pk}/merge?other=%23{pair.other_identity_id}",
         f"/people/{person.pk}/split",
