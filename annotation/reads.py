@@ -7,6 +7,7 @@ from datetime import datetime, timedelta
 from itertools import takewhile
 from typing import Any, Generic, TypeVar
 
+from django.conf import settings
 from django.core import signing
 from django.core.cache import cache
 from django.db.models import Count, F, Model, OuterRef, Q, QuerySet, Subquery, Window
@@ -451,17 +452,33 @@ def gold_streak(annotator: User) -> int:
 
 
 def standing_of(name: str) -> dict[str, Any]:
-    """How one attribute stands: counts, the calibration that holds with its reliability diagram, all certificates."""
-    by = dict(
-        AttributeLabel.objects.filter(attribute=name).order_by().values_list("decision__by").annotate(count=Count("pk"))
+    """How one attribute stands: counts, the calibration that holds with its reliability diagram, all certificates.
+
+    Counted are the faces that it is proposed for: labelled in one way or another, or not yet.
+    """
+    proposed = Proposal.objects.filter(attribute=name).exclude(face__label__verdict=Label.Verdict.NOT_A_FACE)
+    labels = AttributeLabel.objects.filter(attribute=name, face__proposals__attribute=name)
+    by = dict(labels.order_by().values_list("decision__by").annotate(count=Count("pk")))
+    holds = dict(
+        labels.filter(decision__by=Decision.By.MACHINE)
+        .order_by()
+        .values_list("decision__evidence__certificate")
+        .annotate(count=Count("pk"))
     )
+    certificates = list(
+        Certificate.objects.filter(attribute=name).select_related("calibration__version").order_by("-pk")[:50]
+    )
+    for held in certificates:
+        held.holds = holds.get(held.pk, 0)  # type: ignore[attr-defined]
     calibration = Calibration.objects.filter(attribute=name).order_by("-pk").first()
     told = calibration.diagram if calibration else {}
     points = zip(told.get("confidence", []), told.get("right", []), told.get("count", []), strict=True)
     return {
         "name": name,
         "title": name.replace("_", " "),
-        "proposed": Proposal.objects.filter(attribute=name).count(),
+        "proposed": proposed.count(),
+        "unlabelled": proposed.count() - sum(by.values()),
+        "nobody_can_tell": labels.filter(value="cannot_tell").count(),
         "by_people": by.get("person", 0),
         "by_machine": by.get("machine", 0),
         "imported": by.get("import", 0),
@@ -478,9 +495,30 @@ def standing_of(name: str) -> dict[str, Any]:
             }
             for at, right, count in points
         ],
-        "certificates": list(
-            Certificate.objects.filter(attribute=name).select_related("calibration__version").order_by("-pk")[:50]
-        ),
+        "certificates": certificates,
+    }
+
+
+def standing_of_years(name: str) -> dict[str, Any]:
+    """How an attribute in years stands: where its labels are from, and how far people agree who guess."""
+    labels = AttributeLabel.objects.filter(attribute=name)
+    by = dict(labels.order_by().values_list("decision__by").annotate(count=Count("pk")))
+    guessed = Vote.objects.filter(attribute=name, answer__undone_at=None).exclude(
+        face__attribute_labels__attribute=name
+    )
+    return {
+        "name": name,
+        "title": name.replace("_", " "),
+        "in_years": True,
+        "asked": name in settings.ASKED,
+        "answers": attribute(name).answers,
+        "by_dates": by.get("machine", 0),
+        "imported": by.get("import", 0),
+        "by_people": by.get("person", 0),
+        "nobody_can_tell": labels.filter(value="cannot_tell").count(),
+        "begun": guessed.values("face").distinct().count(),
+        "open": Question.objects.filter(attribute=name, state=Question.State.OPEN).count(),
+        "agreement": Agreement.objects.filter(attribute=name).first(),
     }
 
 

@@ -11,12 +11,17 @@ from annotation import certificates, reads, reliabilities
 from annotation.access import BROWSE, CURATE
 from annotation.models import Certificate, User
 from annotation.views.page import SignedIn, act, page
+from inference.core.attributes import ATTRIBUTES
 
 
 @page(BROWSE)
 def engine(request: SignedIn) -> HttpResponse:
     context: dict[str, Any] = {
-        "attributes": [reads.standing_of(name) for name in settings.ASKED],
+        "attributes": [
+            reads.standing_of_years(name) if each.in_years else reads.standing_of(name)
+            for name, each in ATTRIBUTES.items()
+            if name in settings.ASKED or not each.asked
+        ],
         "target": settings.TARGET_ERROR,
         "people": reads.reliabilities(),
     }

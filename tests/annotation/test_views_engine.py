@@ -5,7 +5,7 @@ from django.test import Client
 from django.urls import reverse
 from django.utils import timezone
 
-from annotation import ledger
+from annotation import ledger, reads
 from annotation.models import (
     Agreement,
     AttributeLabel,
@@ -15,7 +15,7 @@ from annotation.models import (
     Reliability,
     User,
 )
-from tests.factories import a_face, a_user, an_annotator
+from tests.factories import a_face, a_proposal, a_user, an_annotator
 
 pytestmark = pytest.mark.django_db
 
@@ -112,3 +112,39 @@ def test_annotators_do_not_revoke(client: Client) -> None:
     assert client.post(reverse("certificate-revoke", args=[held.pk])).status_code == 403
     held.refresh_from_db()
     assert held.state == "valid"
+
+
+def test_the_counts_add_up_to_the_faces_that_are_proposed(curator: Client, settings) -> None:
+    held = a_certificate()
+    accepted = AttributeLabel.objects.get().face
+    imported, open_ = a_face(), a_face()
+    ledger.write([Decision(kind="value", face=imported, attribute="gender", value="female", by="import")])
+    a_face(duplicate_of=imported)  # has its label from there, and no proposal of its own
+    for face in (accepted, imported, open_):
+        a_proposal(face, [0.9, 0.1])
+
+    told = reads.standing_of("gender")
+
+    assert (told["proposed"], told["by_people"], told["imported"], told["by_machine"]) == (3, 0, 1, 1)
+    assert told["unlabelled"] == 1
+    assert [each.holds for each in told["certificates"]] == [1]
+    Certificate.objects.filter(pk=held.pk).update(blind=40, blind_wrong=1)
+    assert "1 of 40" in curator.get(reverse("engine")).content.decode()
+
+
+def test_ages_say_why_no_certificate_accepts_them(curator: Client, settings) -> None:
+    settings.ASKED = ["gender", "apparent_age"]
+    page = curator.get(reverse("engine")).content.decode()
+    assert "Nobody is asked for a real age" in page
+    assert "No certificate accepts an apparent age" in page
+
+
+@pytest.mark.parametrize("role", User.Role.values)
+def test_each_role_may_do_what_is_its_own(client: Client, role: str) -> None:
+    held, ann = a_certificate(), an_annotator("ann")
+    client.force_login(a_user(role=role))
+    curates = role in ("curator", "admin")
+    assert client.get(reverse("engine")).status_code == (403 if role == "annotator" else 200)
+    assert client.post(reverse("certificate-revoke", args=[held.pk])).status_code == (302 if curates else 403)
+    assert client.post(reverse("let-back", args=[ann.pk])).status_code == (302 if curates else 403)
+    assert client.get(reverse("certificate-revoke", args=[held.pk])).status_code in (403, 405)
