@@ -69,6 +69,7 @@ HEARD = timedelta(seconds=2)
 CHUNK = 5_000  # faces whose labels are read at once for the plan
 ROWS = 200  # faces that are read at once with their pictures; SQLite bears as many in one query
 PINS = 400
+OLD = 7  # tens of years; the few who are older are dealt out as one, so that some are in the test
 GUESSED, GUESSED_FEW = 0.01, 50  # of all faces, or so many: more are not held together by clusters alone
 
 
@@ -459,13 +460,13 @@ def _clusters(faces: Ints) -> Ints:
 
 
 def _strata(query: ReleaseQuery, nodes: _Nodes) -> Callable[[int], list[tuple[str, int]]]:
-    """What each face is to be evenly dealt out by: the attributes that are asked for; ages by ten years."""
+    """What each face is to be evenly dealt out by: the attributes that are asked for; ages by ten years up to 70."""
     names = [name for name in query.attributes if name in ATTRIBUTES] or list(ATTRIBUTES)
-    coded = {
-        name: np.where(np.isfinite(values), values, -1).astype(np.int64) // (10 if ATTRIBUTES[name].in_years else 1)
-        for name, values in nodes.known.items()
-        if name in names
-    }
+    coded = {}
+    for name in names:
+        known = np.isfinite(nodes.known[name])
+        codes = np.where(known, nodes.known[name], 0.0).astype(np.int64)
+        coded[name] = np.where(known, np.minimum(codes // 10, OLD) if ATTRIBUTES[name].in_years else codes, -1)
     return lambda node: [(name, int(codes[node])) for name, codes in coded.items() if codes[node] >= 0]
 
 

@@ -24,6 +24,7 @@ from typing import Any, get_args
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from annotation.core.batches import batched
@@ -471,7 +472,7 @@ class Release:
             with pq.ParquetFile(self.path(shard)) as file:
                 for batch in file.iter_batches(batch_size=size, columns=read):
                     if split is not None:
-                        batch = batch.filter(pa.compute.equal(batch["split"], split))
+                        batch = batch.filter(pc.equal(batch["split"], split))
                     if len(batch):
                         yield batch.select(wanted)
         except (pa.ArrowException, OSError) as error:

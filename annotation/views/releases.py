@@ -72,7 +72,7 @@ def release(request: SignedIn, pk: int) -> HttpResponse:
         "query": _told(shown.query),
         "damage": "",
         "formats": FORMATS.items(),
-        "by": [each.name for each in ATTRIBUTES.values() if not each.in_years],
+        "by": [name for name in shown.counts.get("attributes", {}) if ATTRIBUTES[name].values],
         "erased": erased[:ERASED],
         "erased_count": erased.count(),
         "models": stage.models_of(shown),

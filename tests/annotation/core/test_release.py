@@ -1,6 +1,8 @@
 """A release is what was frozen, whole and consistent, or it is refused."""
 
 import json
+import subprocess
+import sys
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -262,6 +264,18 @@ def test_a_column_or_part_that_is_not_there_is_named(tmp_path):
         next(release.rows(["colour"]))
     with pytest.raises(BadRelease, match="no part 'dev'"):
         next(release.rows(["face"], "dev"))
+
+
+def test_a_part_is_read_by_a_program_that_imports_nothing_else(tmp_path):
+    release = written(tmp_path / "r")
+    program = (
+        "import sys, pathlib; from annotation.core.release import open_release; "
+        "print(sum(len(b) for b in open_release(pathlib.Path(sys.argv[1])).rows(['face'], 'test')))"
+    )
+
+    said = subprocess.run([sys.executable, "-c", program, release.folder], capture_output=True, text=True, check=True)
+
+    assert said.stdout == "5\n"
 
 
 def test_which_faces_it_holds_is_found_in_the_one_file_that_can_have_them(tmp_path):
