@@ -771,8 +771,6 @@ def _held(photo: Photo) -> Iterator[tuple[Release, list[int]]]:
 
 def models_of(release: Release) -> QuerySet[ModelVersion]:
     """The models that were trained on it."""
-    named = any(each.name == "release_id" for each in ModelVersion._meta.get_fields())
-    if not release.checksum or not named:  # until bundles say what they were trained on
+    if not release.checksum:
         return ModelVersion.objects.none()
-    trained_on: dict[str, Any] = {"release_id": release.checksum}
-    return ModelVersion.objects.filter(**trained_on)
+    return ModelVersion.objects.filter(release_ids__contains=release.checksum)

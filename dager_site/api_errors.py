@@ -13,6 +13,7 @@ from rest_framework.views import exception_handler, set_rollback
 
 from annotation import errors as annotation
 from inference import errors as inference
+from training import errors as training
 
 log = logging.getLogger(__name__)
 
@@ -35,6 +36,10 @@ STATUS: dict[type[Exception], int] = {
     annotation.RunNotProposed: status.HTTP_409_CONFLICT,
     annotation.RunOutdated: status.HTTP_409_CONFLICT,
     annotation.SourceExists: status.HTTP_409_CONFLICT,
+    training.BadTraining: status.HTTP_400_BAD_REQUEST,
+    training.TrainingUnderWay: status.HTTP_409_CONFLICT,
+    training.NotPromotable: status.HTTP_409_CONFLICT,
+    training.PromotionUnderWay: status.HTTP_409_CONFLICT,
     inference.NoLiveModel: status.HTTP_503_SERVICE_UNAVAILABLE,
 }
 

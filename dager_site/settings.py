@@ -26,6 +26,7 @@ X_FRAME_OPTIONS = "DENY"
 DATABASES = {"default": env.database("DATABASE_URL", DATA_DIR)}
 MEDIA_ROOT = env.folder("DAGER_FILES", DATA_DIR / "files")  # photos and crops, by their content's hash
 RELEASES_DIR = env.folder("DAGER_RELEASES", MEDIA_ROOT / "releases")  # frozen datasets, a folder each
+MODELS_DIR = env.folder("DAGER_MODELS", DATA_DIR / "models")  # bundles, and the state of training runs
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 
 # ---- intake
@@ -67,9 +68,13 @@ CELERY_TASK_ROUTES = {
     "annotation.tasks.find_faces": {"queue": "vision"},
     "annotation.tasks.embed_faces": {"queue": "vision"},
     "annotation.tasks.propose": {"queue": "vision"},
+    "training.tasks.train": {"queue": "train"},
 }
 SWEEP_SECONDS = env.whole("DAGER_SWEEP_SECONDS", 20, low=1, high=3600)
-CELERY_BEAT_SCHEDULE = {"sweep": {"task": "annotation.tasks.sweep", "schedule": SWEEP_SECONDS}}
+CELERY_BEAT_SCHEDULE = {
+    "sweep": {"task": "annotation.tasks.sweep", "schedule": SWEEP_SECONDS},
+    "sweep-training": {"task": "training.tasks.sweep", "schedule": SWEEP_SECONDS},
+}
 BATCHES_IN_FLIGHT = env.whole("DAGER_BATCHES_IN_FLIGHT", 8, low=1, high=10_000)  # two or more per worker process
 WORKERS = env.whole("DAGER_WORKERS", os.cpu_count() or 1, low=1, high=1024)  # worker processes that `up` starts
 

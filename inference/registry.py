@@ -4,54 +4,74 @@ from functools import cache
 from pathlib import Path
 
 from django.db import transaction
+from django.utils import timezone
 
-from inference.core.bundle import Bundle, cold_start, load, open_embedder
-from inference.core.cold_attributes import cold_age, cold_emotion, cold_gender
+from inference.core import bundle as bundles
+from inference.core.attributes import ATTRIBUTES
+from inference.core.bundle import EMBEDDING, Bundle, cold_start, load
+from inference.core.cold_attributes import COLD
 from inference.core.types import AttributeModel, Embedder
 from inference.errors import NoLiveModel
 from inference.models import ModelVersion
 
-EMBEDDING = ModelVersion.Task.EMBEDDING
+LIVE = ModelVersion.State.LIVE
 
 
-def live() -> ModelVersion:
-    """The live embedding model. Raises NoLiveModel."""
-    version = ModelVersion.objects.filter(task=EMBEDDING, state=ModelVersion.State.LIVE).first()
+def live(task: str = EMBEDDING) -> ModelVersion:
+    """The live model of a task. Raises NoLiveModel."""
+    version = ModelVersion.objects.filter(task=task, state=LIVE).first()
     if version is None:
-        raise NoLiveModel(EMBEDDING)
+        raise NoLiveModel(task)
     return version
 
 
 @transaction.atomic
 def ensure_live() -> ModelVersion:
     """The live embedding model; on a new database the cold-start bundle becomes it."""
-    version = ModelVersion.objects.filter(task=EMBEDDING, state=ModelVersion.State.LIVE).first()
-    return version or register(cold_start(), folder="", state=ModelVersion.State.LIVE)
+    version = ModelVersion.objects.filter(task=EMBEDDING, state=LIVE).first()
+    return version or register(cold_start(), folder="", state=LIVE)
+
+
+@transaction.atomic
+def ensure_attributes() -> dict[str, ModelVersion]:
+    """The live model of each attribute that one is known for; on a new database those that ship with packages."""
+    found = {each.task: each for each in ModelVersion.objects.filter(task__in=ATTRIBUTES, state=LIVE)}
+    for task, shipped in COLD.items():
+        if task not in found:
+            found[task], _ = ModelVersion.objects.get_or_create(
+                task=task,
+                checksum=shipped.checksum,
+                defaults={"name": shipped.name, "dimensions": 0, "state": LIVE, "live_since": timezone.now()},
+            )
+    return found
 
 
 def register(bundle: Bundle, *, folder: str, state: ModelVersion.State = ModelVersion.State.CANDIDATE) -> ModelVersion:
     """The row of this bundle; the same bundle twice is one row."""
     version, _ = ModelVersion.objects.get_or_create(
-        task=EMBEDDING,
+        task=bundle.task,
         checksum=bundle.checksum,
         defaults={
             "name": bundle.name,
             "folder": folder,
             "dimensions": bundle.dimensions,
+            "release_ids": bundle.release,
+            "metrics": dict(bundle.metrics),
             "state": state,
+            "live_since": timezone.now() if state == LIVE else None,
         },
     )
     return version
 
 
 def bundle_of(version: ModelVersion) -> Bundle:
-    """The bundle of a version, its checksums verified."""
+    """The bundle of a version, its checksums verified. Raises BadBundle; an attribute's shipped network has none."""
     return load(Path(version.folder)) if version.folder else cold_start()
 
 
 @cache
 def _embedder(folder: str, checksum: str) -> Embedder:
-    return open_embedder(load(Path(folder)) if folder else cold_start())
+    return bundles.open_embedder(load(Path(folder)) if folder else cold_start())
 
 
 def embedder(version: ModelVersion) -> Embedder:
@@ -59,6 +79,16 @@ def embedder(version: ModelVersion) -> Embedder:
     return _embedder(version.folder, version.checksum)
 
 
+@cache
+def _attribute_model(task: str, folder: str, checksum: str) -> AttributeModel:
+    return bundles.open_attribute_model(load(Path(folder))) if folder else COLD[task].open()
+
+
+def attribute_model(version: ModelVersion) -> AttributeModel:
+    """The network of an attribute's version, kept in memory as `embedder` is."""
+    return _attribute_model(version.task, version.folder, version.checksum)
+
+
 def attribute_models() -> list[AttributeModel]:
-    """The networks that make the first proposals, of each attribute that one is known for."""
-    return [cold_gender(), cold_age(), cold_emotion()]
+    """The live networks that look at faces, of each attribute that one is known for."""
+    return [attribute_model(version) for _, version in sorted(ensure_attributes().items())]

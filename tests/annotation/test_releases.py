@@ -552,11 +552,10 @@ def test_models_of_a_release_are_found_by_its_id():
     release = released()
 
     assert list(releases.models_of(release)) == []
-    if any(field.name == "release_id" for field in ModelVersion._meta.get_fields()):
-        version = ModelVersion.objects.create(
-            task="gender", name="n", checksum="c", dimensions=2, release_id=release.checksum
-        )
-        assert list(releases.models_of(release)) == [version]
+    version = ModelVersion.objects.create(
+        task="gender", name="n", checksum="c", dimensions=2, release_ids=f"{'0' * 64} {release.checksum}"
+    )
+    assert list(releases.models_of(release)) == [version]
 
 
 def test_two_releases_are_compared():
