@@ -525,6 +525,7 @@ class PreviewSerializer(serializers.Serializer):
     attributes = serializers.DictField(help_text="by attribute, part and value: faces; ages by the year")
     moved_to_test = serializers.IntegerField(help_text="faces that an earlier release had in another part")
     capped = serializers.IntegerField(help_text="faces left out of training: enough of their age")
+    one_in = serializers.IntegerField(help_text="above 1, all counts are estimated from one face in so many")
 
 
 class ReleaseIsWhole(serializers.Serializer):
@@ -574,7 +575,7 @@ class Releases(Filtered):
         """What a release of these filters would hold. Nothing is kept."""
         given = QueryInput(data=request.data)
         given.is_valid(raise_exception=True)
-        return Response(releases.plan(releases.checked_query(given.validated_data["query"])).counts)
+        return Response(releases.preview(releases.checked_query(given.validated_data["query"])))
 
     @extend_schema(request=None, responses=ReleaseIsWhole)
     @action(detail=True, methods=["post"])

@@ -2,7 +2,7 @@
 
 import logging
 from collections import defaultdict
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from math import sqrt
@@ -15,7 +15,7 @@ from django.conf import settings
 from django.core.exceptions import ValidationError
 from django.core.files.storage import default_storage
 from django.db import IntegrityError, transaction
-from django.db.models import Count, Q, QuerySet
+from django.db.models import Count, F, Q, QuerySet
 from django.utils import timezone
 from django.utils.text import slugify
 
@@ -70,6 +70,7 @@ CHUNK = 5_000  # faces whose labels are read at once for the plan
 ROWS = 200  # faces that are read at once with their pictures; SQLite bears as many in one query
 PINS = 400
 OLD = 7  # tens of years; the few who are older are dealt out as one, so that some are in the test
+PREVIEWED = 50_000  # faces that a preview deals out, which takes some seconds; of more, a share
 GUESSED, GUESSED_FEW = 0.01, 50  # of all faces, or so many: more are not held together by clusters alone
 
 
@@ -206,13 +207,6 @@ def _distribution(attribute: Attribute, value: str, detail: dict[str, Any]) -> t
     return tuple(vote / sum(votes) for vote in votes)
 
 
-def _kept(query: ReleaseQuery, told: LabelValue) -> bool:
-    """Whether a label is part of such a release."""
-    if query.decided_by and told.decided_by not in query.decided_by:
-        return False
-    return told.confidence is None or told.confidence >= query.min_confidence
-
-
 # ---- the plan: which face is in which part
 
 
@@ -273,9 +267,22 @@ class _Nodes:
     known: dict[str, Floats] = field(default_factory=dict)
 
 
-def plan(query: ReleaseQuery) -> Plan:
-    """Choose the faces and deal them out. Nothing is written."""
-    nodes = _nodes(query)
+def preview(query: ReleaseQuery) -> dict[str, Any]:
+    """What a release would count: of many faces, estimated from one in `one_in` that chance picks."""
+    one_in = -(-_filtered(query).count() // PREVIEWED) or 1
+    counts = plan(query, one_in=one_in).counts
+    return (_scaled(counts, one_in) if one_in > 1 else counts) | {"one_in": one_in}
+
+
+def _scaled(counts: Any, factor: int) -> Any:
+    if isinstance(counts, dict):
+        return {name: _scaled(value, factor) for name, value in counts.items()}
+    return counts * factor
+
+
+def plan(query: ReleaseQuery, *, one_in: int = 1) -> Plan:
+    """Choose the faces and deal them out; or only so many of them, evenly. Nothing is written."""
+    nodes = _nodes(query, one_in)
     group = connected(len(nodes.face), nodes.identity, nodes.photo, nodes.original)
     split = _dealt(query, nodes, group)
     named = np.full(group.max(initial=-1) + 1, np.iinfo(np.int64).max)
@@ -314,7 +321,7 @@ def _within_cap(query: ReleaseQuery, nodes: _Nodes, split: npt.NDArray[np.int8])
     return stays
 
 
-def _nodes(query: ReleaseQuery) -> _Nodes:
+def _nodes(query: ReleaseQuery, one_in: int) -> _Nodes:
     columns = (
         *("pk", "photo_id", "photo__duplicate_of_id", "duplicate_of_id", "label__identity_id", "split"),
         *("photo__sha256", "number"),
@@ -322,17 +329,18 @@ def _nodes(query: ReleaseQuery) -> _Nodes:
     rows = list[tuple[int, int, int, int, int, float]]()
     known: dict[str, list[float]] = {name: [] for name in ATTRIBUTES}
     chosen = list[bool]()
-    for batch in batched(_filtered(query).order_by("pk").values_list(*columns).iterator(chunk_size=CHUNK), CHUNK):
-        told = _told(query, batch[0][0], batch[-1][0])
+    fit = _one_in(_filtered(query), one_in).order_by("pk").values_list(*columns)
+    for batch in batched(fit.iterator(chunk_size=CHUNK), CHUNK):
+        numbers = _numbers(query, batch[0][0], batch[-1][0], one_in)
         for row in batch:
-            said = told.get(row[0], {})
+            said = numbers.get(row[0], {})
             if _is_wanted(query, said, row[4]):
                 rows.append(_node(query, row))
                 chosen.append(True)
                 for name, values in known.items():
-                    values.append(_number(ATTRIBUTES[name], said.get(name)))
+                    values.append(said.get(name, np.nan))
     seen = {row[0] for row in rows}
-    pinned = Face.objects.exclude(split="").order_by("pk").values_list(*columns)
+    pinned = _one_in(Face.objects.exclude(split=""), one_in).order_by("pk").values_list(*columns)
     for row in pinned.iterator(chunk_size=CHUNK):
         if row[0] not in seen:
             rows.append(_node(query, row))
@@ -340,6 +348,37 @@ def _nodes(query: ReleaseQuery) -> _Nodes:
             for values in known.values():
                 values.append(np.nan)
     return _arrays(query, rows, chosen, known)
+
+
+def _one_in(faces: QuerySet[Face], one_in: int) -> QuerySet[Face]:
+    return faces if one_in == 1 else faces.annotate(rest=F("pk") % one_in).filter(rest=0)
+
+
+def _numbers(query: ReleaseQuery, first: int, last: int, one_in: int) -> dict[int, dict[str, float]]:
+    """What such a release would know of faces from one id to another: the number of a value, or years."""
+    rows = _labels(query, first, last)
+    if one_in > 1:
+        rows = rows.annotate(rest=F("face") % one_in).filter(rest=0)
+    found = defaultdict[int, dict[str, float]](dict)
+    if query.min_confidence > 0:
+        believed = rows.values_list("face_id", "attribute", "value", "decision__by", "decision__evidence")
+        for face, name, value, by, evidence in believed.iterator(chunk_size=CHUNK):
+            if value != CANNOT_TELL and confidence(by, evidence) >= query.min_confidence:
+                found[face][name] = _number(ATTRIBUTES[name], value)
+        return found
+    for face, name, value in rows.values_list("face_id", "attribute", "value").iterator(chunk_size=CHUNK):
+        if value != CANNOT_TELL:
+            found[face][name] = _number(ATTRIBUTES[name], value)
+    return found
+
+
+def _labels(query: ReleaseQuery, first: int, last: int) -> QuerySet[AttributeLabel]:
+    rows = AttributeLabel.objects.filter(face__gte=first, face__lte=last, attribute__in=list(ATTRIBUTES))
+    return rows.filter(decision__by__in=query.decided_by) if query.decided_by else rows
+
+
+def _number(attribute: Attribute, value: str) -> float:
+    return float(value) if attribute.in_years else float(attribute.index(value))
 
 
 def _node(query: ReleaseQuery, row: tuple[Any, ...]) -> tuple[int, int, int, int, int, float]:
@@ -379,30 +418,22 @@ def _first_of_each(nodes: _Nodes) -> npt.NDArray[np.bool_]:
 
 def _told(query: ReleaseQuery, first: int, last: int) -> dict[int, dict[str, LabelValue]]:
     """The labels of faces from one id to another that such a release keeps."""
-    rows = AttributeLabel.objects.filter(face__gte=first, face__lte=last, attribute__in=list(ATTRIBUTES)).values_list(
+    rows = _labels(query, first, last).values_list(
         "face_id", "attribute", "value", "detail", "decision__by", "decision__evidence", "decision_id"
     )
     found = defaultdict[int, dict[str, LabelValue]](dict)
     for face, name, *columns in rows.iterator(chunk_size=CHUNK):
         told = _value_of(ATTRIBUTES[name], *columns)
-        if _kept(query, told):
+        if told.confidence is None or told.confidence >= query.min_confidence:
             found[face][name] = told
     return found
 
 
-def _is_wanted(query: ReleaseQuery, said: dict[str, LabelValue], identity: int | None) -> bool:
-    known = {name for name, told in said.items() if told.value is not None}
-    if identity is not None:
-        known.add(IDENTITY)
+def _is_wanted(query: ReleaseQuery, known: Collection[str], identity: int | None) -> bool:
     if not query.attributes:
-        return bool(known)
-    return known.issuperset(query.attributes) if query.all_of_them else bool(known & set(query.attributes))
-
-
-def _number(attribute: Attribute, told: LabelValue | None) -> float:
-    if told is None or told.value is None:
-        return np.nan
-    return attribute.index(told.value) if isinstance(told.value, str) else told.value
+        return bool(known) or identity is not None
+    has = [name in known or (name == IDENTITY and identity is not None) for name in query.attributes]
+    return all(has) if query.all_of_them else any(has)
 
 
 def _dealt(query: ReleaseQuery, nodes: _Nodes, group: Ints) -> npt.NDArray[np.int8]:

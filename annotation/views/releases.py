@@ -45,8 +45,8 @@ def _new(request: SignedIn) -> HttpResponse:
         try:
             if freeze:
                 return _asked(request, form)
-            planned = stage.plan(stage.checked_query(form.query()))
-            context |= {"planned": planned.counts, "tables": _tables(planned.counts), "parts": _parts(planned.counts)}
+            planned = stage.preview(stage.checked_query(form.query()))
+            context |= {"planned": planned, "tables": _tables(planned), "parts": _parts(planned)}
         except AnnotationError as error:
             form.add_error(None, str(error))
     return render(request, "annotation/release_new.html", context, status=400 if form.errors else 200)

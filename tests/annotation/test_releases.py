@@ -335,6 +335,17 @@ def test_a_huge_cluster_does_not_swallow_a_split():
     assert released().counts["splits"] == {"train": 84, "validation": 18, "test": 18}
 
 
+def test_a_preview_of_many_is_estimated_from_some_of_them(monkeypatch):
+    some_labelled(80)
+    assert releases.preview(ReleaseQuery()) == releases.plan(ReleaseQuery()).counts | {"one_in": 1}
+    monkeypatch.setattr(releases, "PREVIEWED", 40)
+
+    told = releases.preview(ReleaseQuery(attributes=("gender",)))
+
+    assert (told["one_in"], told["faces"]) == (2, 80)
+    assert told["splits"] == {"train": 56, "validation": 12, "test": 12}
+
+
 # ---- balance
 
 

@@ -106,7 +106,11 @@ def plan_here(count: int) -> None:
 
     made_up(count)
     start = time.perf_counter()
-    found = releases.plan(ReleaseQuery(attributes=("gender", "real_age")))
+    query = ReleaseQuery(attributes=("gender", "real_age"))
+    counts = releases.preview(query)
+    print(f"preview, one face in {counts['one_in']}: {time.perf_counter() - start:.1f} s, {counts['splits']}")
+    start = time.perf_counter()
+    found = releases.plan(query)
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1_024
     print(f"plan of {len(found.faces)} faces: {time.perf_counter() - start:.1f} s, {peak:.0f} MB")
     print(json.dumps(found.counts["splits"]))

@@ -121,8 +121,9 @@ def _counts(name: str, counts: dict[str, Any]) -> str:
 
 
 def _preview(options: dict[str, Any]) -> tuple[Any, str]:
-    counts = releases.plan(releases.checked_query(_query(options))).counts
-    return counts, _counts("It would hold", counts) + "\nNothing was frozen."
+    counts = releases.preview(releases.checked_query(_query(options)))
+    how = f"\nEstimated from one face in {counts['one_in']}." if counts["one_in"] > 1 else ""
+    return counts, _counts("It would hold", counts) + how + "\nNothing was frozen."
 
 
 def _list(options: dict[str, Any]) -> tuple[Any, str]:
