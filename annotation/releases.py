@@ -801,7 +801,7 @@ def _held(photo: Photo) -> Iterator[tuple[Release, list[int]]]:
 
 
 def models_of(release: Release) -> QuerySet[ModelVersion]:
-    """The models that were trained on it."""
+    """The models that were trained on it, as their bundles say."""
     if not release.checksum:
         return ModelVersion.objects.none()
-    return ModelVersion.objects.filter(release_ids__contains=release.checksum)
+    return ModelVersion.objects.filter(release_ids__contains=release.checksum).order_by("pk")

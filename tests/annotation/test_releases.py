@@ -9,7 +9,7 @@ from django.core.files.base import ContentFile
 from django.core.files.storage import default_storage
 from django.utils import timezone
 
-from annotation import intake, ledger, releases
+from annotation import intake, ledger, releases, tasks
 from annotation.core.release import FaceRow
 from annotation.core.release_query import ReleaseQuery
 from annotation.errors import (
@@ -21,9 +21,8 @@ from annotation.errors import (
     RightsNotStated,
 )
 from annotation.models import Decision, Face, Photo, Release, Source
-from inference.models import ModelVersion
 from tests.annotation.core.releases import a_jpeg
-from tests.factories import a_cluster, a_face, a_person, a_photo, a_run, a_source, a_user
+from tests.factories import a_cluster, a_face, a_person, a_photo, a_run, a_source, a_user, a_version
 
 pytestmark = pytest.mark.django_db
 
@@ -423,6 +422,23 @@ def test_one_that_another_worker_has_in_hand_is_left_alone():
     assert set(Release.objects.values_list("name", "state")) == {("one", "building"), ("other", "waiting")}
 
 
+def test_the_sweep_finds_one_that_waits_or_whose_worker_is_gone_and_none_other(monkeypatch):
+    some_labelled(2)
+    one, other, done = (releases.create_release(name=name, query={}, by=None) for name in ("one", "other", "done"))
+    releases.build(done.pk)
+    sent = list[int]()
+    monkeypatch.setattr(tasks.build_release, "delay", sent.append)
+    monkeypatch.setattr(tasks, "feed_belt", lambda: None)
+
+    tasks.sweep()
+    Release.objects.filter(pk=one.pk).update(state="building", claimed_until=timezone.now() + timedelta(minutes=1))
+    tasks.sweep()
+    Release.objects.filter(pk=one.pk).update(claimed_until=timezone.now() - timedelta(minutes=1))
+    tasks.sweep()
+
+    assert sent == [one.pk, other.pk, one.pk]
+
+
 def test_after_a_kill_half_way_nothing_half_is_left_and_the_next_worker_builds_it(monkeypatch):
     some_labelled(10)
     asked = releases.create_release(name="r", query={}, by=None)
@@ -560,13 +576,12 @@ def test_nobody_can_say_that_a_lost_release_did_not_hold_it():
 
 def test_models_of_a_release_are_found_by_its_id():
     some_labelled(2)
-    release = released()
+    first, second = released(), released("second", min_size=10)
+    version = a_version(name="of both", release_ids=f"{first.checksum} {second.checksum}", state="candidate")
+    a_version(name="of none", state="candidate")
 
-    assert list(releases.models_of(release)) == []
-    version = ModelVersion.objects.create(
-        task="gender", name="n", checksum="c", dimensions=2, release_ids=f"{'0' * 64} {release.checksum}"
-    )
-    assert list(releases.models_of(release)) == [version]
+    assert list(releases.models_of(first)) == list(releases.models_of(second)) == [version]
+    assert not releases.models_of(Release(name="waiting", query={})).exists()
 
 
 def test_two_releases_are_compared():
