@@ -61,6 +61,7 @@ def test_an_absent_set_is_not_measured_with_its_own_exit_status(tmp_path: Path):
         ([], "--list"),
         (["lfw", "--data", ".", "--embedder", "/nowhere"], "is no bundle"),
         (["fgnet", "--data", ".", "--model", "/nowhere"], "is no bundle"),
+        (["lfw", "--data", ".", "--fine-tune", "quick"], "learns nothing from its set"),
     ],
 )
 def test_what_cannot_be_is_refused_with_the_way_out(arguments: list[str], reason: str):

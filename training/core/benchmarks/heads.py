@@ -71,7 +71,7 @@ def _labels(values: Floats, attribute: Attribute, deviation: Floats | None) -> F
 
 
 def _strength(vectors: Floats, labels: Floats, people: Sequence[str], *, in_years: bool) -> float:
-    """The pull under which people who are held back are told best: by the years that an age is off, or by likelihood."""
+    """The pull under which people who are held back are told best: by the years an age is off, or by likelihood."""
     names = sorted(set(people))
     if len(names) < 4:
         return STRENGTHS[1]

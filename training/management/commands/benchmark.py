@@ -11,10 +11,11 @@ from rich.progress import Progress
 
 from inference.core.bundle import BadBundle
 from inference.core.embed import UnusableBackbone
-from training.core.benchmarks.contestants import contestant
+from training.core.benchmarks.contestants import LINEAR, contestant
 from training.core.benchmarks.protocol import Contestant, NotMeasured
 from training.core.benchmarks.registry import BENCHMARKS, UnknownBenchmark, WrongModel, measure
 from training.core.benchmarks.report import pictures, told
+from training.core.config import PRESETS, BadConfig
 
 NOT_MEASURED = 3  # exit status: neither a figure nor a mistake of the caller
 
@@ -32,6 +33,12 @@ class Command(BaseCommand):
         parser.add_argument("--embedder", help="folder of a backbone's bundle (default: the one that ships)")
         parser.add_argument(
             "--model", help="folder of an attribute network's bundle (default: the first ones that ship)"
+        )
+        parser.add_argument(
+            "--fine-tune",
+            choices=(LINEAR, *PRESETS),
+            default=LINEAR,
+            help="what learns from the set's own part: a linear head on the backbone, or a whole network by a preset",
         )
 
     def handle(self, *args: Any, **options: Any) -> None:
@@ -69,10 +76,14 @@ class Command(BaseCommand):
 
 
 def _contestant(options: dict[str, Any], tick: Callable[[int, int], None]) -> Contestant:
+    each = BENCHMARKS.get(options["name"])
+    learns = each.judges[-1] if each and each.learns else None
+    if options["fine_tune"] != LINEAR and each and not each.learns:
+        raise CommandError(f"{options['name']} learns nothing from its set. Leave --fine-tune out.")
     brought = {name: Path(options[name]).expanduser() if options[name] else None for name in ("embedder", "model")}
     try:
-        return contestant(**brought, tick=tick)
-    except (BadBundle, UnusableBackbone) as error:
+        return contestant(**brought, fine_tune=options["fine_tune"], learns=learns, tick=tick)
+    except (BadBundle, BadConfig, UnusableBackbone) as error:
         raise CommandError(str(error)) from error
 
 
