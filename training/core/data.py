@@ -5,6 +5,7 @@ All chance hangs on the seed, the epoch and the step, so that a run that goes on
 
 import hashlib
 import json
+import os
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import pairwise
@@ -146,7 +147,7 @@ def _label(config: TrainConfig) -> str:
 
 
 def _columns(attribute: Attribute | None) -> list[str]:
-    columns = ["face", "group", "identity", "weight", GENDER.name, REAL_AGE.name]
+    columns = ["face", "group", "identity", "weight", "source", GENDER.name, REAL_AGE.name]
     if attribute is not None:
         columns += [
             attribute.name,
@@ -189,7 +190,8 @@ def _slices(rows: Sequence[dict[str, Any]]) -> dict[str, npt.NDArray[np.str_]]:
     years = np.array([np.nan if row[REAL_AGE.name] is None else row[REAL_AGE.name] for row in rows], np.float64)
     age = np.full(len(rows), "", dtype="<U8")
     age[~np.isnan(years)] = age_bands(years[~np.isnan(years)])
-    return {"age": age, "gender": gender}
+    sources = np.array([row["source"] for row in rows], np.str_)
+    return {"age": age, "gender": gender} | ({"source": sources} if len(set(sources)) > 1 else {})
 
 
 def _joined(parts: Sequence[Examples]) -> Examples:
@@ -203,15 +205,19 @@ def _joined(parts: Sequence[Examples]) -> Examples:
         shift = np.cumsum([0, *(int(column.max()) + 1 for column in columns)])
         return np.concatenate([column + by for column, by in zip(columns, shift, strict=False)])
 
-    people = parts[0].people
+    people, names = parts[0].people, sorted({name for part in parts for name in part.slices})
     return Examples(
         pictures=Pictures.joined([part.pictures for part in parts]),
         values=apart("values").astype(np.float64) if people else of("values"),
         groups=apart("groups"),
-        slices={name: np.concatenate([part.slices[name] for part in parts]) for name in parts[0].slices},
+        slices={name: np.concatenate([_slice(part, name) for part in parts]) for name in names},
         people=people,
         **{name: of(name) for name in OPTIONAL},
     )
+
+
+def _slice(part: Examples, name: str) -> npt.NDArray[np.str_]:
+    return part.slices.get(name, np.full(len(part), "", np.str_))
 
 
 def _taught(release: Release, split: str, config: TrainConfig, cache: Path) -> Floats:
@@ -223,7 +229,7 @@ def _taught(release: Release, split: str, config: TrainConfig, cache: Path) -> F
     crops, _ = crops_of(release, split, network.crop, cache)
     path = cache / f"{_key(release.id, split, teacher.checksum)}.vectors.npy"
     if not path.exists():
-        part = path.with_suffix(".part.npy")
+        part = path.with_suffix(f".{os.getpid()}.npy")
         pieces = (np.array(crops[at : at + AT_ONCE]) for at in range(0, len(crops), AT_ONCE))
         np.save(part, np.concatenate([network.embed(piece) for piece in pieces]))
         part.rename(path)
@@ -241,7 +247,7 @@ def crops_of(release: Release, split: str, crop: CropSpec, cache: Path) -> tuple
     if not (crops.exists() and faces.exists()):
         cache.mkdir(parents=True, exist_ok=True)
         count = int(release.counts["splits"][split])
-        part = crops.with_suffix(".part")
+        part = crops.with_suffix(f".{os.getpid()}.part")  # of two processes that cut at once both do it, the same
         kept = np.lib.format.open_memmap(part, "w+", np.uint8, (count, crop.size, crop.size, 3))
         numbers = np.zeros(count, np.int64)
         for row, (face, cut) in enumerate(_cut(release, split, crop)):

@@ -1,5 +1,7 @@
 """From a release to what is learnt from."""
 
+import subprocess
+import sys
 from collections import Counter
 from pathlib import Path
 
@@ -168,3 +170,21 @@ def test_faces_keep_their_light_on_average() -> None:
     faces = torch.full((2_000, 3, 8, 8), 127.0)
 
     assert augment(faces, torch.Generator().manual_seed(0)).mean().item() == pytest.approx(127, abs=2)
+
+
+def test_two_processes_may_cut_the_same_crops_at_once(tmp_path: Path) -> None:
+    release = a_release(tmp_path / "r", 40)
+    script = (
+        "import sys; from pathlib import Path; from annotation.core.release import open_release; "
+        "from inference.core.types import CropSpec; from training.core.data import crops_of; "
+        "release, cache = open_release(Path(sys.argv[1])), Path(sys.argv[2]); "
+        "print(crops_of(release, 'train', CropSpec('arcface-112', 112), cache)[0].sum())"
+    )
+    command = [sys.executable, "-c", script, str(release.folder), str(tmp_path / "cache")]
+    both = [subprocess.Popen(command, stdout=subprocess.PIPE, text=True) for _ in range(2)]
+
+    sums = [process.communicate(timeout=120)[0] for process in both]
+
+    assert [process.returncode for process in both] == [0, 0]
+    assert sums[0] == sums[1] != ""
+    assert not list((tmp_path / "cache").glob("*.part"))
