@@ -191,7 +191,7 @@ def _slices(rows: Sequence[dict[str, Any]]) -> dict[str, npt.NDArray[np.str_]]:
     age = np.full(len(rows), "", dtype="<U8")
     age[~np.isnan(years)] = age_bands(years[~np.isnan(years)])
     sources = np.array([row["source"] for row in rows], np.str_)
-    return {"age": age, "gender": gender} | ({"source": sources} if len(set(sources)) > 1 else {})
+    return {"age": age, "gender": gender, "source": sources}
 
 
 def _joined(parts: Sequence[Examples]) -> Examples:
@@ -205,19 +205,15 @@ def _joined(parts: Sequence[Examples]) -> Examples:
         shift = np.cumsum([0, *(int(column.max()) + 1 for column in columns)])
         return np.concatenate([column + by for column, by in zip(columns, shift, strict=False)])
 
-    people, names = parts[0].people, sorted({name for part in parts for name in part.slices})
+    people = parts[0].people
     return Examples(
         pictures=Pictures.joined([part.pictures for part in parts]),
         values=apart("values").astype(np.float64) if people else of("values"),
         groups=apart("groups"),
-        slices={name: np.concatenate([_slice(part, name) for part in parts]) for name in names},
+        slices={name: np.concatenate([part.slices[name] for part in parts]) for name in parts[0].slices},
         people=people,
         **{name: of(name) for name in OPTIONAL},
     )
-
-
-def _slice(part: Examples, name: str) -> npt.NDArray[np.str_]:
-    return part.slices.get(name, np.full(len(part), "", np.str_))
 
 
 def _taught(release: Release, split: str, config: TrainConfig, cache: Path) -> Floats:

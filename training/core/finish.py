@@ -24,7 +24,8 @@ from training.core import checkpoint
 from training.core.card import card
 from training.core.config import TrainConfig
 from training.core.data import Examples, targets
-from training.core.evaluate import Evaluation, Truth, evaluate
+from training.core.evaluate import Evaluation, evaluate
+from training.core.judge import truth_of
 from training.core.learners import FALSE_ACCEPTS, AttributeLearner, EmbeddingLearner, Learner
 from training.core.losses import soft_cross_entropy
 from training.core.train import learner_for
@@ -99,13 +100,14 @@ def _plain(config: TrainConfig) -> dict[str, Any]:
 def _attribute(
     config: TrainConfig, learner: AttributeLearner, validation: Examples, test: Examples
 ) -> tuple[dict[str, Any], Evaluation]:
+    assert config.attribute is not None
     logits = learner.logits(validation)
     heat = temperature(logits, targets(validation, np.arange(len(validation)), config))
     threshold = 0.0
-    if config.attribute is not None and not config.attribute.in_years:
+    if not config.attribute.in_years:
         belief = torch.softmax(logits / heat, dim=1).numpy()
         threshold = abstain_below(belief.max(axis=1), belief.argmax(axis=1) == validation.values)
-    judged = evaluate(beliefs_of(learner, test, heat), truth_of(config, test))
+    judged = evaluate(beliefs_of(learner, test, heat), truth_of(config.attribute, test))
     described = {"temperature": heat, "abstain_below": threshold, "metrics": judged.as_json()}
     return described, judged
 
@@ -116,19 +118,6 @@ def beliefs_of(learner: AttributeLearner, examples: Examples, heat: float) -> Be
     assert config.attribute is not None
     told = torch.softmax(learner.logits(examples).double() / heat, dim=1).numpy()
     return np.asarray(told @ places(config.attribute, config.values), np.float64)
-
-
-def truth_of(config: TrainConfig, examples: Examples) -> Truth:
-    """What the test faces are, as evaluation asks for it."""
-    assert config.attribute is not None
-    deviation = None if examples.deviation is None else examples.deviation.astype(np.float64)
-    return Truth(
-        attribute=config.attribute,
-        values=examples.values,
-        deviation=deviation if config.epsilon else None,
-        groups=examples.groups,
-        slices={by: names for by, names in examples.slices.items() if not (by == "age" and config.attribute.in_years)},
-    )
 
 
 def _embedding(learner: EmbeddingLearner, validation: Examples, test: Examples) -> dict[str, Any]:

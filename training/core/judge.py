@@ -44,7 +44,7 @@ def hear(model: AttributeModel, release: Release, cache: Path, *, split: str = "
     return Heard(
         faces=faces[examples.pictures.row],
         beliefs=np.concatenate(beliefs),
-        truth=_truth(model.attribute, examples),
+        truth=truth_of(model.attribute, examples),
         milliseconds=_timed(lambda crops: model.look(crops), examples),
     )
 
@@ -67,14 +67,16 @@ def _pieces(examples: Examples) -> Sequence[npt.NDArray[np.uint8]]:
     return [examples.pictures.take(slice(start, start + AT_ONCE)) for start in range(0, len(examples), AT_ONCE)]
 
 
-def _truth(attribute: Attribute, examples: Examples) -> Truth:
+def truth_of(attribute: Attribute, examples: Examples) -> Truth:
+    """What these faces are, as evaluation asks for it; the slices that divide them."""
     spread = attribute.keeps == "mean and deviation" and examples.deviation is not None
+    known = {"age"} if attribute.in_years else set[str]()
     return Truth(
         attribute=attribute,
         values=examples.values,
         deviation=np.asarray(examples.deviation, np.float64) if spread else None,
         groups=examples.groups,
-        slices={by: names for by, names in examples.slices.items() if not (by == "age" and attribute.in_years)},
+        slices={by: names for by, names in examples.slices.items() if by not in known and len(set(names) - {""}) > 1},
     )
 
 
