@@ -528,10 +528,6 @@ class PreviewSerializer(serializers.Serializer):
     one_in = serializers.IntegerField(help_text="above 1, all counts are estimated from one face in so many")
 
 
-class ReleaseIsWhole(serializers.Serializer):
-    damage = serializers.CharField(help_text="what is not as it was frozen; empty if it is whole")
-
-
 class AgainstQuery(serializers.Serializer):
     against = serializers.PrimaryKeyRelatedField(queryset=Release.objects.all())
 
@@ -577,11 +573,14 @@ class Releases(Filtered):
         given.is_valid(raise_exception=True)
         return Response(releases.preview(releases.checked_query(given.validated_data["query"])))
 
-    @extend_schema(request=None, responses=ReleaseIsWhole)
+    @extend_schema(request=None, responses={202: ReleaseSerializer})
     @action(detail=True, methods=["post"])
     def verify(self, request: Request, pk: str) -> Response:
-        """Hash all its files anew."""
-        return Response({"damage": releases.verify(self.get_object())})
+        """Hash all its files anew, in the background: `checked_at` and `damage` tell the outcome."""
+        release = self.get_object()
+        releases.opened(release)
+        transaction.on_commit(lambda: tasks.verify_release.delay(release.pk), robust=True)
+        return Response(ReleaseSerializer(release).data, status=status.HTTP_202_ACCEPTED)
 
     @extend_schema(
         parameters=[OpenApiParameter("against", int, required=True, description="the older release's id")],

@@ -24,6 +24,7 @@ from annotation.views.page import SignedIn, act, only, page
 from inference.core.attributes import ATTRIBUTES
 
 RELEASES = 30
+LARGE, FEW = 0.1, 500  # a group that has more of all faces is told, if there are more than so few
 ERASED = 200  # photos that are listed
 
 
@@ -47,6 +48,7 @@ def _new(request: SignedIn) -> HttpResponse:
                 return _asked(request, form)
             planned = stage.preview(stage.checked_query(form.query()))
             context |= {"planned": planned, "tables": _tables(planned), "parts": _parts(planned)}
+            context["chained"] = planned["largest_group"] > LARGE * planned["faces"] > LARGE * FEW
         except AnnotationError as error:
             form.add_error(None, str(error))
     return render(request, "annotation/release_new.html", context, status=400 if form.errors else 200)

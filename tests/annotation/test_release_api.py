@@ -77,7 +77,8 @@ def test_what_cannot_be_asked_for_is_refused_in_the_envelope(engineer, body, sta
     assert answer.json()["error"]["code"] == code
 
 
-def test_downloads_diffs_and_checks(engineer):
+def test_downloads_diffs_and_checks(engineer, monkeypatch, django_capture_on_commit_callbacks):
+    monkeypatch.setattr(tasks.verify_release, "delay", tasks.verify_release)
     some_labelled(4)
     first = released()
     some_labelled(2)
@@ -87,7 +88,10 @@ def test_downloads_diffs_and_checks(engineer):
     with tarfile.open(fileobj=io.BytesIO(b"".join(response.streaming_content))) as tar:
         assert "annotations/train.json" in tar.getnames()
     assert engineer.get(f"{V1}/releases/{second.pk}/diff?against={first.pk}").json()["added"]["count"] == 2
-    assert post(engineer, f"releases/{second.pk}/verify").json() == {"damage": ""}
+    with django_capture_on_commit_callbacks(execute=True):
+        assert post(engineer, f"releases/{second.pk}/verify").status_code == 202
+    told = engineer.get(f"{V1}/releases/{second.pk}").json()
+    assert (told["damage"], bool(told["checked_at"])) == ("", True)
 
 
 @pytest.mark.parametrize(

@@ -8,8 +8,9 @@ from django.test import Client
 
 from annotation import releases, tasks
 from annotation.models import Release
+from annotation.views import releases as views
 from tests.annotation.test_releases import released, says, some_labelled
-from tests.factories import a_source, a_user
+from tests.factories import a_person, a_source, a_user
 
 pytestmark = pytest.mark.django_db
 
@@ -170,3 +171,13 @@ def test_one_under_way_and_one_that_failed_are_told_as_such(curator):
     assert "data-reload" in curator.get(f"/releases/{waiting.pk}/").content.decode()
     assert "The disk is full." in curator.get(f"/releases/{failed.pk}/").content.decode()
     assert "failed" in curator.get("/releases/").content.decode()
+
+
+def test_a_group_that_has_too_many_faces_is_told_before(curator, monkeypatch):
+    monkeypatch.setattr(views, "FEW", 10)
+    a_person(some_labelled(12))
+    some_labelled(8)
+
+    page = curator.post("/releases/new", {"act": "preview"})
+
+    assert "One group has more than a tenth" in page.content.decode()
