@@ -21,8 +21,10 @@ from tests.factories import (
     a_photo,
     a_question,
     a_run,
+    a_single,
     a_source,
     a_user,
+    an_annotator,
 )
 
 pytestmark = pytest.mark.django_db
@@ -40,6 +42,17 @@ PAGES = {
     "people": BROWSE,
     "person": BROWSE,
     "merge-preview": CURATE,
+    "merge-with": CURATE,
+    "by-likeness": CURATE,
+    "by-face": CURATE,
+    "suggestions": BROWSE,
+    "acts": BROWSE,
+    "conflicts": CURATE,
+    "conflicts-decided": CURATE,
+    "conflict": CURATE,
+    "live": CURATE,
+    "annotators": CURATE,
+    "annotator": CURATE,
     "clusters": BROWSE,
     "cluster": BROWSE,
     "photos": BROWSE,
@@ -74,6 +87,12 @@ ACTS = {
     "describe": CURATE,
     "merge": CURATE,
     "faces-act": CURATE,
+    "faces-ask": CURATE,
+    "suggestions-decide": CURATE,
+    "split-by-likeness": CURATE,
+    "decide": CURATE,
+    "reopen": CURATE,
+    "reassign": CURATE,
     "state-rights": CURATE,
     "start-intake": CURATE,
     "run-start": BROWSE,
@@ -102,12 +121,14 @@ def ids(settings: Settings, tmp_path: Path) -> dict[str, int | tuple[int, str]]:
     person = a_person([face], name="Ada")
     cluster = a_cluster([a_face(), a_face()])
     some_labelled(1)
-    release = released().pk
+    release, of = released().pk, an_annotator().pk
+    conflict = a_single(face, attribute="emotion", purpose="verdict").pk
     return {
         "release": release, "release-datasheet": release, "release-verify": release,
         "release-download": (release, "csv"),
-        "person": person.pk, "merge-preview": person.pk, "rename": person.pk, "describe": person.pk,
-        "merge": person.pk, "cluster": cluster.pk,
+        "person": person.pk, "merge-with": person.pk, "rename": person.pk, "describe": person.pk,
+        "by-likeness": person.pk, "split-by-likeness": person.pk, "cluster": cluster.pk,
+        "conflict": conflict, "decide": conflict, "reopen": conflict, "annotator": of, "reassign": of,
         "photo": face.photo_id, "photo-file": face.photo_id, "photo-small": face.photo_id, "face": face.pk,
         "face-crop": face.pk, "source": face.photo.source_id, "upload": face.photo.source_id,
         "refusals": face.photo.source_id, "refusals-csv": face.photo.source_id, "state-rights": face.photo.source_id,
@@ -140,7 +161,10 @@ def test_a_page_opens_for_its_roles_only(
     # Without the files of pictures behind the rows, those two answer 404 to whoever may see them.
     expected = {200, 302, 404} if role in PAGES[name] else {403}
     assert response.status_code in expected
-    if name not in ("merge-preview", "photo-file", "photo-small", "face-crop", "home") and role in PAGES[name]:
+    if (
+        name not in ("merge-preview", "merge-with", "photo-file", "photo-small", "face-crop", "home")
+        and role in PAGES[name]
+    ):
         assert response.status_code == 200
 
 
@@ -214,7 +238,9 @@ def hostile_ids(settings: Settings, tmp_path: Path) -> dict[str, int]:
         "upload": source.pk,
         "refusals": source.pk,
         "run": cluster.run_id,
-        "merge-preview": person.pk,
+        **dict.fromkeys(("merge-with", "by-likeness"), person.pk),
+        "conflict": a_single(face, attribute="emotion", purpose="verdict").pk,
+        "annotator": an_annotator().pk,
         "release": asked.pk,
     }
 
