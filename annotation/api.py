@@ -10,6 +10,7 @@ from django.db import transaction
 from django.db.models import QuerySet
 from django.http import StreamingHttpResponse
 from django.shortcuts import get_object_or_404
+from django.urls import reverse
 from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import OpenApiParameter, extend_schema, extend_schema_field, extend_schema_view
 from rest_framework import generics, mixins, serializers, status, viewsets
@@ -26,10 +27,12 @@ from annotation import answers, export, intake, queue, reads, releases, tasks
 from annotation import forms as filters
 from annotation.access import ANNOTATE, BROWSE, CURATE, GROUP_AND_EXPORT, Roles, crop_address, may, photo_address
 from annotation.core.answers import SkipReason
+from annotation.core.practice import EXAMPLES, SIDE, Example
 from annotation.core.release_formats.formats import FORMATS
 from annotation.core.release_query import ReleaseQuery
 from annotation.models import Answer, Face, Identity, Intake, Photo, Question, Release, Source, User
-from inference.core.attributes import ATTRIBUTES
+from annotation.words import PRACTICE, why_asked
+from inference.core.attributes import ATTRIBUTES, attribute
 
 AHEAD = 10  # questions that one person may hold at once
 
@@ -130,6 +133,7 @@ class QuestionSerializer(serializers.Serializer):
     faces = serializers.ListField(child=FaceField(), help_text="in an order that tells nothing")
     people = PersonSerializer(many=True, help_text="whom a cluster would extend, or the two people of a pair")
     reason = serializers.CharField(source="question.reason", help_text="what speaks against what is written")
+    why = serializers.SerializerMethodField(help_text="why it is asked, and nothing that would sway the answer")
     facts = serializers.DictField(help_text="of a record, by face: the dates that came with it")
     queries = serializers.ListField(child=serializers.ListField(), help_text="search terms with their counts")
     sources = serializers.ListField(child=serializers.ListField(), help_text="sources with their counts")
@@ -139,6 +143,9 @@ class QuestionSerializer(serializers.Serializer):
         if asked.question.blind:
             told["faces"] = [face | {"query": ""} for face in told["faces"]]
         return told
+
+    def get_why(self, asked: reads.Asked) -> str:
+        return why_asked(asked.question)
 
     def get_proposed(self, asked: reads.Asked) -> str:
         return asked.question.value if asked.question.kind == Question.Kind.GRID else ""  # gold knows its own
@@ -256,6 +263,64 @@ class Skip(APIView):
             **given.validated_data,
         )
         return Response(AnswerSerializer(answer).data, status=status.HTTP_201_CREATED)
+
+
+class PracticeQuery(serializers.Serializer):
+    part = serializers.ChoiceField(list(EXAMPLES), help_text="a kind of question; guessing years is one of its own")
+
+
+class Practice(APIView):
+    """Examples on drawn faces, with their answers: what somebody practises on before real questions."""
+
+    permission_classes = [Annotates]
+
+    @extend_schema(parameters=[PracticeQuery], responses={200: {"type": "object"}})
+    def get(self, request: Request) -> Response:
+        """The examples of one part, as questions are, each with what is right and why."""
+        query = PracticeQuery(data=request.query_params)
+        query.is_valid(raise_exception=True)
+        return Response({"examples": [_as_question(each) for each in EXAMPLES[query.validated_data["part"]]]})
+
+    @extend_schema(request=PracticeQuery, responses={204: None})
+    def post(self, request: Request) -> Response:
+        """Remember that the caller has practised this part."""
+        given = PracticeQuery(data=request.data)
+        given.is_valid(raise_exception=True)
+        queue.remember_practice(_user(request), given.validated_data["part"])
+        return Response(status=status.HTTP_204_NO_CONTENT)
+
+
+def _as_question(example: Example) -> dict[str, Any]:
+    """As the page gets real ones; faces are numbered as they are shown."""
+    number = {name: place for place, name in enumerate(example.faces, 1)}
+
+    def face(name: str) -> dict[str, Any]:
+        address, size = reverse("practice-picture", args=[name]), SIDE
+        box = [0.2 * size, 0.15 * size, 0.6 * size, 0.65 * size]
+        return {"id": number.get(name, 0), "crop": address, "photo": address, "photo_size": [size, size], "box": box}
+
+    return {
+        "id": -1,
+        "kind": example.kind,
+        "attribute": example.attribute,
+        "value": example.value,
+        "values": attribute(example.attribute).values if example.attribute else (),
+        "faces": [face(name) for name in example.faces],
+        "people": [
+            {"id": place, "name": "", "face_count": len(faces), "faces": [face(name) for name in faces]}
+            for place, faces in enumerate(example.people, 1)
+        ],
+        "facts": {number[name]: fact for name, fact in example.facts.items()},
+        "queries": [],
+        "sources": [],
+        "explained": PRACTICE[example.name],
+        "expected": {
+            "verdicts": example.verdicts,
+            "marks": {number[name]: marks for name, marks in example.marks.items()},
+            "values": example.values,
+            "years": example.years,
+        },
+    }
 
 
 class OwnAnswers(generics.ListAPIView):

@@ -97,6 +97,15 @@ def bring_back_skipped(annotator: User, now: datetime | None = None) -> int:
     return skipped.update(undone_at=now or timezone.now())
 
 
+@transaction.atomic
+def remember_practice(annotator: User, part: str) -> None:
+    """Real questions of this kind follow."""
+    user = User.objects.select_for_update(no_key=True).get(pk=annotator.pk)
+    if part not in user.practised:
+        user.practised = [*user.practised, part]
+        user.save(update_fields=["practised"])
+
+
 def open_counts() -> dict[str, int]:
     """How many questions are open, by kind."""
     counts = Question.objects.filter(state=Question.State.OPEN).values_list("kind").annotate(count=Count("id"))

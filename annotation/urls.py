@@ -4,12 +4,14 @@ from django.urls import URLPattern, URLResolver, include, path
 from rest_framework.routers import SimpleRouter
 
 from annotation import api
+from annotation.core import practice
 from annotation.views import annotate, curate, engine, exports, home, people, photos, releases, runs, sources
 
 pages = [
     path("", home.home, name="home"),
     path("annotate/", annotate.annotate, name="annotate"),
     path("annotate/bring-back", annotate.bring_back, name="bring-back"),
+    path(f"practice/{practice.VERSION}/<str:name>.jpg", annotate.practice_picture, name="practice-picture"),
     path("answers/", annotate.own_answers, name="answers"),
     path("answers/<int:pk>/undo", annotate.undo, name="undo"),
     path("people/", people.people, name="people"),
@@ -87,6 +89,7 @@ v1: list[URLPattern | URLResolver] = [
     path("questions/bring-back-skipped", api.BringBackSkipped.as_view(), name="api-bring-back"),
     path("questions/<int:pk>/answer", api.GiveAnswer.as_view(), name="api-answer"),
     path("questions/<int:pk>/skip", api.Skip.as_view(), name="api-skip"),
+    path("practice", api.Practice.as_view(), name="api-practice"),
     path("answers", api.OwnAnswers.as_view(), name="api-answers"),
     path("answers/<int:pk>/undo", api.Undo.as_view(), name="api-undo"),
     path("sources/<int:pk>/photos", api.Upload.as_view(), name="api-upload"),

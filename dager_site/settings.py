@@ -149,6 +149,10 @@ LOGIN_URL = "login"
 LOGIN_REDIRECT_URL = "home"
 LOGOUT_REDIRECT_URL = "login"
 LANGUAGE_CODE = "en-gb"
+# Those that there is a translation for; Django's own words come in no other either. A new one is a folder of `locale`
+# (`manage.py makemessages -l de`), translated and compiled, and a line here.
+LANGUAGES = [("en-gb", "English")]
+LOCALE_PATHS = [BASE_DIR / "locale"]
 TIME_ZONE = "UTC"
 USE_TZ = True
 

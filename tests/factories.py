@@ -11,6 +11,7 @@ from django.utils import timezone
 
 from annotation import people
 from annotation.core.drawn import draw_portrait
+from annotation.core.practice import EXAMPLES
 from annotation.models import (
     Calibration,
     Certificate,
@@ -38,8 +39,12 @@ def a_user(name: str = "", role: str = User.Role.CURATOR, password: str | None =
     return User.objects.create_user(name or f"user{next(_number)}", password=password, role=role)
 
 
-def an_annotator(name: str = "") -> User:
-    return a_user(name, User.Role.ANNOTATOR)
+def an_annotator(name: str = "", practised: Sequence[str] = tuple(EXAMPLES)) -> User:
+    """Somebody who has practised every kind of question, unless it is said otherwise."""
+    user = a_user(name, User.Role.ANNOTATOR)
+    user.practised = list(practised)
+    user.save()
+    return user
 
 
 def a_source(name: str = "", **fields: object) -> Source:

@@ -1,13 +1,19 @@
 """The queue: one page, on which questions come and go without loading it again."""
 
 from django.contrib import messages
-from django.http import HttpResponse
+from django.contrib.auth.decorators import login_required
+from django.core.files.base import ContentFile
+from django.core.files.storage import default_storage
+from django.http import FileResponse, Http404, HttpResponse, HttpResponseBase
 from django.shortcuts import render
+from django.views.decorators.http import require_safe
 
 from annotation import answers, queue, reads
 from annotation.access import ANNOTATE, BROWSE
+from annotation.core import practice
 from annotation.models import Answer, Question
 from annotation.views.page import SignedIn, act, back, page
+from annotation.words import DESK, names
 
 PAGE = 30
 
@@ -18,7 +24,22 @@ def annotate(request: SignedIn) -> HttpResponse:
     kind = kind if kind in Question.Kind.values else ""
     tally = reads.tally(request.user, kind or None, idle=False)
     shown = {"kind": kind, "tally": tally, "streak": reads.gold_streak(request.user)}
+    shown |= {"words": {**DESK, "names": names()}}
     return render(request, "annotation/annotate.html", shown)
+
+
+@require_safe
+@login_required
+def practice_picture(request: SignedIn, name: str) -> HttpResponseBase:
+    """A drawn face of the practice: drawn once, then kept."""
+    if name not in practice.pictures():
+        raise Http404(f"There is no drawing {name!r}.")
+    key = f"practice/{practice.VERSION}/{name}.jpg"
+    if not default_storage.exists(key):
+        default_storage.save(key, ContentFile(practice.drawn(name)))
+    response = FileResponse(default_storage.open(key), content_type="image/jpeg")
+    response["Cache-Control"] = "private, max-age=31536000, immutable"
+    return response
 
 
 @page(ANNOTATE)

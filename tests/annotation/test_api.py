@@ -95,7 +95,7 @@ def test_a_question_about_one_face_is_blind_and_says_not_why_it_is_asked(annotat
     assert (told[0]["value"], told[0]["reason"], told[0]["queries"]) == ("", "", [])
     assert told[0]["values"] == ["female", "male"]  # always in this order
     page = annotator.get("/annotate/").content.decode()
-    assert "angry" not in page
+    assert "angry" not in page.split('id="words"')[0]  # but for what values are called, all of them
     assert "0.97" not in page
 
 
@@ -509,3 +509,30 @@ def test_the_page_that_shows_the_description_needs_signing_in(client: Client) ->
     assert client.get("/api/schema").status_code == 401
     client.force_login(a_user())
     assert client.get("/api/docs/").status_code == 200
+
+
+def test_practice_is_asked_as_questions_are_with_what_is_right(client: Client):
+    client.force_login(an_annotator())
+
+    told = client.get("/api/v1/practice?part=cluster").json()["examples"]
+
+    assert [each["kind"] for each in told] == ["cluster", "cluster"]
+    assert told[0]["expected"]["marks"] == {"3": ["other"]}
+    assert "somebody else" in told[0]["explained"]
+    picture = client.get(told[0]["faces"][2]["crop"])
+    assert b"".join(picture.streaming_content).startswith(b"\xff\xd8")
+    assert picture["Content-Type"] == "image/jpeg"
+    assert "immutable" in picture["Cache-Control"]
+    assert client.get("/practice/1/9.9.nobody.jpg").status_code == 404
+    assert client.get("/api/v1/practice?part=juggling").status_code == 400
+
+
+def test_who_practised_is_remembered(client: Client):
+    user = an_annotator(practised=[])
+    client.force_login(user)
+
+    for part in ("pair", "grid", "pair"):
+        assert client.post("/api/v1/practice", {"part": part}).status_code == 204
+
+    user.refresh_from_db()
+    assert user.practised == ["pair", "grid"]

@@ -471,3 +471,194 @@ def test_pace_and_what_is_left_show_after_a_few_answers(site: Site) -> None:
     settled(page)
 
     expect(page.locator(".progress-line")).to_contain_text("a minute about")
+
+
+def test_a_beginner_practises_on_drawn_faces_before_the_first_real_question_of_a_kind(site: Site) -> None:
+    question = a_pair_question()
+    ann = an_annotator("ann", practised=[])
+    site.sign_in(ann)
+    page = site.open("/annotate/")
+    expect(page.get_by_text("Practice 1 of 2: these faces are drawn, and nothing of this counts.")).to_be_visible()
+    expect(page.get_by_role("button", name="Skip")).to_have_count(0)
+    expect(page.get_by_role("button", name="Leave the practice")).to_have_count(0)
+
+    keys(page, "y")
+    expect(page.locator("#verdict")).to_have_text("Right.")
+    expect(page.get_by_text("It is the same person on both sides")).to_be_visible()
+    keys(page, "n")  # nothing happens twice
+    keys(page, "Enter")
+    expect(page.get_by_text("Practice 2 of 2")).to_be_visible()
+    keys(page, "y")
+    expect(page.get_by_text("Not quite.")).to_be_visible()
+    keys(page, "Enter")
+
+    expect(page.get_by_text("1 of 2 right. From here on it counts.")).to_be_visible()
+    expect(page.get_by_role("heading", name="Grace")).to_be_visible()
+    assert not Answer.objects.filter(question__isnull=False).exists()
+    keys(page, "n")
+    settled(page)
+    assert question.answers.get().content == {"verdict": "different"}
+    ann.refresh_from_db()
+    assert ann.practised == ["pair"]
+
+
+def test_what_was_passed_over_in_practice_is_shown(site: Site) -> None:
+    a_cluster_question()
+    site.sign_in(an_annotator("ann", practised=["pair"]))
+    page = site.open("/annotate/")
+    expect(page.locator(TILE)).to_have_count(6)
+    expect(page.get_by_text("Practice 1 of 2")).to_be_visible()
+
+    keys(page, "Space", "Enter")  # the first one is no stranger; the third one is
+
+    expect(page.get_by_text("Not quite.")).to_be_visible()
+    expect(page.locator(TILE).nth(2)).to_have_class(re.compile("missed"))
+    expect(page.locator(TILE).nth(0)).to_have_class(re.compile("needless"))
+
+
+def test_a_curator_practises_only_if_they_want_to(site: Site) -> None:
+    a_pair_question()
+    site.sign_in()
+    page = site.open("/annotate/")
+    expect(page.get_by_role("heading", name="Grace")).to_be_visible()
+
+    keys(page, "h")
+    page.get_by_role("button", name="Practise on drawn faces").click()
+    expect(page.get_by_text("Practice 1 of 2")).to_be_visible()
+    page.get_by_role("button", name="Leave the practice").click()
+
+    expect(page.get_by_role("heading", name="Grace")).to_be_visible()
+    site.curator.refresh_from_db()
+    assert site.curator.practised == []
+
+
+def test_years_go_up_and_down_by_arrows_and_by_buttons(site: Site) -> None:
+    a_single(faces_of(1, 1)[0], attribute="apparent_age")
+    site.sign_in()
+    page = site.open("/annotate/")
+    expect(page.locator("#years")).to_be_focused()
+    expect(page.locator("#years")).to_have_value("")  # nothing that would sway
+
+    keys(page, "ArrowUp", "ArrowUp", "ArrowDown", "ArrowUp")
+    expect(page.locator("#years")).to_have_value("31")
+    page.get_by_role("button", name="Younger").click()
+    expect(page.locator("#years")).to_have_value("30")
+    page.get_by_role("button", name="That old").click()
+    settled(page)
+
+    assert Answer.objects.get().content["value"] == "30"
+
+
+def test_a_larger_crop_shows_what_is_around_the_face(site: Site) -> None:
+    a_cluster_question()
+    site.sign_in()
+    page = site.open("/annotate/")
+    expect(page.locator(TILE).first).to_be_focused()
+
+    keys(page, "l")
+    figure = page.get_by_role("dialog").locator(".larger")
+    expect(figure).to_be_visible()
+    box, picture = figure.bounding_box(), figure.locator("img").bounding_box()
+    assert box is not None
+    assert picture is not None
+    assert picture["width"] == pytest.approx(box["width"], rel=0.02)  # here twice the face is the whole photo
+    keys(page, "l")
+    expect(page.get_by_role("dialog")).to_be_hidden()
+
+
+def test_a_key_that_is_held_answers_once_and_marks_nothing(site: Site) -> None:
+    a_cluster_question(1, worth=3.0)
+    a_cluster_question(2, count=4, worth=2.0)
+    a_cluster_question(3, count=5)
+    site.sign_in()
+    page = site.open("/annotate/")
+    expect(page.locator(TILE)).to_have_count(6)
+
+    page.keyboard.down("Enter")
+    for _ in range(8):
+        page.keyboard.down("Enter")  # as a key that is held does
+    page.keyboard.up("Enter")
+    expect(page.locator(TILE)).to_have_count(4)
+    page.keyboard.down(" ")
+    for _ in range(3):
+        page.keyboard.down(" ")
+    page.keyboard.up(" ")
+    settled(page)
+
+    assert Answer.objects.count() == 1
+    expect(page.locator(f"{TILE}[aria-pressed=true]")).to_have_count(1)
+
+
+def test_a_double_click_answers_one_question(site: Site) -> None:
+    for person in (1, 5):
+        a_cluster_question(person, count=4)
+    site.sign_in()
+    page = site.open("/annotate/")
+    expect(page.locator(TILE)).to_have_count(4)
+
+    page.get_by_role("button", name="All 4 are one person").dblclick()
+    settled(page)
+
+    assert Answer.objects.count() == 1
+
+
+def test_each_question_says_why_it_is_asked(site: Site) -> None:
+    a_cluster_question()
+    site.sign_in()
+    page = site.open("/annotate/")
+    expect(
+        page.get_by_text("The machine takes these for one person; nobody has looked at them together yet.")
+    ).to_be_visible()
+
+
+def test_a_line_that_is_cut_for_two_minutes_loses_nothing(site: Site, page_problems: list[str]) -> None:
+    questions = [a_cluster_question(person, count=4) for person in (1, 2, 5)]
+    site.sign_in()
+    page = site.page
+    page.clock.install()
+    site.open("/annotate/")
+    expect(page.locator(TILE)).to_have_count(4)
+    page.wait_for_load_state("networkidle")
+
+    page.context.set_offline(True)
+    for _ in questions:
+        keys(page, "Enter")
+    expect(page.get_by_text("3 not sent yet")).to_be_visible()
+    for _ in range(12):
+        page.clock.run_for(10_000)  # it tries again in vain, less and less often
+    assert not Answer.objects.filter(question__isnull=False).exists()
+    page.context.set_offline(False)
+    page.clock.run_for(31_000)
+    kept(page, 3)
+
+    assert {answer.question_id for answer in Answer.objects.all()} == {question.pk for question in questions}
+    page_problems.clear()
+
+
+def test_an_answer_whose_receipt_was_lost_with_the_server_counts_once(site: Site, page_problems: list[str]) -> None:
+    question = a_cluster_question()
+    site.sign_in()
+    page = site.page
+    page.clock.install()
+    site.open("/annotate/")
+    expect(page.locator(TILE)).to_have_count(6)
+    lost = []
+
+    def killed(route):
+        """The server keeps the answer, and dies before it says so."""
+        if not lost:
+            lost.append(route.fetch())
+            route.abort("connectionreset")
+        else:
+            route.continue_()
+
+    page.route("**/answer", killed)
+    keys(page, "Enter")
+    kept(page, 1)
+    page.clock.run_for(5_000)
+    settled(page)
+
+    assert lost[0].status == 201
+    assert question.answers.count() == 1
+    assert Label.objects.count() == 6
+    page_problems.clear()

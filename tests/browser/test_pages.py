@@ -328,12 +328,16 @@ def test_axe_finds_no_fault_at_the_desk_whatever_is_asked(site: Site, width: int
     for kind in ("cluster", "pair", "grid", "value"):
         page = site.open(f"/annotate/?kind={kind}")
         expect(page.locator("#question img").first).to_be_visible()
-        for key in ("", "h", "k"):
+        for key in ("", "h", "k", "l"):
             if key:
                 page.keyboard.press(key)
                 expect(page.get_by_role("dialog")).to_be_visible()
             assert not (faults := faults_of(page)), f"{kind} {key}: {faults}"
             page.keyboard.press("Escape")
+        page.keyboard.press("h")
+        page.get_by_role("button", name="Practise on drawn faces").click()
+        expect(page.get_by_text("Practice 1 of 2")).to_be_visible()
+        assert not (faults := faults_of(page)), f"practice of {kind}: {faults}"
 
 
 def test_an_answer_by_touch_on_a_phone(site: Site) -> None:

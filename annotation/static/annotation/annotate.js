@@ -1,13 +1,15 @@
 // The annotate page: questions come ahead of time with their pictures, answers leave behind, nothing waits for the line.
 
-import { element, number, photoWithBox } from "./dom.js";
+import { element, largerCrop, photoWithBox } from "./dom.js";
 import { isField, listen } from "./keys.js";
-import { Marks, WORDS } from "./marks.js";
+import { Marks } from "./marks.js";
 import { columnsOf, columnsThatFit, moved } from "./moves.js";
 import { Outbox } from "./outbox.js";
 import { inWords, Pace } from "./pace.js";
 import { Past } from "./past.js";
+import { partOf, Round } from "./practice.js";
 import { ask, Offline } from "./server.js";
+import { called, say } from "./words.js";
 
 const AHEAD = 10; // the one on show and those whose pictures are loaded meanwhile
 const RENEW = 120_000; // ms; a lease holds five minutes
@@ -15,7 +17,10 @@ const LOOK_AGAIN = 10_000; // ms, while there is nothing to answer
 
 const page = document.getElementById("annotate");
 const at = (id) => document.getElementById(id);
-const { user, kind, api } = page.dataset;
+const { user, kind, api, curates } = page.dataset;
+const practised = new Set(page.dataset.practised.split(" "));
+const number = (value) => Number(value).toLocaleString(document.documentElement.lang);
+const capital = (text) => text[0].toUpperCase() + text.slice(1);
 
 const queue = []; // questions that were fetched and not shown yet
 const done = new Set(); // ids of those answered here, which the server may still hand out
@@ -26,6 +31,7 @@ let shown = null; // { question, marks, at, current }
 let tally = { answered_today: Number(at("answered").textContent), open: Number(at("left").textContent), skipped: 0 };
 let looking = false;
 let rested = false; // somebody goes on without a break
+let round = null; // of practice, while there is one
 
 const outbox = new Outbox({
   storage: localStorage,
@@ -43,10 +49,10 @@ const outbox = new Outbox({
       tell(error.message, true);
       refill();
     },
-    lost: (error) => tell(error instanceof Offline ? "The line is lost. Answers are kept here and sent once it is back." : `${error.message} Answers are kept here; load the page again if this stays.`, true),
+    lost: (error) => tell(error instanceof Offline ? say("line_lost") : say("not_kept", { message: error.message }), true),
     waiting: (count) => {
       at("unsent").hidden = count < 2;
-      at("unsent").textContent = `${count} not sent yet`;
+      at("unsent").textContent = say("not_sent", { count });
     },
   },
 });
@@ -62,9 +68,9 @@ async function refill() {
   if (looking) return;
   looking = true;
   try {
-    const here = [...(shown ? [shown.question] : []), ...queue].map((each) => each.id);
+    const here = [...(shown && !round ? [shown.question] : []), ...queue].map((each) => each.id);
     const answer = await ask(`${api}/questions/next?ahead=${AHEAD}&known=${here.join(",")}${kind ? `&kind=${kind}` : ""}`);
-    const known = new Set([...here, ...queue.map((each) => each.id), shown?.question.id, ...done]);
+    const known = new Set([...here, ...queue.map((each) => each.id), round ? null : shown?.question.id, ...done]);
     const unsent = outbox.waiting.filter((each) => each.content.verdict !== "skip").length;
     tally = { ...answer.tally, open: answer.tally.open - unsent, answered_today: answer.tally.answered_today + unsent };
     for (const question of answer.questions.filter((each) => !known.has(each.id))) {
@@ -91,7 +97,10 @@ function preload(question) {
 
 function next() {
   const question = queue.shift();
-  if (question) show(question);
+  if (question && !curates && !practised.has(partOf(question))) {
+    queue.unshift(question);
+    practise(partOf(question));
+  } else if (question) show(question);
   else clear();
   if (queue.length <= AHEAD / 2) refill();
 }
@@ -102,10 +111,10 @@ function clear() {
   at("keys").hidden = past.length === 0; // the last answer can be undone all the same
   for (const part of at("keys").querySelectorAll("[data-for]")) part.hidden = true;
   at("empty").hidden = false;
-  at("ask").textContent = "Nothing to answer";
-  at("about").textContent = "";
+  at("ask").textContent = say("nothing");
+  at("about").textContent = at("why-asked").textContent = "";
   at("bring-back").hidden = !tally.skipped;
-  document.title = "Annotate · DAGER";
+  document.title = `${say("title")} · DAGER`;
 }
 
 // ---- a question on show
@@ -113,9 +122,8 @@ function clear() {
 function show(question, said = null) {
   const { kind: of } = question;
   const inGrid = of === "cluster" || of === "grid" || of === "record";
-  const parts = new Set([of]);
-  if (of === "value" && !question.values.length) parts.add("years");
-  else if (of === "value" || (of === "grid" && question.values.length > 2)) parts.add("choices");
+  const parts = new Set([of, partOf(question), round ? "practice" : "real"]);
+  if (question.values.length > (of === "grid" ? 2 : 0)) parts.add("choices"); // of two the mark says which
   shown = { question, marks: new Marks(question.faces.map((face) => face.id), said ?? {}), at: performance.now(), current: 0 };
   at("empty").hidden = true;
   at("question").hidden = at("keys").hidden = false;
@@ -125,10 +133,12 @@ function show(question, said = null) {
   at("single").hidden = of !== "value";
   at("known").hidden = true;
   for (const group of document.querySelectorAll("#keys [data-for]")) group.hidden = !group.dataset.for.split(" ").some((part) => parts.has(part));
-  const help = parts.has("years") ? "years" : of;
-  for (const section of document.querySelectorAll("#help [data-for]")) section.hidden = section.dataset.for !== help;
+  for (const section of document.querySelectorAll("#help [data-for]")) section.hidden = section.dataset.for !== partOf(question);
   at("name").value = said?.name ?? "";
-  at("other-label").textContent = of === "grid" ? `Not ${question.value}` : of === "record" ? "Somebody else" : "Does not belong";
+  at("other-label").textContent = of === "grid" ? say("button_not", { value: called(question.value) }) : say(of === "record" ? "button_somebody_else" : "button_other");
+  at("why-asked").textContent = question.why ?? "";
+  at("feedback").hidden = true;
+  for (const name of ["undo", "skip"]) at("keys").querySelector(`[data-do=${name}]`).hidden = Boolean(round);
   choices(question);
   if (of === "cluster") showCluster(question);
   else if (of === "grid") showGrid(question);
@@ -142,38 +152,40 @@ function show(question, said = null) {
 
 function showCluster(question) {
   const [person] = question.people;
-  at("ask").textContent = person ? `Is this ${person.name || `person ${person.id}`}, too?` : "Are these one person?";
-  at("about").textContent = "Mark the faces that do not belong, then confirm the rest.";
+  at("ask").textContent = person ? say("ask_cluster_known", { name: nameOf(person) }) : say("ask_cluster");
+  at("about").textContent = say("about_cluster");
   showKnown(person);
   at("name").placeholder = person?.name ?? "";
-  at("terms").replaceChildren(...listed("Search terms", question.queries, true));
-  at("from").replaceChildren(...listed("Sources", question.sources, false));
+  at("terms").replaceChildren(...listed(say("search_terms"), question.queries, true));
+  at("from").replaceChildren(...listed(say("sources"), question.sources, false));
   lay(question);
 }
+
+const nameOf = (person) => person.name || say("person", { id: String(person.id) });
 
 function showKnown(person, facts = {}) {
   at("known").hidden = !person?.faces.length;
   at("known").replaceChildren();
   if (person) {
     at("known").append(
-      element("p", {}, element("strong", {}, person.name || `Person ${person.id}`), element("br"), element("span", { class: "muted small" }, `${number(person.face_count)} faces known`)),
-      element("div", { class: "faces" }, ...person.faces.map((face) => element("img", { src: face.crop, alt: facts[face.id] ?? "A known face", title: facts[face.id], width: 384, height: 384 }))),
+      element("p", {}, element("strong", {}, nameOf(person)), element("br"), element("span", { class: "muted small" }, say("faces_known", { count: person.face_count }))),
+      element("div", { class: "faces" }, ...person.faces.map((face) => element("img", { src: face.crop, alt: facts[face.id] ?? say("known_face"), title: facts[face.id], width: 384, height: 384 }))),
     );
   }
 }
 
 function showRecord(question) {
   const [person] = question.people;
-  at("ask").textContent = "Are these the right person, and the right dates?";
-  at("about").textContent = `${question.reason} Mark what is wrong, then confirm the rest.`;
+  at("ask").textContent = say("ask_record");
+  at("about").textContent = say("about_record");
   const shownBelow = new Set(question.faces.map((face) => face.id));
   showKnown({ ...person, faces: person.faces.filter((face) => !shownBelow.has(face.id)) }, question.facts);
   lay(question);
 }
 
 function showGrid(question) {
-  at("ask").textContent = `Which of these are not ${question.value}?`;
-  at("about").textContent = question.values.length > 2 ? "Mark those that are not, if you can by the number of what they are; then confirm the rest." : "Mark those that are not, then confirm the rest.";
+  at("ask").textContent = say("ask_grid", { value: called(question.value) });
+  at("about").textContent = say(question.values.length > 2 ? "about_grid_values" : "about_grid");
   lay(question);
 }
 
@@ -184,13 +196,13 @@ function lay(question) {
   fit();
   focus(0);
   tell("");
-  hear(`${at("ask").textContent} ${question.faces.length} faces.`);
+  hear(say("hear_faces", { ask: at("ask").textContent, count: question.faces.length }));
 }
 
 // One key for each value: of the one face on show, or of the one that is marked in a grid.
 function choices(question) {
   const buttons = question.values.map((value, index) => {
-    const button = element("button", { type: "button", "data-key": String(index + 1), "data-value": value }, element("span", {}, value[0].toUpperCase() + value.slice(1)), " ", element("kbd", {}, String(index + 1)));
+    const button = element("button", { type: "button", "data-key": String(index + 1), "data-value": value }, element("span", {}, capital(called(value))), " ", element("kbd", {}, String(index + 1)));
     if (question.kind === "grid") button.disabled = value === question.value;
     return button;
   });
@@ -200,8 +212,8 @@ function choices(question) {
 function showSingle(question, said) {
   const [face] = question.faces;
   const years = !question.values.length;
-  at("ask").textContent = years ? "How old does this person look?" : `Which ${question.attribute.replace("_", " ")} is this?`;
-  at("about").textContent = years ? "Type the years; your first impression counts." : question.reason;
+  at("ask").textContent = years ? say("ask_years") : say("ask_value", { attribute: called(question.attribute) });
+  at("about").textContent = years ? say("about_years") : "";
   at("single").replaceChildren(plain(face, 0));
   at("years").value = said?.value ?? "";
   if (years) at("years").focus({ preventScroll: true });
@@ -237,7 +249,7 @@ function tile(face, index) {
 function listed(title, counts, asName) {
   if (!counts.length) return [];
   const chips = counts.slice(0, 8).map(([text, count]) => {
-    const chip = element(asName ? "button" : "span", asName ? { type: "button", class: "chip", title: "Use it as the name" } : { class: "chip" }, `${text} `, element("b", {}, number(count)));
+    const chip = element(asName ? "button" : "span", asName ? { type: "button", class: "chip", title: say("use_as_name") } : { class: "chip" }, `${text} `, element("b", {}, number(count)));
     if (asName) chip.addEventListener("click", () => (at("name").value = text));
     return chip;
   });
@@ -245,14 +257,14 @@ function listed(title, counts, asName) {
 }
 
 function showPair(question) {
-  at("ask").textContent = "Are these two people one?";
-  at("about").textContent = "Compare the faces of both.";
+  at("ask").textContent = say("ask_pair");
+  at("about").textContent = say("about_pair");
   at("known").hidden = true;
   const sides = question.people.map((person) =>
     element(
       "section",
-      { class: "card", "aria-label": person.name || `Person ${person.id}` },
-      element("h2", {}, person.name || `Person ${person.id}`, " ", element("span", { class: "muted small" }, `${number(person.face_count)} face${person.face_count === 1 ? "" : "s"}`)),
+      { class: "card", "aria-label": nameOf(person) },
+      element("h2", {}, nameOf(person), " ", element("span", { class: "muted small" }, say("faces", { count: person.face_count }))),
       element("ul", { class: "faces" }, ...person.faces.map((face, index) => element("li", {}, plain(face, index)))),
     ),
   );
@@ -263,7 +275,7 @@ function showPair(question) {
 }
 
 function plain(face, index) {
-  const button = element("button", { type: "button", class: "plain-face", "aria-label": `Face ${index + 1}: zoom` }, element("img", { src: face.crop, alt: "", width: 384, height: 384 }));
+  const button = element("button", { type: "button", class: "plain-face", "aria-label": say("zoom", { number: index + 1 }) }, element("img", { src: face.crop, alt: "", width: 384, height: 384 }));
   button.addEventListener("click", () => zoom(face));
   return button;
 }
@@ -290,14 +302,20 @@ function paint(index) {
   const face = shown.question.faces[index];
   const said = shown.marks.of(face.id);
   const button = tiles()[index];
-  const about = [`Face ${index + 1} of ${shown.question.faces.length}`, shown.question.facts?.[face.id], face.query && `found under ${face.query}`, said && `marked: ${word(said)}`];
+  const about = [
+    say("face_of", { number: index + 1, count: shown.question.faces.length }),
+    shown.question.facts?.[face.id],
+    face.query && say("found_under", { query: face.query }),
+    said && say("marked", { mark: word(said) }),
+  ];
   button.setAttribute("aria-pressed", String(Boolean(said)));
   button.setAttribute("aria-label", about.filter(Boolean).join(", "));
   button.querySelector(".mark").textContent = said ? word(said) : "";
 }
 
 function word(said) {
-  return said === "other" && shown.question.kind === "grid" ? `not ${shown.question.value}` : WORDS[said] ?? said;
+  if (said === "other" && shown.question.kind === "grid") return say("mark_not", { value: called(shown.question.value) });
+  return shown.question.values.includes(said) ? called(said) : say(`mark_${said}`);
 }
 
 function mark(reason) {
@@ -305,21 +323,17 @@ function mark(reason) {
   const said = shown.marks.toggle(face.id, reason);
   paint(shown.current);
   label();
-  hear(said ? `Face ${shown.current + 1}: ${word(said)}. ${shown.marks.belonging} belong.` : `Face ${shown.current + 1} belongs.`);
+  const place = { number: shown.current + 1, count: shown.marks.belonging };
+  hear(said ? say("hear_marked", { ...place, mark: word(said) }) : say("hear_belongs", place));
 }
 
 function label() {
   const { marks, question } = shown;
   const count = marks.belonging;
-  if (question.kind === "record") {
-    at("confirm-label").textContent = count === question.faces.length ? "All are right" : count ? `The other ${count} are right` : "None is right";
-    return;
-  }
-  if (question.kind === "grid") {
-    at("confirm-label").textContent = count === question.faces.length ? `All ${count} are ${question.value}` : count ? `The other ${count} are ${question.value}` : `None is ${question.value}`;
-    return;
-  }
-  at("confirm-label").textContent = count === question.faces.length ? `All ${count} are one person` : count ? `The other ${count} are one person` : "None belongs";
+  const which = count === question.faces.length ? "all" : count ? "others" : "none";
+  const what = { record: "right", grid: "value" }[question.kind] ?? "one";
+  at("confirm-label").textContent = say(`${which}_${what}`, { count, value: called(question.value ?? "") });
+  if (question.kind !== "cluster") return;
   const split = at("keys").querySelector("[data-do=split]");
   split.disabled = !marks.others;
   split.setAttribute("aria-pressed", String(marks.markedAreOne));
@@ -330,7 +344,7 @@ function count() {
   at("left").textContent = number(Math.max(0, tally.open));
   at("keys").querySelector("[data-do=undo]").disabled = past.length === 0;
   const [perMinute, left] = [pace.perMinute(Date.now()), pace.minutesLeft(tally.open, Date.now())];
-  at("pace").textContent = left === null ? "" : `, at ${number(Math.round(perMinute))} a minute about ${inWords(left)}`;
+  at("pace").textContent = left === null ? "" : say("pace", { pace: Math.round(perMinute), time: say(...inWords(left)) });
   at("rest").hidden = rested || !pace.wantsBreak(Date.now());
 }
 
@@ -347,6 +361,7 @@ function hear(text) {
 // ---- answers out
 
 function answer(content) {
+  if (round) return judged(content);
   const entry = { client_id: crypto.randomUUID(), question: shown.question.id, content, elapsed_ms: Math.round(performance.now() - shown.at), at: Date.now() };
   done.add(shown.question.id);
   const arrival = new Promise((resolve) => landed.set(entry.client_id, resolve));
@@ -386,14 +401,14 @@ async function undo() {
   done.delete(entry.question.id);
   if (!question) {
     count();
-    tell("Taken back. The clusters have changed since, so it is not asked again.");
+    tell(say("taken_back_for_good"));
     return;
   }
   if (shown) queue.unshift(shown.question);
   const again = queue.findIndex((each) => each.id === question.id);
   if (again >= 0) queue.splice(again, 1);
   show(question, entry.content);
-  tell("Taken back. Answer it again.");
+  tell(say("taken_back"));
 }
 
 const actions = {
@@ -404,10 +419,13 @@ const actions = {
   split: () => {
     const one = shown.marks.toggleSplit();
     label();
-    hear(one ? "Those marked as somebody else are one other person." : "Those marked are not taken for one person.");
+    hear(say(one ? "hear_split" : "hear_no_split"));
   },
   no_face: () => answer({ verdict: "not_a_face" }),
-  zoom: () => zoom(shown.question.faces[shown.current]),
+  zoom: () => onShow() && zoom(onShow()),
+  larger: () => onShow() && zoom(onShow(), true),
+  older: () => guess(1),
+  younger: () => guess(-1),
   name: () => at("name").focus(),
   confirm: () => answer(shown.marks.content(shown.question.kind === "cluster" ? "one_person" : "marked", at("name").value)),
   same: () => answer({ verdict: "same" }),
@@ -421,9 +439,77 @@ const actions = {
   undo,
 };
 
-function zoom(face) {
-  at("zoomed").replaceChildren(photoWithBox(face));
+// The face that is meant: the current one of a grid; of a pair the one that has the focus, or else the first.
+function onShow() {
+  if (shown.question.kind !== "pair") return shown.question.faces[shown.current];
+  const place = [...at("pair").querySelectorAll(".plain-face")].indexOf(document.activeElement);
+  return shown.question.people.flatMap((person) => person.faces)[Math.max(place, 0)];
+}
+
+function zoom(face, larger = false) {
+  at("zoomed").replaceChildren(larger ? largerCrop(face, say("larger_crop")) : photoWithBox(face, say("whole_photo")));
+  at("zoom").classList.toggle("of-crop", larger);
   at("zoom").showModal();
+}
+
+// One year up or down; from nothing typed it begins where everybody's does.
+function guess(step) {
+  const years = at("years").value === "" ? 30 - step : Number(at("years").value);
+  at("years").value = String(Math.min(116, Math.max(0, years + step)));
+}
+
+// ---- practice, on drawn faces, before the first real question of a kind
+
+async function practise(part) {
+  let examples;
+  shown = null;
+  try {
+    examples = (await ask(`${api}/practice?part=${part}`)).examples;
+  } catch (error) {
+    clear();
+    at("ask").textContent = say("practice_missing", { message: error.message });
+    return;
+  }
+  for (const each of examples) preload(each);
+  round = new Round(part, examples);
+  rehearse();
+}
+
+function rehearse() {
+  show(round.current);
+  at("practising").hidden = false;
+  at("practising-told").textContent = say("practice", { number: round.place + 1, count: round.examples.length });
+}
+
+function judged(content) {
+  const found = round.answer(content);
+  const faces = shown.question.faces;
+  for (const [name, ids] of Object.entries({ missed: [...found.missed, ...found.otherwise], needless: found.needless }))
+    for (const id of ids) tiles()[faces.findIndex((face) => face.id === id)]?.classList.add(name);
+  at("keys").hidden = true;
+  at("feedback").hidden = false;
+  at("feedback").classList.toggle("success", Boolean(found.right));
+  at("verdict").textContent = say(found.right ? "practice_right" : "practice_wrong");
+  at("explained").textContent = round.current.explained;
+  at("go-on").focus();
+}
+
+async function goOn() {
+  if (round.next()) {
+    rehearse();
+    return;
+  }
+  const { part, right, examples } = round;
+  practised.add(part);
+  leave();
+  tell(say("practice_over", { right, count: examples.length }));
+  ask(`${api}/practice`, { method: "POST", body: { part } }).catch(() => {}); // asked once more on the next visit then
+}
+
+function leave() {
+  round = shown = null;
+  at("practising").hidden = at("feedback").hidden = true;
+  next();
 }
 
 at("keys").addEventListener("click", (event) => {
@@ -448,7 +534,7 @@ at("name").addEventListener("keydown", (event) => {
   if (event.key === "Escape") focus(shown.current);
 });
 at("zoom").addEventListener("keydown", (event) => {
-  if (event.key.toLowerCase() !== "z") return;
+  if (!["z", "l"].includes(event.key.toLowerCase())) return;
   event.preventDefault(); // or the same key would open it again
   at("zoom").close();
 });
@@ -456,12 +542,37 @@ at("why").addEventListener("close", () => {
   const reason = at("why").returnValue; // none: the dialog was left by Escape
   if (shown && reason) answer({ verdict: "skip", reason: reason === "none_given" ? "" : reason });
 });
+at("go-on").addEventListener("click", goOn);
+at("leave").addEventListener("click", leave);
+at("practise").addEventListener("click", () => {
+  at("help").close();
+  if (!shown || round) return;
+  queue.unshift(shown.question);
+  practise(partOf(shown.question));
+});
+at("years").addEventListener("keydown", (event) => {
+  const step = { ArrowUp: 1, ArrowDown: -1 }[event.key];
+  if (!step || event.ctrlKey || event.altKey || event.metaKey) return;
+  event.preventDefault();
+  guess(step);
+});
+// A key that is held goes on firing: of Space and Enter the browser would make one click after the other.
+document.addEventListener(
+  "keydown",
+  (event) => {
+    if (event.repeat && (event.key === "Enter" || event.key === " ") && !(event.key === " " && isField(event.target))) event.preventDefault();
+  },
+  true,
+);
+// The second click of a double click meant the question before.
+at("keys").addEventListener("click", (event) => event.detail > 1 && shown && performance.now() - shown.at < 400 && event.stopImmediatePropagation(), true);
 at("rested").addEventListener("click", () => {
   rested = true;
   count();
 });
 listen(at("why"));
 listen(at("help"));
+listen(at("feedback"));
 listen(at("keys"), (target) => target.classList.contains("tile") || target.classList.contains("plain-face"));
 document.addEventListener("keydown", (event) => {
   if (!shown || at("grid").hidden || isField(event.target) || event.ctrlKey || event.altKey || event.metaKey || document.querySelector("dialog[open]")) return;

@@ -14,15 +14,27 @@ export function element(tag, attributes = {}, ...children) {
 
 export const number = (value) => Number(value).toLocaleString("en-GB");
 
+// A face with as much around it as it is wide, cut from the whole photo at its full resolution.
+export function largerCrop(face, alt) {
+  const [width, height] = face.photo_size;
+  const [x, y, w, h] = face.box;
+  const side = Math.min(2 * Math.max(w, h), width, height);
+  const left = Math.min(Math.max(x + w / 2 - side / 2, 0), width - side);
+  const top = Math.min(Math.max(y + h / 2 - side / 2, 0), height - side);
+  const picture = element("img", { src: face.photo, alt });
+  Object.assign(picture.style, { width: `${(100 * width) / side}%`, height: `${(100 * height) / side}%`, left: `${(-100 * left) / side}%`, top: `${(-100 * top) / side}%` });
+  return element("figure", { class: "larger" }, picture);
+}
+
 // A photo with the box of one face drawn on it; it scales by its viewBox.
-export function photoWithBox(face) {
+export function photoWithBox(face, alt) {
   const [width, height] = face.photo_size;
   const [x, y, w, h] = face.box;
   const box = element("g", { class: "drawn chosen" }, element("rect", { x, y, width: w, height: h, rx: 2 }));
   return element(
     "figure",
     { class: "photo-shown" },
-    element("img", { src: face.photo, width, height, alt: "The whole photo, with the face in a box" }),
+    element("img", { src: face.photo, width, height, alt }),
     element("svg", { viewBox: `0 0 ${width} ${height}`, "aria-hidden": "true" }, box),
   );
 }

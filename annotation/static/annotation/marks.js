@@ -1,7 +1,5 @@
 // What a person has said so far about the faces of a cluster or a grid: which do not belong, and why.
 
-export const WORDS = { other: "somebody else", wrong_date: "wrong date", not_a_face: "not a face", cannot_tell: "cannot tell" };
-
 export class Marks {
   constructor(faces, said = {}) {
     this.faces = faces;

@@ -42,9 +42,10 @@ export class Pace {
   }
 }
 
+// The name of a text, and what belongs into it.
 export function inWords(minutes) {
-  if (minutes < 1) return "less than a minute";
-  if (minutes < 90) return `${Math.round(minutes)} min`;
+  if (minutes < 1) return ["less_than_a_minute", {}];
+  if (minutes < 90) return ["minutes", { count: Math.round(minutes) }];
   const hours = minutes / 60;
-  return hours < 10 ? `${Math.round(hours * 2) / 2} h` : `${Math.round(hours).toLocaleString("en")} h`;
+  return ["hours", { count: hours < 10 ? Math.round(hours * 2) / 2 : Math.round(hours) }];
 }

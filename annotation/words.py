@@ -1,0 +1,166 @@
+"""The words of the desk, in one place and ready for translation: what its script says, and why a question is asked.
+
+`manage.py makemessages -l de` collects them, with those of the templates. Of a text with `one` and `other` the script
+chooses by the `count`, as the language has it.
+"""
+
+from typing import TypeAlias
+
+from django.utils.functional import Promise
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy as later
+
+from annotation.models import Question
+from inference.core.attributes import ATTRIBUTES
+
+Text: TypeAlias = str | Promise
+Texts: TypeAlias = dict[str, Text | dict[str, Text]]
+
+DESK: Texts = {
+    # what is asked
+    "title": later("Annotate"),
+    "nothing": later("Nothing to answer"),
+    "ask_cluster": later("Are these one person?"),
+    "ask_cluster_known": later("Is this {name}, too?"),
+    "about_cluster": later("Mark the faces that do not belong, then confirm the rest."),
+    "ask_pair": later("Are these two people one?"),
+    "about_pair": later("Compare the faces of both."),
+    "ask_grid": later("Which of these are not {value}?"),
+    "about_grid": later("Mark those that are not, then confirm the rest."),
+    "about_grid_values": later(
+        "Mark those that are not, if you can by the number of what they are; then confirm the rest."
+    ),
+    "ask_value": later("Which {attribute} is this?"),
+    "ask_years": later("How old does this person look?"),
+    "about_years": later("Type the years, or go up and down by arrows; your first impression counts."),
+    "ask_record": later("Are these the right person, and the right dates?"),
+    "about_record": later("Mark what is wrong, then confirm the rest."),
+    # faces and people
+    "person": later("Person {id}"),
+    "known_face": later("A known face"),
+    "faces_known": {"one": later("{count} face known"), "other": later("{count} faces known")},
+    "faces": {"one": later("{count} face"), "other": later("{count} faces")},
+    "face_of": later("Face {number} of {count}"),
+    "found_under": later("found under {query}"),
+    "marked": later("marked: {mark}"),
+    "zoom": later("Face {number}: zoom"),
+    "whole_photo": later("The whole photo, with the face in a box"),
+    "larger_crop": later("The face and what is around it, enlarged"),
+    "search_terms": later("Search terms"),
+    "sources": later("Sources"),
+    "use_as_name": later("Use it as the name"),
+    # marks
+    "mark_other": later("somebody else"),
+    "mark_wrong_date": later("wrong date"),
+    "mark_not_a_face": later("not a face"),
+    "mark_cannot_tell": later("cannot tell"),
+    "mark_not": later("not {value}"),
+    "button_other": later("Does not belong"),
+    "button_not": later("Not {value}"),
+    "button_somebody_else": later("Somebody else"),
+    # the button that confirms
+    "all_one": later("All {count} are one person"),
+    "others_one": {
+        "one": later("The other {count} is this person"),
+        "other": later("The other {count} are one person"),
+    },
+    "none_one": later("None belongs"),
+    "all_value": later("All {count} are {value}"),
+    "others_value": {"one": later("The other {count} is {value}"), "other": later("The other {count} are {value}")},
+    "none_value": later("None is {value}"),
+    "all_right": later("All are right"),
+    "others_right": {"one": later("The other {count} is right"), "other": later("The other {count} are right")},
+    "none_right": later("None is right"),
+    # for those who listen
+    "hear_faces": {"one": later("{ask} {count} face."), "other": later("{ask} {count} faces.")},
+    "hear_marked": {
+        "one": later("Face {number}: {mark}. {count} belongs."),
+        "other": later("Face {number}: {mark}. {count} belong."),
+    },
+    "hear_belongs": later("Face {number} belongs."),
+    "hear_split": later("Those marked as somebody else are one other person."),
+    "hear_no_split": later("Those marked are not taken for one person."),
+    # how it goes
+    "pace": later(", at {pace} a minute about {time}"),
+    "less_than_a_minute": later("less than a minute"),
+    "minutes": later("{count} min"),
+    "hours": later("{count} h"),
+    "not_sent": {"one": later("{count} not sent yet"), "other": later("{count} not sent yet")},
+    "line_lost": later("The line is lost. Answers are kept here and sent once it is back."),
+    "not_kept": later("{message} Answers are kept here; load the page again if this stays."),
+    "taken_back": later("Taken back. Answer it again."),
+    "taken_back_for_good": later("Taken back. The clusters have changed since, so it is not asked again."),
+    # practice
+    "practice": later("Practice {number} of {count}: these faces are drawn, and nothing of this counts."),
+    "practice_right": later("Right."),
+    "practice_wrong": later("Not quite."),
+    "practice_over": {
+        "one": later("{right} of {count} right. From here on it counts."),
+        "other": later("{right} of {count} right. From here on it counts."),
+    },
+    "practice_missing": later("The practice cannot be loaded: {message}"),
+}
+
+# After a practice answer, by the name of the example.
+PRACTICE: dict[str, Text] = {
+    "cluster_other": later(
+        "One of the six has other eyes, another nose and another chin: somebody else. All others are one person; "
+        "smile, light and clothes may change."
+    ),
+    "cluster_not_a_face": later("One picture shows no face at all. It is marked as such, and the rest is one person."),
+    "pair_same": later(
+        "It is the same person on both sides: look at the shape of eyes, nose and chin, not at the light."
+    ),
+    "pair_different": later("These are two people: nose, eyes and the shape of the head differ."),
+    "grid_happy": later("Two of these do not smile. Marking them by the number of what they are says even more."),
+    "grid_sad": later("All corners of the mouth point down but one, and one picture shows no face."),
+    "value_happy": later("A broad smile: happy. Say what you see."),
+    "value_none": later("There is no face in this picture, so no emotion either."),
+    "years_old": later(
+        "Most people would say 60 to 85. There is no right answer: your first impression is what counts."
+    ),
+    "years_young": later("Most people would say 18 to 45. Guess quickly, and do not correct yourself."),
+    "record_both": later(
+        "One is somebody else; and somebody with such wrinkles was not eight years old that day: the date is wrong."
+    ),
+}
+
+
+def names() -> dict[str, str]:
+    """What values and attributes are called, by what they are in the data."""
+    known = {name: name.replace("_", " ") for name in ATTRIBUTES}
+    known |= {value: value for each in ATTRIBUTES.values() for value in each.values}
+    return {name: _(text) for name, text in known.items()}
+
+
+# Values and attributes come from their registry, where no translator looks: here `makemessages` finds them.
+CALLED: tuple[Text, ...] = (
+    later("real age"), later("apparent age"), later("gender"), later("emotion"), later("female"), later("male"),
+    later("angry"), later("disgusted"), later("fearful"), later("happy"), later("neutral"), later("sad"),
+    later("surprised"),
+)  # fmt: skip
+
+
+def why_asked(question: Question) -> str:
+    """Why somebody is asked, and nothing that would sway them: what chance picked, what is known already and what is
+    asked again looks like anything else."""
+    if question.reason:
+        return question.reason
+    if question.purpose == Question.Purpose.VERDICT:
+        return _("People disagree about this one: your word settles it.")
+    match question.kind:
+        case Question.Kind.CLUSTER:
+            return _("The machine takes these for one person; nobody has looked at them together yet.")
+        case Question.Kind.PAIR:
+            return _("The machine takes these two for alike; only people can say whether they are one.")
+        case Question.Kind.GRID:
+            return _(
+                "The machine proposes the same for all of these; some are here because it is unsure, some by chance."
+            )
+        case Question.Kind.RECORD:
+            return _("What is written of these photos does not fit together.")
+    if not ATTRIBUTES[question.attribute].values:
+        return _("How old somebody looks is a matter of opinion: many are asked, none hears of the others.")
+    return _(
+        "People look at such faces each for themselves; some are here because the machine is unsure, some by chance."
+    )

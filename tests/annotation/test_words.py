@@ -1,0 +1,76 @@
+"""The words of the desk: one place, each used, each ready for another language."""
+
+import re
+from pathlib import Path
+
+import pytest
+from django.template.loader import get_template
+from django.utils import translation
+
+from annotation.core.practice import EXAMPLES
+from annotation.models import Question
+from annotation.words import CALLED, DESK, PRACTICE, names, why_asked
+from inference.core.attributes import ATTRIBUTES
+from tests.factories import a_grid, a_pair, a_question, a_single
+
+SCRIPTS = Path(__file__).resolve().parents[2] / "annotation" / "static" / "annotation"
+
+
+def script() -> str:
+    return (SCRIPTS / "annotate.js").read_text() + (SCRIPTS / "pace.js").read_text()
+
+
+def test_every_text_that_the_script_says_is_there_and_every_one_there_is_said():
+    built = {f"{which}_{what}" for which in ("all", "others", "none") for what in ("one", "value", "right")}
+    built |= {f"mark_{mark}" for mark in ("other", "wrong_date", "not_a_face", "cannot_tell")}
+    said = set(re.findall(r'"(\w+)"', script())) | built
+
+    assert set(re.findall(r'say\("(\w+)"', script())) <= set(DESK)
+    assert set(DESK) - said == set()
+
+
+def test_the_script_has_no_words_of_its_own():
+    for line in (SCRIPTS / "annotate.js").read_text().splitlines():
+        code = line.split("//")[0]
+        assert not re.search(r"[\"`][A-Z][a-z]+ [a-z]+[^\"`]*[\"`]", code), line
+
+
+def test_every_example_of_the_practice_is_explained():
+    assert set(PRACTICE) == {each.name for examples in EXAMPLES.values() for each in examples}
+
+
+def test_all_values_and_attributes_have_a_name_for_translators():
+    assert {str(each) for each in CALLED} == set(names().values())
+    assert set(names()) == {*ATTRIBUTES, *(value for each in ATTRIBUTES.values() for value in each.values)}
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize("kind", ["value", "grid"])
+def test_why_something_is_asked_does_not_tell_what_chance_picked_or_is_known_already(kind: str):
+    made = {"value": a_single, "grid": lambda **fields: a_grid([], **fields)}[kind]
+    purposes = ("work", "control", "audit", "again", "gold", "wanted")
+    assert len({why_asked(made(purpose=purpose)) for purpose in purposes}) == 1
+
+
+@pytest.mark.django_db
+def test_why_something_is_asked_is_said_of_every_kind():
+    questions = [a_question(1), a_pair(), a_grid([]), a_single(), a_single(attribute="apparent_age"),
+                 Question(kind="record", attribute="real_age"), a_single(purpose="verdict")]  # fmt: skip
+    assert len({why_asked(question) for question in questions}) == len(questions)
+    assert why_asked(a_single(purpose="doubt", reason="Labelled sad by 1 answer.")) == "Labelled sad by 1 answer."
+
+
+@pytest.mark.parametrize("name", ["annotation/annotate.html", "annotation/_help.html", "annotation/_sections.html"])
+def test_the_templates_of_the_desk_have_no_text_outside_a_translation(name: str):
+    source = Path(get_template(name).origin.name).read_text()
+    bare = re.sub(r"{% blocktranslate.*?endblocktranslate %}|{%.*?%}|{{.*?}}|{#.*?#}", "", source, flags=re.S)
+    bare = re.sub(r"How each kind of question.*?is shown\.", "", bare)
+    texts = [text.strip() for text in re.findall(r">([^<>]*[A-Za-z]{2,}[^<>]*)<", bare)]
+    assert [text for text in texts if text not in ("Space", "Enter", "Esc")] == []
+    assert re.findall(r'(?:aria-label|title|placeholder)="([A-Za-z][^"]*)"', bare) == []
+
+
+def test_another_language_reaches_the_desk(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(translation._trans, "gettext", lambda text: f"«{text}»")
+    assert str(DESK["nothing"]) == "«Nothing to answer»"
+    assert names()["happy"] == "«happy»"
