@@ -1,0 +1,157 @@
+"""How long each list page takes, and in how many SQL queries, with many faces.
+
+python -m tests.services -- python -m tests.benchmarks.list_pages [--faces 1000000] [--times 40]
+
+Made-up faces, a tenth as many people, clusters of ten, pairs, conflicts and acts. Each page is asked for as the browser
+asks, without the web server: the first page, and then page after page by its cursor.
+"""
+
+import argparse
+import os
+import re
+import tempfile
+import time
+from collections.abc import Iterator
+from itertools import cycle, islice
+from typing import Any
+
+import django
+import numpy as np
+from django.core.management import call_command
+
+PAGES = {
+    "people": "/people/",
+    "people by name": "/people/?sort=name",
+    "people searched": "/people/?search=body+77",
+    "perhaps one": "/people/alike",
+    "clusters": "/clusters/",
+    "history": "/people/acts",
+    "merges": "/people/acts?only=merges",
+    "photos": "/photos/",
+    "faces": "/faces/",
+    "faces without a label": "/faces/?label=none",
+    "sources": "/sources/",
+    "runs": "/runs/",
+    "conflicts": "/curate/",
+    "decided": "/curate/decided",
+    "live sample": "/curate/live",
+    "annotators": "/curate/annotators/",
+    "own answers": "/answers/",
+}
+
+
+def make(count: int) -> Any:
+    """The rows, and the curator who looks at them."""
+    from django.utils import timezone  # noqa: PLC0415  Django is set up by now
+
+    from annotation import models as m  # noqa: PLC0415
+    from tests.benchmarks import desk  # noqa: PLC0415
+    from tests.factories import a_run, a_user  # noqa: PLC0415
+
+    desk.FACES = count
+    faces, curator, run = desk._faces(), a_user("carol"), a_run()
+    people = [m.Identity(name=f"Somebody {k}", face_count=5) for k in range(count // 10)]
+    desk._store(people)
+    for start in range(0, count // 2, desk.CHUNK):
+        stretch = range(start, min(start + desk.CHUNK, count // 2))
+        lines = [
+            m.Decision(kind="label", face_id=faces[k], identity=people[k % len(people)], by="import") for k in stretch
+        ]
+        m.Decision.objects.bulk_create(lines)
+        m.Label.objects.bulk_create(
+            m.Label(face_id=line.face_id, identity_id=line.identity_id, verdict="identity", decision=line)
+            for line in lines
+        )
+    clusters = [m.Cluster(run=run, face_count=10) for _ in range(count // 20)]
+    desk._store(clusters)
+    free = faces[count // 2 :]
+    desk._store(
+        m.Membership(run=run, cluster=clusters[k % len(clusters)], face_id=face, belief=0.9)
+        for k, face in enumerate(free)
+    )
+    pairs = [
+        m.Question(kind="pair", identity=people[k], other_identity=people[k + 1], worth=k % 997, belief=0.5)
+        for k in range(len(people) - 1)
+    ]
+    desk._store(pairs)
+    now = timezone.now()
+    for state, settled in (("open", None), ("settled", now)):
+        conflicts = [
+            m.Question(kind="value", attribute="emotion", purpose="verdict", state=state, settled_at=settled)
+            for _ in range(min(2_000, count // 10))
+        ]
+        desk._store(conflicts)
+        desk._store(m.QuestionFace(question=q, face_id=faces[k], place=0, belief=0) for k, q in enumerate(conflicts))
+        said = [
+            m.Answer(question=q, annotator=curator, content={"verdict": "value", "value": "sad"}, actions=1)
+            for q in conflicts
+        ]
+        desk._store(said)
+        desk._store(
+            m.Vote(answer=answer, annotator=curator, face_id=faces[k], attribute="emotion", value="sad")
+            for k, answer in enumerate(said)
+        )
+    acts = [
+        m.Answer(annotator=curator, content={"act": "merge", "identities": [1], "into": 2}, actions=1)
+        for _ in range(min(20_000, count // 10))
+    ]
+    desk._store(acts)
+    desk._store(
+        m.Decision(kind="merge", identity=people[k], other_identity=people[k + 1], person=curator, answer=act)
+        for k, act in islice(enumerate(acts), len(people) - 1)
+    )
+    return curator
+
+
+def addresses(client: Any, first: str) -> Iterator[str]:
+    """The first page, then the one that each page calls the next."""
+    address = first
+    while True:
+        yield address
+        found = re.search(r'rel="next" href="([^"]+)"', client.get(address).content.decode())
+        if found is None:
+            yield from cycle([first])
+        address = first.split("?")[0] + found[1].replace("&amp;", "&")  # type: ignore[index]
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--faces", type=int, default=1_000_000)
+    parser.add_argument("--times", type=int, default=40)
+    asked = parser.parse_args()
+    with tempfile.TemporaryDirectory(prefix="dager-bench-") as data:
+        os.environ |= {"DAGER_DATA": data, "DAGER_LOG_LEVEL": "WARNING"}
+        os.environ["DJANGO_SETTINGS_MODULE"] = "dager_site.settings"
+        django.setup()
+        from django.conf import settings  # noqa: PLC0415
+        from django.db import connection  # noqa: PLC0415
+        from django.test import Client  # noqa: PLC0415
+        from django.test.utils import CaptureQueriesContext  # noqa: PLC0415
+
+        settings.ALLOWED_HOSTS.append("testserver")
+        call_command("migrate", verbosity=0)
+        curator = make(asked.faces)
+        if connection.vendor == "postgresql":
+            with connection.cursor() as cursor:
+                cursor.execute("VACUUM ANALYZE")  # as autovacuum does in time
+        client = Client()
+        client.force_login(curator)
+        client.get("/")  # what only the first request of a process takes
+        print(f"{connection.vendor}, {asked.faces:,} faces")
+        print("| page | queries | median, ms | p95 |\n| --- | --- | --- | --- |", flush=True)
+        for name, first in PAGES.items():
+            waits, queries = [], set[int]()
+            for address in islice(addresses(client, first), asked.times):
+                with CaptureQueriesContext(connection) as told:
+                    begun = time.perf_counter()
+                    answer = client.get(address)
+                    waits.append(1000 * (time.perf_counter() - begun))
+                if answer.status_code != 200:
+                    raise SystemExit(f"{address}: {answer.status_code}")
+                queries.add(len(told))
+            spread = f"{min(queries)}" if len(queries) == 1 else f"{min(queries)}–{max(queries)}"
+            print(f"| {name} | {spread} | {np.median(waits):.0f} | {np.percentile(waits, 95):.0f} |", flush=True)
+
+
+if __name__ == "__main__":
+    main()
