@@ -6,7 +6,7 @@ from django.conf import settings
 from django.db.models import Max
 from django.utils import timezone
 
-from annotation import certificates, doubts, lifetimes, proposals, reliabilities, routing, votes
+from annotation import certificates, contradictions, doubts, lifetimes, proposals, reliabilities, routing, votes
 from annotation.models import Calibration, Decision, Proposal, Thought, Vote
 from inference import registry
 from inference.core.attributes import REAL_AGE, Attribute, attribute
@@ -97,6 +97,8 @@ def think(wanted: Attribute, *, since: int = 0) -> Calibration | None:
     certificates.review(wanted, held)
     routing.route(wanted, held)
     doubts.ask(wanted)
+    if wanted.of_identity:
+        contradictions.ask(wanted)
     return held
 
 

@@ -46,6 +46,7 @@ from inference.models import ModelVersion
 
 CHUNK = 500
 IDENTITY = "identity"
+NO_METADATA = "trusting the metadata: this source has none that speaks of it"
 CLEAR = 0.7  # of a face's votes for one value: where people agree less, no label of one value is right or wrong
 
 
@@ -391,7 +392,7 @@ class _Run:
         return len(known), sum(main[identity] == person for identity, person in known)
 
     def _baselines(self, attribute: Attribute) -> list[Baseline]:
-        """One answer each, three each by majority, the networks unquestioned, and margin sampling without a promise."""
+        """One answer each, three each by majority, the networks unquestioned, the search term, and active learning."""
         truth = self._truth.clear(attribute)
         faces = list(truth)
         said = {face: [self._people[0].says(face, attribute.name) for _ in range(3)] for face in faces}
@@ -411,8 +412,25 @@ class _Run:
                 len(trusted),
                 sum(networks[f] == truth[f] for f in trusted),
             ),
+            self._metadata(attribute, truth),
             self._margin(attribute, {face: words[0] for face, words in said.items()}, truth),
         ]
+
+    def _metadata(self, attribute: Attribute, truth: Mapping[int, str]) -> Baseline:
+        """The label that most others found under the same search term have. It is told the truth of all of these, so it
+        is the most that a term could say; never the face's own. A photo without a term has no metadata that speaks."""
+        rows = Face.objects.filter(pk__in=list(truth), chosen=True).exclude(photo__query="")
+        terms = dict(rows.values_list("pk", "photo__query"))
+        by_term = dict[str, Counter[str]]()
+        for face, term in terms.items():
+            by_term.setdefault(term, Counter())[truth[face]] += 1
+        said = dict[int, str]()
+        for face, term in terms.items():
+            others = by_term[term] - Counter([truth[face]])
+            if others:
+                said[face] = max(sorted(others), key=others.__getitem__)
+        name = "trusting the search term" if said else NO_METADATA
+        return Baseline(attribute.name, name, 0, len(said), sum(said[face] == truth[face] for face in said))
 
     def _baselines_of_people(self) -> list[Baseline]:
         """One answer each, three each by majority, and the search term under which a photo was found."""
@@ -430,8 +448,7 @@ class _Run:
             Baseline(IDENTITY, "one answer each", count, count, first),
             Baseline(IDENTITY, "three answers each, the majority", 3 * count, count, sum(each < 2 for each in slips)),
         ]
-        metadata = Baseline(IDENTITY, "trusting the search term", 0, len(terms), trusted)
-        return [*told, metadata] if terms else told
+        return [*told, Baseline(IDENTITY, "trusting the search term" if terms else NO_METADATA, 0, len(terms), trusted)]
 
     def _margin(self, attribute: Attribute, said: Mapping[int, str], truth: Mapping[int, str]) -> Baseline:
         """As many single answers as the engine took actions, each where a head on the vectors is least sure; the head's

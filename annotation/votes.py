@@ -173,9 +173,10 @@ def _accepted(faces: Collection[int], attribute: Attribute) -> set[int]:
 
 def _asked_for(attribute: Attribute, *, in_control: bool) -> tuple[float, int]:
     """The belief that settles a face, and the most answers."""
-    if in_control:
-        return max(attribute.bar, CONTROL_BAR), max(attribute.most, CONTROL_MOST)
-    return attribute.bar, attribute.most
+    bar, most = attribute.bar, attribute.most
+    if attribute.keeps == "distribution":
+        bar, most = settings.OPINION_BELIEF, settings.OPINIONS
+    return (max(bar, CONTROL_BAR), max(most, CONTROL_MOST)) if in_control else (bar, most)
 
 
 def believed_of(faces: list[int], attribute: Attribute) -> Floats:

@@ -6,16 +6,22 @@ from typing import Any
 
 from matplotlib.figure import Figure
 
+DASHES = ("--", ":", "-.", (0, (1, 3)), (0, (6, 2, 1, 2, 1, 2)))
+
 
 def rehearsal_plots(outcome: Mapping[str, Any], folder: Path) -> list[Path]:
     """Labels, coverage and true error over the actions taken, one picture for each thing that was rehearsed."""
-    return [_plot(outcome, name, folder / f"{name}.png") for name in outcome["plan"]["what"]]
+    paths = []
+    for name in outcome["plan"]["what"]:
+        paths.append(folder / f"{name}.png")
+        figure_of(outcome, name).savefig(paths[-1], dpi=120)
+    return paths
 
 
-def _plot(outcome: Mapping[str, Any], name: str, path: Path) -> Path:
+def figure_of(outcome: Mapping[str, Any], name: str) -> Figure:
     moments = [each for each in outcome["moments"] if each["labelled"][name]]
     actions = [each["actions"] for each in moments]
-    figure = Figure(figsize=(9, 4), layout="constrained")
+    figure = Figure(figsize=(11, 6), layout="constrained")
     left, right = figure.subplots(1, 2)
     left.plot(actions, [each["labelled"][name] for each in moments], label="labelled")
     if any(name in each["by_machine"] for each in moments):
@@ -25,11 +31,12 @@ def _plot(outcome: Mapping[str, Any], name: str, path: Path) -> Path:
     left.set(title=f"{name}: labels", xlabel="human actions", ylabel="faces", xlim=(0, max([*actions, 1]) * 1.05))
     left.legend()
     right.plot(actions, [1 - each["right"][name] / each["labelled"][name] for each in moments], label="the engine")
-    for each in outcome["baselines"]:
-        if each["attribute"] == name and each["labelled"]:
-            error = 1 - each["right"] / each["labelled"]
-            right.axhline(error, linewidth=0.8, linestyle="--", color="gray")
-            right.annotate(each["name"], (0, error), fontsize=7, va="bottom")
+    ways = [each for each in outcome["baselines"] if each["attribute"] == name and each["labelled"]]
+    for number, each in enumerate(ways):
+        error = 1 - each["right"] / each["labelled"]
+        # Told apart by dashes and colours: names written on the lines cover one another where errors are alike.
+        way = f"{each['name']}: {error:.3f}, {each['actions']:,} actions"
+        right.axhline(error, color=f"C{number + 1}", linestyle=DASHES[number % len(DASHES)], linewidth=1.2, label=way)
     right.set(title=f"{name}: true error of the labels", xlabel="human actions", ylabel="share wrong", ylim=(0, None))
-    figure.savefig(path, dpi=120)
-    return path
+    figure.legend(*right.get_legend_handles_labels(), loc="outside lower right", fontsize=8, title="true error")
+    return figure

@@ -21,7 +21,7 @@ class Attribute:
     blind: bool = False  # no proposal is ever shown with its question
     answers: int = 1  # at least so many people, before it is a label
     bar: float = 0.98  # the belief from which on people's answers settle it: most are settled with far more
-    most: int = 7  # answers; then a curator decides, or where opinions are kept as they are, the most believed holds
+    most: int = 7  # answers; then a curator decides. Of opinions, kept as they are, the settings say how many are asked
 
     def __post_init__(self) -> None:
         if len(set(self.values)) != len(self.values):
@@ -66,8 +66,6 @@ EMOTION = Attribute(
     "emotion",
     ("angry", "disgusted", "fearful", "happy", "neutral", "sad", "surprised"),
     "distribution",
-    bar=0.7,
-    most=3,
 )
 
 ATTRIBUTES: Mapping[str, Attribute] = {each.name: each for each in (REAL_AGE, APPARENT_AGE, GENDER, EMOTION)}

@@ -12,7 +12,7 @@ from django.core.management import CommandError, call_command
 from PIL import Image
 
 from annotation import faces, intake, records
-from annotation.models import AttributeLabel, Decision, Identity, Label, Photo
+from annotation.models import AttributeLabel, Decision, Identity, Label, Photo, User, Vote
 from tests.factories import a_face, a_photo, a_source
 from tests.inference.core.drawn_face import drawn_face
 
@@ -121,6 +121,10 @@ def test_votes_are_kept_as_a_distribution_and_the_most_voted_is_the_value():
 
     label = AttributeLabel.objects.get(face=face)
     assert (label.attribute, label.value, label.detail) == ("emotion", "happy", {"votes": votes})
+    assert label.decision.by == "import"
+    # The counts say nothing of who voted: no user, and so nobody's reliability, is made up from them.
+    assert not User.objects.exists()
+    assert not Vote.objects.exists()
 
 
 @pytest.mark.parametrize(

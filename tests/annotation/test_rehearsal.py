@@ -7,7 +7,7 @@ import pytest
 from django.core.management import CommandError, call_command
 
 from annotation import ledger, rehearsal
-from annotation.core.plots import rehearsal_plots
+from annotation.core.plots import figure_of, rehearsal_plots
 from annotation.errors import NothingToRehearse
 from annotation.models import Answer, AttributeLabel, Decision, Embedding, Identity, Label, Proposal, Question, Source
 from inference.models import ModelVersion
@@ -87,6 +87,44 @@ def test_with_people_known_one_answer_holds_for_all_of_a_persons_faces(source):
     assert told.last.labelled["gender"] == FACES
     assert told.last.actions < 0.3 * FACES
     assert Label.objects.count() == FACES
+
+
+def test_the_search_term_is_a_way_of_its_own_where_photos_have_one(source):
+    none = {each.name: each for each in rehearse(source).baselines}
+    assert none[rehearsal.NO_METADATA].labelled == 0  # said, not left out
+
+    labels = list(AttributeLabel.objects.order_by("face_id").select_related("face__photo"))
+    for number, label in enumerate(labels[:40]):
+        label.face.photo.query = label.value if number % 10 else "somebody"
+        label.face.photo.save()
+    alone = labels[40].face.photo
+    alone.query = "the only one found so"  # no other face says what the term is worth
+    alone.save()
+
+    told = {each.name: each for each in rehearse(source).baselines}["trusting the search term"]
+    assert (told.actions, told.labelled) == (0, 40)
+    assert told.right >= 36
+
+
+def test_the_names_of_all_ways_are_inside_the_picture_and_apart(tmp_path):
+    """Errors alike to a thousandth, as slips give them: names written on the lines would cover one another."""
+    ways = ("one answer each", "three answers each, the majority", rehearsal.NO_METADATA, "active learning by margin")
+    outcome = {
+        "known": {"gender": 100},
+        "baselines": [
+            {"attribute": "gender", "name": name, "actions": 100, "labelled": 100, "right": 98} for name in ways
+        ],
+        "moments": [{"actions": 30, "labelled": {"gender": 90}, "right": {"gender": 89}, "by_machine": {"gender": 9}}],
+    }
+
+    figure = figure_of(outcome, "gender")
+
+    figure.draw_without_rendering()
+    (legend,) = figure.legends
+    boxes = [text.get_window_extent() for text in legend.get_texts()]
+    assert [text.get_text().split(":")[0] for text in legend.get_texts()][1:] == [way.split(":")[0] for way in ways]
+    assert all(box.x0 >= 0 and box.x1 <= figure.bbox.x1 and box.y0 >= 0 for box in boxes)
+    assert not any(one.overlaps(other) for one in boxes for other in boxes if one is not other)
 
 
 def test_votes_of_a_set_are_its_peoples_answers(source):

@@ -171,6 +171,18 @@ def test_emotion_keeps_what_everybody_said_and_control_faces_are_said_more_of(se
     assert value_of(other, "emotion") == "sad"
 
 
+def test_more_may_be_asked_about_a_matter_of_opinion(settings):
+    settings.OPINIONS, settings.OPINION_BELIEF = 4, 0.999
+    confusion = [[0.4 if said == true else 0.1 for said in range(7)] for true in range(7)]
+    people = [somebody(confusion, "emotion") for _ in range(6)]
+    single = a_single(face := a_face(), attribute="emotion")
+    for person, value in zip(people, ("sad", "happy", "sad"), strict=False):
+        say(single, person, verdict="value", value=value)
+        assert value_of(face, "emotion") is None
+    say(single, people[3], verdict="value", value="sad")
+    assert value_of(face, "emotion") == "sad"
+
+
 def test_apparent_age_takes_ten_people_and_keeps_their_mean_and_deviation():
     face = a_face()
     single = a_single(face, attribute="apparent_age")

@@ -73,7 +73,7 @@ def ways(told: dict[str, Any], attribute: str) -> dict[str, tuple[float, float]]
         )
     }
     rows = [(each["name"], each["actions"], each["labelled"], each["right"]) for each in told["baselines"]]
-    return found | {name: (actions / labelled, right / labelled) for name, actions, labelled, right in rows}
+    return found | {name: (actions / labelled, right / labelled) for name, actions, labelled, right in rows if labelled}
 
 
 def mean(values: list[float]) -> str:

@@ -138,4 +138,6 @@ def _told(name: str, outcome: rehearsal.Outcome) -> str:
 
 
 def _row(what: str, way: str, actions: int, per: float, scored: int, right: int) -> str:
+    if scored == 0:
+        return f"| {what} | {way} | – | – | 0 | – |"
     return f"| {what} | {way} | {actions} | {per:.3f} | {scored} | {right / max(scored, 1):.4f} |"
