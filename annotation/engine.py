@@ -6,7 +6,17 @@ from django.conf import settings
 from django.db.models import Max
 from django.utils import timezone
 
-from annotation import certificates, contradictions, doubts, lifetimes, proposals, reliabilities, routing, votes
+from annotation import (
+    certificates,
+    contradictions,
+    doubts,
+    estimates,
+    lifetimes,
+    proposals,
+    reliabilities,
+    routing,
+    votes,
+)
 from annotation.models import Calibration, Decision, Proposal, Thought, Vote
 from inference import registry
 from inference.core.attributes import REAL_AGE, Attribute, attribute
@@ -76,6 +86,7 @@ def think(wanted: Attribute, *, since: int = 0) -> Calibration | None:
     """
     if wanted == REAL_AGE:
         lifetimes.keep_up(since)
+        estimates.ask()
         return None
     if not Proposal.objects.filter(attribute=wanted.name).exists():
         return None

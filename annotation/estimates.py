@@ -1,0 +1,59 @@
+"""Faces whose age by dates or record is not what the network sees are asked about: the right person and photo?"""
+
+import numpy as np
+from django.conf import settings
+
+from annotation.core.estimates import BEYOND, improbable
+from annotation.models import AttributeLabel, Decision, Label, Proposal, Question, QuestionFace
+from inference.core.attributes import APPARENT_AGE, REAL_AGE
+from inference.core.cold_attributes import expected_years
+
+SEEN = "The network sees"
+WORTH = 0.5  # a wrong person found, now and then: what dates contradict comes first
+
+
+def ask() -> int:
+    """Ask about those that differ most, a set share of all known ages in the end. Returns how many are new.
+
+    Only faces of a known person are asked about: of whom else could it be the wrong one?
+    """
+    # A page about contradicting dates settles more; whoever was asked about once is not asked again.
+    asked = Question.objects.filter(kind=Question.Kind.RECORD).exclude(state=Question.State.WITHDRAWN)
+    before = set(asked.values_list("shown__face", flat=True))
+    ages = {
+        label.face_id: label
+        for label in AttributeLabel.objects.filter(
+            attribute=REAL_AGE.name, face__chosen=True, face__usable=True, face__duplicate_of=None
+        )
+        .exclude(decision__by=Decision.By.PERSON)
+        .iterator(chunk_size=5_000)
+    }
+    seen = _estimated()
+    faces = sorted(set(ages) & set(seen))
+    known = np.array([float(ages[face].value) for face in faces])
+    half = np.array([(ages[face].detail["high"] - ages[face].detail["low"]) / 2 for face in faces])
+    estimated = np.array([seen[face] for face in faces])
+    off = improbable(estimated, known, half)
+    reasons = Question.objects.filter(pk__in=asked.values("pk"), reason__startswith=SEEN)
+    room = int(settings.DOUBT_SHARE * len(faces)) - reasons.count()
+    people = dict(Label.objects.filter(identity__isnull=False).values_list("face_id", "identity_id"))
+    doubted = [int(row) for row in np.argsort(-off) if off[row] > BEYOND and faces[row] not in before]
+    picked = [row for row in doubted if faces[row] in people][: max(room, 0)]
+    for row in picked:
+        question = Question.objects.create(
+            kind=Question.Kind.RECORD,
+            attribute=REAL_AGE.name,
+            identity_id=people[faces[row]],
+            worth=WORTH,
+            reason=f"{SEEN} about {estimated[row]:.0f} years, the dates or the record say {known[row]:.1f}: "
+            f"{off[row]:.1f} times as far apart as is usual at that age.",
+        )
+        QuestionFace.objects.create(question=question, face_id=faces[row], place=0, belief=0.0)
+    return len(picked)
+
+
+def _estimated() -> dict[int, float]:
+    """By face, the years that the network for real ages sees, or while there is none that for apparent ones."""
+    wanted = REAL_AGE if Proposal.objects.filter(attribute=REAL_AGE.name).exists() else APPARENT_AGE
+    rows = Proposal.objects.filter(attribute=wanted.name).values_list("face_id", "belief")
+    return {face: float(expected_years(np.array(belief))) for face, belief in rows.iterator(chunk_size=5_000)}
