@@ -37,30 +37,30 @@ from inference.core.attributes import ATTRIBUTES, attribute
 AHEAD = 10  # questions that one person may hold at once
 
 
-class _OfRoles(BasePermission):
+class OfRoles(BasePermission):
     roles: Roles
 
     def has_permission(self, request: Request, view: APIView) -> bool:
         return isinstance(request.user, User) and may(request.user, self.roles)
 
 
-class Annotates(_OfRoles):
+class Annotates(OfRoles):
     roles = ANNOTATE
 
 
-class Browses(_OfRoles):
+class Browses(OfRoles):
     roles = BROWSE
 
 
-class Curates(_OfRoles):
+class Curates(OfRoles):
     roles = CURATE
 
 
-class Exports(_OfRoles):
+class Exports(OfRoles):
     roles = GROUP_AND_EXPORT
 
 
-class AnnotatesOrBrowses(_OfRoles):
+class AnnotatesOrBrowses(OfRoles):
     roles = ANNOTATE | BROWSE
 
 
@@ -73,7 +73,7 @@ class ById(CursorPagination):
     max_page_size = 1_000
 
 
-def _user(request: Request) -> User:
+def signed_in(request: Request) -> User:
     assert isinstance(request.user, User)  # every permission class here says so
     return request.user
 
@@ -210,11 +210,11 @@ class NextQuestions(APIView):
         query = NextQuery(data=request.query_params)
         query.is_valid(raise_exception=True)
         kind = query.validated_data.get("kind")
-        leased = queue.take_next(_user(request), kind=kind, ahead=query.validated_data["ahead"])
+        leased = queue.take_next(signed_in(request), kind=kind, ahead=query.validated_data["ahead"])
         known = {int(each) for each in query.validated_data["known"].split(",") if each}
         new = [question for question in leased if question.pk not in known]
-        body = {"questions": reads.asked(new), "tally": reads.tally(_user(request), kind, idle=not leased)}
-        return Response(NextQuestionsSerializer(body, context={"user": _user(request)}).data)
+        body = {"questions": reads.asked(new), "tally": reads.tally(signed_in(request), kind, idle=not leased)}
+        return Response(NextQuestionsSerializer(body, context={"user": signed_in(request)}).data)
 
 
 class GiveBack(APIView):
@@ -223,7 +223,7 @@ class GiveBack(APIView):
     @extend_schema(request=None, responses={204: None})
     def post(self, request: Request) -> Response:
         """Free all questions that are leased to the caller."""
-        queue.give_back(_user(request))
+        queue.give_back(signed_in(request))
         return Response(status=status.HTTP_204_NO_CONTENT)
 
 
@@ -233,7 +233,7 @@ class BringBackSkipped(APIView):
     @extend_schema(request=None, responses={200: {"type": "object", "properties": {"questions": {"type": "integer"}}}})
     def post(self, request: Request) -> Response:
         """Ask once more what the caller skipped."""
-        return Response({"questions": queue.bring_back_skipped(_user(request))})
+        return Response({"questions": queue.bring_back_skipped(signed_in(request))})
 
 
 class GiveAnswer(APIView):
@@ -244,7 +244,7 @@ class GiveAnswer(APIView):
         """Answer a question."""
         given = AnswerInput(data=request.data)
         given.is_valid(raise_exception=True)
-        answer = answers.record_answer(question_id=pk, annotator=_user(request), **given.validated_data)
+        answer = answers.record_answer(question_id=pk, annotator=signed_in(request), **given.validated_data)
         return Response(AnswerSerializer(answer).data, status=status.HTTP_201_CREATED)
 
 
@@ -258,7 +258,7 @@ class Skip(APIView):
         given.is_valid(raise_exception=True)
         answer = answers.record_answer(
             question_id=pk,
-            annotator=_user(request),
+            annotator=signed_in(request),
             content={"verdict": "skip", "reason": given.validated_data.pop("reason")},
             **given.validated_data,
         )
@@ -286,7 +286,7 @@ class Practice(APIView):
         """Remember that the caller has practised this part."""
         given = PracticeQuery(data=request.data)
         given.is_valid(raise_exception=True)
-        queue.remember_practice(_user(request), given.validated_data["part"])
+        queue.remember_practice(signed_in(request), given.validated_data["part"])
         return Response(status=status.HTTP_204_NO_CONTENT)
 
 
@@ -331,7 +331,7 @@ class OwnAnswers(generics.ListAPIView):
     pagination_class = ById
 
     def get_queryset(self) -> QuerySet[Answer]:
-        return Answer.objects.filter(annotator=_user(self.request))
+        return Answer.objects.filter(annotator=signed_in(self.request))
 
 
 class UndoneSerializer(serializers.Serializer):
@@ -344,10 +344,10 @@ class Undo(APIView):
     @extend_schema(request=None, responses=UndoneSerializer)
     def post(self, request: Request, pk: int) -> Response:
         """Take back an answer or an act. Its question is asked again."""
-        answers.undo_answer(answer_id=pk, by=_user(request))
+        answers.undo_answer(answer_id=pk, by=signed_in(request))
         reopened = Question.objects.filter(answers=pk, state=Question.State.OPEN).first()
         shown = reads.asked([reopened])[0] if reopened and reopened.pk else None
-        return Response(UndoneSerializer({"question": shown}, context={"user": _user(request)}).data)
+        return Response(UndoneSerializer({"question": shown}, context={"user": signed_in(request)}).data)
 
 
 # ---- lists of data
@@ -373,7 +373,7 @@ class Filtered(viewsets.ReadOnlyModelViewSet):
         return form.of(queryset)  # type: ignore[attr-defined]
 
 
-def _parameters(form: type[forms.Form]) -> list[OpenApiParameter]:
+def parameters(form: type[forms.Form]) -> list[OpenApiParameter]:
     """The filters as OpenAPI describes them."""
     described = []
     for name, field in form.base_fields.items():
@@ -495,10 +495,10 @@ class Sources(mixins.CreateModelMixin, Filtered):
         return [Browses() if self.action in ("list", "retrieve") else Curates()]
 
     def perform_create(self, serializer: serializers.BaseSerializer[Source]) -> None:
-        serializer.instance = intake.create_source(**serializer.validated_data, by=_user(self.request))
+        serializer.instance = intake.create_source(**serializer.validated_data, by=signed_in(self.request))
 
 
-@extend_schema_view(list=extend_schema(parameters=_parameters(filters.PhotoFilter)))
+@extend_schema_view(list=extend_schema(parameters=parameters(filters.PhotoFilter)))
 class Photos(Filtered):
     """Photos, the latest first."""
 
@@ -507,7 +507,7 @@ class Photos(Filtered):
     queryset = Photo.objects.all()
 
 
-@extend_schema_view(list=extend_schema(parameters=_parameters(filters.FaceFilter)))
+@extend_schema_view(list=extend_schema(parameters=parameters(filters.FaceFilter)))
 class Faces(Filtered):
     """Faces, the latest first."""
 
@@ -523,7 +523,7 @@ class IdentityFilter(forms.Form):
         return filters.named(people, self.cleaned_data["search"])
 
 
-@extend_schema_view(list=extend_schema(parameters=_parameters(IdentityFilter)))
+@extend_schema_view(list=extend_schema(parameters=parameters(IdentityFilter)))
 class Identities(Filtered):
     """People who have a face, the latest first."""
 
@@ -612,7 +612,7 @@ _BY = OpenApiParameter("by", str, enum=list(ATTRIBUTES), description="with the l
 _TAR = {(200, "application/x-tar"): OpenApiTypes.BINARY}
 
 
-@extend_schema_view(list=extend_schema(parameters=_parameters(ReleaseFilter)))
+@extend_schema_view(list=extend_schema(parameters=parameters(ReleaseFilter)))
 class Releases(Filtered):
     """Frozen datasets, the latest first."""
 
@@ -626,7 +626,7 @@ class Releases(Filtered):
         """Ask for a release. It is built in the background: look at its state until it is done."""
         given = ReleaseInput(data=request.data)
         given.is_valid(raise_exception=True)
-        asked = releases.create_release(**given.validated_data, by=_user(request))
+        asked = releases.create_release(**given.validated_data, by=signed_in(request))
         transaction.on_commit(lambda: tasks.build_release.delay(asked.pk), robust=True)
         return Response(ReleaseSerializer(asked).data, status=status.HTTP_202_ACCEPTED)
 
@@ -679,7 +679,7 @@ class LabelFilter(forms.Form):
         return faces.filter(photo__source=source) if source else faces
 
 
-@extend_schema_view(list=extend_schema(parameters=_parameters(LabelFilter)))
+@extend_schema_view(list=extend_schema(parameters=parameters(LabelFilter)))
 class Labels(mixins.ListModelMixin, viewsets.GenericViewSet):
     """Labelled faces as they are exported: those whose rights are not stated are left out."""
 
@@ -723,10 +723,10 @@ class Upload(APIView):
             raise ValidationError({"file": "Send one file in the field `file`, as multipart/form-data."})
         name = file.name or "unnamed"
         if name.lower().endswith(intake.DELIVERIES):
-            return Response(self._deliver(source, name, file, _user(request)))
+            return Response(self._deliver(source, name, file, signed_in(request)))
         # One byte more than is taken is enough to refuse it by its size.
         data = file.read(settings.INTAKE_FILE_MB * 1_000_000 + 1)
-        taken = intake.take_upload(source=source, name=name, data=data, by=_user(request))
+        taken = intake.take_upload(source=source, name=name, data=data, by=signed_in(request))
         if taken.outcome == "taken":
             transaction.on_commit(tasks.feed_belt, robust=True)  # without it, the sweep finds the photo
         body = {

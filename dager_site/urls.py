@@ -20,6 +20,7 @@ urlpatterns = [
     path("api/docs/", login_required(SpectacularSwaggerView.as_view(**signed_in, url_name="schema")), name="api-docs"),
     path("admin/", admin.site.urls),
     path("", include("annotation.urls")),
+    path("", include("training.urls")),
 ]
 
 handler400 = "dager_site.api_errors.bad_request"

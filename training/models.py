@@ -115,3 +115,17 @@ class Promotion(models.Model):
 
     def __str__(self) -> str:
         return f"promotion of {self.version}"
+
+
+class BenchmarkResult(models.Model):
+    """What one of the paper's protocols measured of our models, where somebody had its set. The latest one counts."""
+
+    protocol = models.CharField(max_length=40)
+    outcome = models.JSONField()  # as training.core.benchmarks.protocol.Outcome has it, without the pairs' scores
+    at = models.DateTimeField(default=timezone.now)
+
+    class Meta:
+        indexes = [models.Index(fields=["protocol", "-at"], name="result_by_protocol")]
+
+    def __str__(self) -> str:
+        return f"{self.protocol} of {self.at:%Y-%m-%d}"

@@ -1,6 +1,6 @@
 // Elements by hand. Text is set as text, so that no name or search term can become markup.
 
-const DRAWN = new Set(["svg", "g", "rect"]);
+const DRAWN = new Set(["svg", "g", "rect", "line", "path", "circle", "text", "title"]);
 
 export function element(tag, attributes = {}, ...children) {
   const made = DRAWN.has(tag) ? document.createElementNS("http://www.w3.org/2000/svg", tag) : document.createElement(tag);

@@ -18,7 +18,7 @@ def told(outcome: Outcome) -> str:
     head = ["method", "year", *outcome.columns, "from"]
     lines = [f"# {outcome.title}", "", _line(head), _line(["---"] * len(head))]
     for each in outcome.ours:
-        figures = [_shown(name, each.figures[name]) if name in each.figures else "" for name in outcome.columns]
+        figures = [shown(name, each.figures[name]) if name in each.figures else "" for name in outcome.columns]
         lines.append(_line([f"**{each.method}**", "", *figures, f"measured here, n = {each.n:,}"]))
     for other in outcome.published:
         figures = [other.figures.get(name, "") for name in outcome.columns]
@@ -38,7 +38,7 @@ def _line(cells: list[str]) -> str:
     return f"| {' | '.join(cells)} |"
 
 
-def _shown(name: str, figure: Figure) -> str:
+def shown(name: str, figure: Figure) -> str:
     """Shares in per cent, as the others are published."""
     many = 100 if name in SHARES else 1
     text = f"{figure.value * many:.{2 if many == 100 or name == 'MAE' else 4}f}"

@@ -12,10 +12,11 @@ from rich.progress import Progress
 from inference.core.bundle import BadBundle
 from inference.core.embed import UnusableBackbone
 from training.core.benchmarks.contestants import LINEAR, contestant
-from training.core.benchmarks.protocol import Contestant, NotMeasured
+from training.core.benchmarks.protocol import Contestant, NotMeasured, Outcome
 from training.core.benchmarks.registry import BENCHMARKS, UnknownBenchmark, WrongModel, measure
 from training.core.benchmarks.report import pictures, told
 from training.core.config import PRESETS, BadConfig
+from training.models import BenchmarkResult
 
 NOT_MEASURED = 3  # exit status: neither a figure nor a mistake of the caller
 
@@ -30,6 +31,7 @@ class Command(BaseCommand):
         parser.add_argument("--data", help="the set's folder, in its official layout")
         parser.add_argument("--json", help="write the outcome to this file")
         parser.add_argument("--out", help="write report.md, outcome.json and pictures into this folder")
+        parser.add_argument("--keep", action="store_true", help="put the outcome on the leader board")
         parser.add_argument("--embedder", help="folder of a backbone's bundle (default: the one that ships)")
         parser.add_argument(
             "--model", help="folder of an attribute network's bundle (default: the first ones that ship)"
@@ -59,6 +61,8 @@ class Command(BaseCommand):
                 raise CommandError(f"{options['name']}: not measured. {error}", returncode=NOT_MEASURED) from error
         report = told(outcome)
         self._write(options, outcome.as_json())
+        if options["keep"]:
+            keep(outcome)
         if options["out"]:
             folder = Path(options["out"])
             drawn = pictures(outcome, folder)
@@ -73,6 +77,12 @@ class Command(BaseCommand):
         for file in files:
             file.parent.mkdir(parents=True, exist_ok=True)
             file.write_text(json.dumps(outcome, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+
+
+def keep(outcome: Outcome) -> BenchmarkResult:
+    """For the leader board. The scores of all pairs stay in the file; a number that is none becomes null."""
+    told = json.loads(json.dumps({**outcome.as_json(), "scores": {}}), parse_constant=lambda name: None)
+    return BenchmarkResult.objects.create(protocol=outcome.protocol, outcome=told)
 
 
 def _contestant(options: dict[str, Any], tick: Callable[[int, int], None]) -> Contestant:
