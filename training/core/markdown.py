@@ -44,7 +44,9 @@ def _table(lines: list[str]) -> str:
     titles = "".join(f'<th scope="col">{_inline(cell)}</th>' for cell in head)
     lines_ = ("".join(f"<td>{_inline(cell)}</td>" for cell in row) for row in body)
     drawn = "".join(f"<tr>{line}</tr>" for line in lines_)
-    return f'<div class="table"><table><thead><tr>{titles}</tr></thead><tbody>{drawn}</tbody></table></div>'
+    return (
+        f'<div class="table" tabindex="0"><table><thead><tr>{titles}</tr></thead><tbody>{drawn}</tbody></table></div>'
+    )
 
 
 def _inline(text: str) -> str:

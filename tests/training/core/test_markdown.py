@@ -9,7 +9,7 @@ def test_headings_lists_tables_code_and_bold():
     assert as_html(text).replace("\n", "") == (
         "<h2>A net</h2><p>It <b>is</b> short.</p>"
         '<ul class="plain"><li>Release <code class="breaks">abc</code></li><li>two</li></ul>'
-        '<div class="table"><table><thead><tr><th scope="col">what</th><th scope="col">n</th></tr></thead>'
+        '<div class="table" tabindex="0"><table><thead><tr><th scope="col">what</th><th scope="col">n</th></tr></thead>'
         "<tbody><tr><td>mae</td><td>4</td></tr></tbody></table></div>"
     )
 
