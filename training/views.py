@@ -20,7 +20,7 @@ from annotation.access import BROWSE, TRAIN, may
 from annotation.models import Face, Release
 from annotation.views.page import Rest, SignedIn, View, act, back, page, tell_mistakes
 from inference import registry
-from inference.core.bundle import BadBundle
+from inference.core.bundle import EMBEDDING, BadBundle
 from inference.models import ModelVersion
 from training import runs, tasks
 from training.core import evaluate
@@ -240,6 +240,8 @@ def model(request: SignedIn, pk: int) -> HttpResponse:
 
 
 def _card(version: ModelVersion) -> dict[str, Any]:
+    if not version.folder and version.task != EMBEDDING:
+        return {}  # of a package: it has no card of its own
     try:
         return {"card": mark_safe(as_html(registry.bundle_of(version).card))}
     except (BadBundle, OSError) as error:

@@ -32,6 +32,7 @@ from tests.factories import (
     a_user,
     an_annotator,
 )
+from training import errors as training_errors
 
 pytestmark = pytest.mark.django_db
 
@@ -297,11 +298,11 @@ def test_an_address_that_does_not_exist_is_told_in_the_envelope(curator: Client)
 def test_every_error_of_the_stages_has_its_status() -> None:
     own = {
         error
-        for module in (errors, inference_errors)
+        for module in (errors, inference_errors, training_errors)
         for error in vars(module).values()
         if isinstance(error, type) and issubclass(error, Exception) and error.__module__ == module.__name__
     }
-    never_reach_a_door = {errors.AnnotationError, errors.LedgerIsAppendOnly}
+    never_reach_a_door = {errors.AnnotationError, errors.LedgerIsAppendOnly, training_errors.TrainingError}
 
     assert own - never_reach_a_door == set(api_errors.STATUS)
 
