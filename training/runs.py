@@ -26,6 +26,7 @@ from training.core.config import BadConfig, parse, preset
 from training.core.evaluate import compare, evaluate
 from training.core.judge import Heard, hear, most_different, vectors_of
 from training.core.learners import FALSE_ACCEPTS
+from training.core.plain import plain
 from training.core.run import Finished, Troubles, run
 from training.core.train import EpochDone, Progress, Report, Stopped
 from training.core.verification import true_accepts
@@ -135,7 +136,7 @@ def carry_out(run_id: int, now: datetime | None = None) -> None:
         with _alive(run_id):
             version = _train(run_)
             if version is not None:
-                evaluate_version(version, [*run_.releases.all()][-1])
+                evaluate_version(version, run_.releases.order_by("-pk")[0])
     except Troubles as error:
         log.warning("%s failed: %s", run_, error)
         _close(run_, State.FAILED, error=str(error))
@@ -191,9 +192,9 @@ def _told(run_: TrainingRun, steps: Iterator[Report | Finished]) -> bool:
         if isinstance(report, Stopped):
             return False
         if isinstance(report, Progress):
-            run_.progress = asdict(report)
+            run_.progress = plain(asdict(report))
         elif isinstance(report, EpochDone):
-            run_.history = [*run_.history[: report.epoch], asdict(report)]
+            run_.history = [*run_.history[: report.epoch], plain(asdict(report))]
         else:
             return True
         run_.save(update_fields=["progress", "history"])
@@ -233,7 +234,7 @@ def evaluate_version(version: ModelVersion, release: Release) -> Evaluation:
     against = None if live is None or live.pk == version.pk else live
     found = _backbone(version, against, release) if version.task == EMBEDDING else _attribute(version, against, release)
     kept, _ = Evaluation.objects.update_or_create(
-        version=version, release=release, against=against, defaults=found | {"at": timezone.now()}
+        version=version, release=release, against=against, defaults=plain(found) | {"at": timezone.now()}
     )
     return kept
 

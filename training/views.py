@@ -1,6 +1,5 @@
 """Trainings as they run, models with what is known of them, and how far they are beside what others published."""
 
-import math
 from collections.abc import Callable, Mapping
 from dataclasses import fields
 from functools import wraps
@@ -30,6 +29,7 @@ from training.core.benchmarks.registry import BENCHMARKS
 from training.core.benchmarks.report import shown
 from training.core.config import PRESETS, preset
 from training.core.markdown import as_html
+from training.core.plain import plain
 from training.core.plots import evaluation_plots
 from training.errors import TrainingError
 from training.models import BenchmarkResult, Evaluation, TrainingRun
@@ -158,17 +158,9 @@ def how_it_goes(run: TrainingRun) -> dict[str, Any]:
         "state": run.state,
         "under_way": run.under_way,
         "epochs": run.config["epochs"],
-        "progress": _finite(run.progress),
-        "history": _finite(run.history),
+        "progress": plain(run.progress),
+        "history": plain(run.history),
     }
-
-
-def _finite(told: Any) -> Any:
-    if isinstance(told, Mapping):
-        return {name: _finite(each) for name, each in told.items()}
-    if isinstance(told, list):
-        return [_finite(each) for each in told]
-    return None if isinstance(told, float) and not math.isfinite(told) else told
 
 
 @trains
