@@ -206,7 +206,7 @@ class _Loop:
             stopped = yield from self._epoch(self.state.step // self.per_epoch)
             if stopped:
                 return
-            yield self._judge(self.state.step // self.per_epoch)
+            yield self._judge(self.state.step // self.per_epoch - 1)
 
     def _run_out(self) -> bool:
         """No better validation for so many epochs; only between epochs."""

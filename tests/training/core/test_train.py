@@ -41,6 +41,7 @@ def test_it_learns_what_colour_tells(tmp_path: Path) -> None:
 
     last = [report for report in reports if isinstance(report, EpochDone)][-1]
     assert last.figures["accuracy"] > 0.9
+    assert [report.epoch for report in reports if isinstance(report, EpochDone)] == [0, 1]
     assert len(history(tmp_path)) == 2
 
 
@@ -119,9 +120,10 @@ def test_frozen_stages_stay_as_they_were(tmp_path: Path) -> None:
 
 def test_without_a_better_validation_it_ends_early(tmp_path: Path) -> None:
     lessons = some_examples(16), some_examples(16, seed=1)
-    reports = list(train(config(epochs=9, patience=1, rate=1e-7), *lessons, tmp_path))
+    reports = list(train(config(epochs=9, patience=2, rate=1e-7), *lessons, tmp_path))
 
-    assert len(reports) < 9
+    done = [report for report in reports if isinstance(report, EpochDone)]
+    assert len(done) == max(report.epoch for report in done if report.best) + 1 + 2
 
 
 def test_a_doubtful_label_counts_less(tmp_path: Path) -> None:
