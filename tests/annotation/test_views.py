@@ -9,6 +9,7 @@ from django.test import Client
 from django.urls import get_resolver, reverse
 from pytest_django import Settings
 
+from annotation.core import practice
 from annotation.models import Question, Release, User
 from annotation.releases import build, create_release
 from tests.annotation.test_releases import released, some_labelled, with_picture
@@ -39,6 +40,7 @@ PAGES = {
     "home": EVERYBODY,
     "annotate": ANNOTATE,
     "answers": ANNOTATE,
+    "practice-picture": EVERYBODY,  # drawn: nobody's face
     "people": BROWSE,
     "person": BROWSE,
     "merge-preview": CURATE,
@@ -114,7 +116,7 @@ def signed_in(client: Client) -> Callable[[str], Client]:
 
 
 @pytest.fixture
-def ids(settings: Settings, tmp_path: Path) -> dict[str, int | tuple[int, str]]:
+def ids(settings: Settings, tmp_path: Path) -> dict[str, int | str | tuple[int, str]]:
     """Something to show on each page: what its address takes."""
     settings.RELEASES_DIR = tmp_path
     face = a_face()
@@ -134,11 +136,11 @@ def ids(settings: Settings, tmp_path: Path) -> dict[str, int | tuple[int, str]]:
         "refusals": face.photo.source_id, "refusals-csv": face.photo.source_id, "state-rights": face.photo.source_id,
         "start-intake": face.photo.source_id, "run": cluster.run_id, "run-apply": cluster.run_id,
         "certificate-revoke": a_certificate().pk, "let-back": a_user().pk,
-        "run-discard": cluster.run_id, "undo": 1,
+        "run-discard": cluster.run_id, "undo": 1, "practice-picture": min(practice.pictures()),
     }  # fmt: skip
 
 
-def _address(name: str, ids: dict[str, int | tuple[int, str]]) -> str:
+def _address(name: str, ids: dict[str, int | str | tuple[int, str]]) -> str:
     taken = ids.get(name, ())
     return reverse(name, args=taken if isinstance(taken, tuple) else [taken])
 
@@ -152,7 +154,7 @@ def test_every_page_is_in_the_table_of_roles() -> None:
 @pytest.mark.parametrize("role", sorted(EVERYBODY))
 @pytest.mark.parametrize("name", sorted(PAGES))
 def test_a_page_opens_for_its_roles_only(
-    signed_in: Callable[[str], Client], ids: dict[str, int | tuple[int, str]], name: str, role: str
+    signed_in: Callable[[str], Client], ids: dict[str, int | str | tuple[int, str]], name: str, role: str
 ) -> None:
     response = signed_in(role).get(_address(name, ids))
 
@@ -171,7 +173,7 @@ def test_a_page_opens_for_its_roles_only(
 @pytest.mark.parametrize("role", sorted(EVERYBODY))
 @pytest.mark.parametrize("name", sorted(ACTS))
 def test_an_act_is_open_to_its_roles_only(
-    signed_in: Callable[[str], Client], ids: dict[str, int | tuple[int, str]], name: str, role: str
+    signed_in: Callable[[str], Client], ids: dict[str, int | str | tuple[int, str]], name: str, role: str
 ) -> None:
     response = signed_in(role).post(_address(name, ids))
 
@@ -180,7 +182,7 @@ def test_an_act_is_open_to_its_roles_only(
 
 @pytest.mark.parametrize("name", sorted(PAGES))
 def test_nobody_sees_a_page_without_signing_in(
-    client: Client, ids: dict[str, int | tuple[int, str]], name: str
+    client: Client, ids: dict[str, int | str | tuple[int, str]], name: str
 ) -> None:
     response = client.get(_address(name, ids))
 
@@ -190,7 +192,7 @@ def test_nobody_sees_a_page_without_signing_in(
 
 @pytest.mark.parametrize("name", sorted(ACTS))
 def test_an_act_is_no_link(
-    signed_in: Callable[[str], Client], ids: dict[str, int | tuple[int, str]], name: str
+    signed_in: Callable[[str], Client], ids: dict[str, int | str | tuple[int, str]], name: str
 ) -> None:
     assert signed_in(ADMIN).get(_address(name, ids)).status_code == 405
 
@@ -250,11 +252,11 @@ def hostile_ids(settings: Settings, tmp_path: Path) -> dict[str, int]:
     sorted(
         set(PAGES)
         - {"photo-file", "photo-small", "face-crop", "refusals-csv", "labels-csv", "labels-parquet"}
-        - {"release-datasheet", "release-download"}
+        - {"release-datasheet", "release-download", "practice-picture"}
     ),
 )
 def test_no_scraped_text_becomes_markup(
-    signed_in: Callable[[str], Client], hostile_ids: dict[str, int | tuple[int, str]], name: str
+    signed_in: Callable[[str], Client], hostile_ids: dict[str, int | str | tuple[int, str]], name: str
 ) -> None:
     other = max(hostile_ids["person"] + 1, 2)
     query = f"?other=%23{other}&search={HOSTILE}&query={HOSTILE}&cursor={HOSTILE}&sort=faces"
@@ -262,7 +264,9 @@ def test_no_scraped_text_becomes_markup(
     page = signed_in(ADMIN).get(_address(name, hostile_ids) + query, follow=True).content.decode()
 
     tags = Tags.of(page)
-    assert all(attributes.get("src") for tag, attributes in tags if tag == "script")
+    # What is only data (the desk's words) does not run, wherever it lies.
+    scripts = [attributes for tag, attributes in tags if tag == "script"]
+    assert all(each.get("src") or each.get("type") == "application/json" for each in scripts)
     assert all(attributes.get("src") != "x" for tag, attributes in tags if tag == "img")
     assert not [one for one in tags if one[1].get("href", "").startswith("javascript:")]
     # Nothing inline: the content security policy would refuse it anyway.

@@ -13,7 +13,11 @@ def trunk(request: pytest.FixtureRequest) -> Trunk:
 
 
 def test_every_network_is_tried_here() -> None:
-    assert set(NETWORKS) == set(SIDES)
+    ours = {
+        name for name, builder in NETWORKS.items() if builder.__module__.startswith("inference.")
+    }  # not the tests' own
+
+    assert ours == set(SIDES)
 
 
 def test_an_embedding_has_as_many_dimensions_as_asked(trunk: Trunk) -> None:
