@@ -10,6 +10,7 @@ from uuid import uuid4
 from django.db import transaction
 from django.db.models import QuerySet
 from django.utils import timezone
+from django.utils.translation import gettext as _
 
 from annotation import answers, ledger, reads, votes
 from annotation.core.sampling import draw
@@ -61,7 +62,7 @@ class Conflict:
 
     @property
     def title(self) -> str:
-        return self.question.attribute.replace("_", " ") or "same person?"
+        return _(self.question.attribute.replace("_", " ")) if self.question.attribute else _("same person?")
 
     @property
     def tally(self) -> list[tuple[str, int]]:
@@ -131,7 +132,7 @@ def _of_vote(vote: Vote, known: Reliability | None) -> Voice:
     diagonal = {value: known.confusion[row][row] for row, value in enumerate(about.values)} if known else {}
     return Voice(
         annotator=vote.annotator,
-        said=f"not {vote.value}" if vote.denied else vote.value.replace("_", " "),
+        said=_("not {value}").format(value=_(vote.value)) if vote.denied else _(vote.value.replace("_", " ")),
         at=vote.answer.at,
         right=sum(diagonal.values()) / len(diagonal) if diagonal else None,
         right_of_value=diagonal.get(vote.value),

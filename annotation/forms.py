@@ -7,12 +7,15 @@ from typing import Any, get_args
 from django import forms
 from django.conf import settings
 from django.db.models import Exists, OuterRef, Q, QuerySet
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy as later
 
 from annotation.core.release_query import KNOWABLE, DecidedBy
 from annotation.models import Face, Identity, Intake, Label, Photo, Question, Source, User
+from annotation.words import called
 
 MERGED_AT_ONCE = 200
-YES_NO = [("", "Any"), ("yes", "Yes"), ("no", "No")]
+YES_NO = [("", later("Any")), ("yes", later("Yes")), ("no", later("No"))]
 
 
 class NumberInput(forms.NumberInput):
@@ -30,13 +33,15 @@ class DateInput(forms.DateInput):
 class Filter(forms.Form):
     """The filters of a list. Every field is optional; an unknown one is no field."""
 
-    source = forms.ModelChoiceField(Source.objects.order_by("name"), required=False, empty_label="Any")
+    source = forms.ModelChoiceField(
+        Source.objects.order_by("name"), required=False, empty_label=later("Any"), label=later("Source")
+    )
     query = forms.CharField(
         required=False,
         max_length=300,
-        label="Search term",
+        label=later("Search term"),
         strip=True,
-        widget=forms.TextInput(attrs={"placeholder": "begins with"}),
+        widget=forms.TextInput(attrs={"placeholder": later("begins with")}),
     )
 
     def chosen(self) -> dict[str, Any]:
@@ -47,16 +52,25 @@ class Filter(forms.Form):
 class PhotoFilter(Filter):
     faces = forms.ChoiceField(
         required=False,
-        label="Faces",
-        choices=[("", "Any"), ("some", "With a face"), ("none", "Without a face"), ("unsought", "Not sought yet")],
+        label=later("Faces"),
+        choices=[
+            ("", later("Any")),
+            ("some", later("With a face")),
+            ("none", later("Without a face")),
+            ("unsought", later("Not sought yet")),
+        ],
     )
     duplicates = forms.ChoiceField(
         required=False,
-        label="Duplicates",
-        choices=[("", "All photos"), ("only", "Only duplicates"), ("without", "One of each group")],
+        label=later("Duplicates"),
+        choices=[
+            ("", later("All photos")),
+            ("only", later("Only duplicates")),
+            ("without", later("One of each group")),
+        ],
     )
-    taken_from = forms.DateField(required=False, label="Taken from", widget=DateInput)
-    taken_to = forms.DateField(required=False, label="Taken to", widget=DateInput)
+    taken_from = forms.DateField(required=False, label=later("Taken from"), widget=DateInput)
+    taken_to = forms.DateField(required=False, label=later("Taken to"), widget=DateInput)
 
     def of(self, photos: QuerySet[Photo]) -> QuerySet[Photo]:
         has_face = Exists(Face.objects.filter(photo=OuterRef("pk")))
@@ -86,12 +100,14 @@ class PhotoFilter(Filter):
 
 class FaceFilter(Filter):
     label = forms.ChoiceField(
-        required=False, label="Label", choices=[("", "Any"), ("none", "None yet"), *Label.Verdict.choices]
+        required=False,
+        label=later("Label"),
+        choices=[("", later("Any")), ("none", later("None yet")), *called(Label.Verdict.choices)],
     )
-    usable = forms.ChoiceField(required=False, label="Usable", choices=YES_NO)
-    chosen_face = forms.ChoiceField(required=False, label="Chosen", choices=YES_NO)
-    gray = forms.ChoiceField(required=False, label="Gray", choices=YES_NO)
-    min_size = forms.IntegerField(required=False, label="At least (pixels)", min_value=1, max_value=100_000)
+    usable = forms.ChoiceField(required=False, label=later("Usable"), choices=YES_NO)
+    chosen_face = forms.ChoiceField(required=False, label=later("Chosen"), choices=YES_NO)
+    gray = forms.ChoiceField(required=False, label=later("Gray"), choices=YES_NO)
+    min_size = forms.IntegerField(required=False, label=later("At least (pixels)"), min_value=1, max_value=100_000)
 
     def of(self, faces: QuerySet[Face]) -> QuerySet[Face]:
         found = faces
@@ -121,9 +137,11 @@ class PeopleFilter(forms.Form):
 
     ORDERS = {"faces": ("-face_count", "pk"), "newest": ("-pk",), "name": ("name", "pk")}
 
-    search = forms.CharField(required=False, max_length=300, label="Name", strip=True)
+    search = forms.CharField(required=False, max_length=300, label=later("Name"), strip=True)
     sort = forms.ChoiceField(
-        required=False, choices=[("faces", "Most faces"), ("newest", "Newest"), ("name", "Name")], label="Sort by"
+        required=False,
+        choices=[("faces", later("Most faces")), ("newest", later("Newest")), ("name", later("Name"))],
+        label=later("Sort by"),
     )
 
     def order(self) -> tuple[str, ...]:
@@ -147,19 +165,23 @@ def named(people: QuerySet[Identity], search: str) -> QuerySet[Identity]:
 class RightsForm(forms.Form):
     licence = forms.CharField(
         required=False,
+        label=later("Licence"),
         max_length=200,
-        help_text="Such as CC BY 4.0. A photo's own licence, from a manifest, goes before it.",
+        help_text=later("Such as CC BY 4.0. A photo's own licence, from a manifest, goes before it."),
     )
     legal_basis = forms.CharField(
         required=False,
+        label=later("Legal basis"),
         max_length=200,
-        help_text="Why you may work on these faces, such as consent, or research under Art. 89 GDPR.",
+        help_text=later("Why you may work on these faces, such as consent, or research under Art. 89 GDPR."),
     )
-    retention_until = forms.DateField(required=False, widget=DateInput, label="Keep until", help_text="Optional.")
+    retention_until = forms.DateField(
+        required=False, widget=DateInput, label=later("Keep until"), help_text=later("Optional.")
+    )
 
 
 class SourceForm(RightsForm):
-    name = forms.CharField(max_length=100, help_text="Where the photos come from.")
+    name = forms.CharField(max_length=100, label=later("Name"), help_text=later("Where the photos come from."))
     field_order = ["name"]
 
 
@@ -167,15 +189,19 @@ class IntakeForm(forms.Form):
     """Photos that are on the server already. Only the folders that DAGER_INTAKE_FOLDERS names are open to the pages."""
 
     kind = forms.ChoiceField(
+        label=later("Kind"),
         choices=[
-            (Intake.Kind.FOLDER, "Folder of photos"),
-            (Intake.Kind.ARCHIVE, "Zip or tar"),
-            (Intake.Kind.MANIFEST, "Manifest (CSV, JSONL, Parquet)"),
-        ]
+            (Intake.Kind.FOLDER, later("Folder of photos")),
+            (Intake.Kind.ARCHIVE, later("Zip or tar")),
+            (Intake.Kind.MANIFEST, later("Manifest (CSV, JSONL, Parquet)")),
+        ],
     )
-    path = forms.CharField(max_length=4000, label="Path on the server")
+    path = forms.CharField(max_length=4000, label=later("Path on the server"))
     root = forms.CharField(
-        max_length=4000, required=False, label="Folder of the manifest’s photos", help_text="Empty: the manifest’s own."
+        max_length=4000,
+        required=False,
+        label=later("Folder of the manifest’s photos"),
+        help_text=later("Empty: the manifest’s own."),
     )
 
     def clean_path(self) -> str:
@@ -188,18 +214,21 @@ class IntakeForm(forms.Form):
 def _allowed(path: str) -> str:
     """The path without links or `..`, if it is below a folder that pages may take in from."""
     if "\0" in path:
-        raise forms.ValidationError("A path has no null character.")
+        raise forms.ValidationError(_("A path has no null character."))
     try:
         place = Path(path).expanduser().resolve()
     except (OSError, RuntimeError) as error:
-        raise forms.ValidationError(f"{path} cannot be followed: {error}. Give another path.") from error
+        raise forms.ValidationError(
+            _("{path} cannot be followed: {error}. Give another path.").format(path=path, error=error)
+        ) from error
     if any(place.is_relative_to(folder.resolve()) for folder in settings.INTAKE_FOLDERS):
         return str(place)
-    open_to_pages = ", ".join(str(folder) for folder in settings.INTAKE_FOLDERS) or "none"
-    raise forms.ValidationError(
-        f"{path} is not below a folder that may be taken in from here ({open_to_pages}). "
+    open_to_pages = ", ".join(str(folder) for folder in settings.INTAKE_FOLDERS) or _("none")
+    told = _(
+        "{path} is not below a folder that may be taken in from here ({folders}). "
         "Add its folder to DAGER_INTAKE_FOLDERS, or take it in with `make run PHOTOS=…`."
     )
+    raise forms.ValidationError(told.format(path=path, folders=open_to_pages))
 
 
 # ---- curators
@@ -208,12 +237,12 @@ def _allowed(path: str) -> str:
 class ConflictFilter(forms.Form):
     """Which conflicts: of an attribute, or of pairs."""
 
-    about = forms.ChoiceField(required=False, label="About")
+    about = forms.ChoiceField(required=False, label=later("About"))
 
     def __init__(self, *args: Any, **options: Any) -> None:
         super().__init__(*args, **options)
-        names = [(name, name.replace("_", " ").capitalize()) for name in settings.ASKED]
-        self.fields["about"].choices = [("", "All"), *names, ("pair", "Pairs")]  # type: ignore[attr-defined]
+        names = [(name, _(name.replace("_", " ")).capitalize()) for name in settings.ASKED]
+        self.fields["about"].choices = [("", _("All")), *names, ("pair", _("Pairs"))]  # type: ignore[attr-defined]
 
 
 class SampleFilter(forms.Form):
@@ -222,33 +251,43 @@ class SampleFilter(forms.Form):
     annotator = forms.ModelChoiceField(
         User.objects.filter(is_active=True).exclude(role=User.Role.ENGINEER).order_by("username"),
         required=False,
-        empty_label="Everybody",
+        empty_label=later("Everybody"),
+        label=later("Annotator"),
     )
-    kind = forms.ChoiceField(required=False, choices=[("", "Any"), *Question.Kind.choices])
+    kind = forms.ChoiceField(
+        required=False, label=later("Kind"), choices=[("", later("Any")), *called(Question.Kind.choices)]
+    )
     share = forms.ChoiceField(
-        required=False, choices=[("1", "All"), ("0.1", "One in ten"), ("0.01", "One in a hundred")], label="How many"
+        required=False,
+        choices=[("1", later("All")), ("0.1", later("One in ten")), ("0.01", later("One in a hundred"))],
+        label=later("How many"),
     )
 
 
 class ReassignForm(forms.Form):
     """Which of somebody's answers others are to give instead."""
 
-    kind = forms.ChoiceField(required=False, choices=[("", "Any"), *Question.Kind.choices])
+    kind = forms.ChoiceField(
+        required=False, label=later("Kind"), choices=[("", later("Any")), *called(Question.Kind.choices)]
+    )
     since = forms.DateTimeField(
-        required=False, widget=forms.DateTimeInput(attrs={"type": "datetime-local"}), help_text="Empty: all of them."
+        required=False,
+        label=later("Since"),
+        widget=forms.DateTimeInput(attrs={"type": "datetime-local"}),
+        help_text=later("Empty: all of them."),
     )
 
 
 class AskForm(forms.Form):
     """What is to be asked about the faces that a filter finds."""
 
-    what = forms.ChoiceField(label="Ask")
-    labelled_too = forms.BooleanField(required=False, label="Labelled ones, too")
+    what = forms.ChoiceField(label=later("Ask"))
+    labelled_too = forms.BooleanField(required=False, label=later("Labelled ones, too"))
 
     def __init__(self, *args: Any, **options: Any) -> None:
         super().__init__(*args, **options)
-        names = [(name, name.replace("_", " ").capitalize()) for name in settings.ASKED]
-        self.fields["what"].choices = [*names, ("identity", "Who they are")]  # type: ignore[attr-defined]
+        names = [(name, _(name.replace("_", " ")).capitalize()) for name in settings.ASKED]
+        self.fields["what"].choices = [*names, ("identity", _("Who they are"))]  # type: ignore[attr-defined]
 
 
 # ---- releases
@@ -257,60 +296,77 @@ class AskForm(forms.Form):
 class ReleaseForm(forms.Form):
     """Which faces a release is to hold: `ReleaseQuery`, as a page asks for it."""
 
-    name = forms.CharField(max_length=100, help_text="It stays: a release is never edited.")
+    name = forms.CharField(max_length=100, label=later("Name"), help_text=later("It stays: a release is never edited."))
     purpose = forms.CharField(
         required=False,
+        label=later("Purpose"),
         max_length=2_000,
         widget=forms.Textarea(attrs={"rows": 2}),
-        help_text="Why it is made; the datasheet begins with it.",
+        help_text=later("Why it is made; the datasheet begins with it."),
     )
     attributes = forms.MultipleChoiceField(
         required=False,
-        label="Labelled with",
-        choices=[(name, name.replace("_", " ")) for name in KNOWABLE],
+        label=later("Labelled with"),
+        choices=called((name, name.replace("_", " ")) for name in KNOWABLE),
         widget=forms.CheckboxSelectMultiple,
     )
-    all_of_them = forms.BooleanField(required=False, label="all of these, not just one")
+    all_of_them = forms.BooleanField(required=False, label=later("all of these, not just one"))
     decided_by = forms.MultipleChoiceField(
         required=False,
-        label="Only labels decided by",
-        choices=[(name, name) for name in get_args(DecidedBy)],
+        label=later("Only labels decided by"),
+        choices=called((name, name) for name in get_args(DecidedBy)),
         widget=forms.CheckboxSelectMultiple,
     )
     min_confidence = forms.FloatField(
-        required=False, min_value=0, max_value=1, label="Labels believed at least", widget=NumberInput(step="any")
+        required=False,
+        min_value=0,
+        max_value=1,
+        label=later("Labels believed at least"),
+        widget=NumberInput(step="any"),
     )
     sources = forms.ModelMultipleChoiceField(
-        Source.objects.order_by("name"), required=False, widget=forms.SelectMultiple(attrs={"size": 4})
+        Source.objects.order_by("name"),
+        required=False,
+        label=later("Sources"),
+        widget=forms.SelectMultiple(attrs={"size": 4}),
     )
     licences = forms.CharField(
-        required=False, max_length=1_000, help_text="As sources or photos state them, a semicolon between. Empty: any."
+        required=False,
+        max_length=1_000,
+        label=later("Licences"),
+        help_text=later("As sources or photos state them, a semicolon between. Empty: any."),
     )
     min_size = forms.FloatField(
         required=False,
         min_value=0,
         max_value=100_000,
-        label="Faces of at least (pixels)",
+        label=later("Faces of at least (pixels)"),
         widget=NumberInput(step="any"),
     )
     min_sharpness = forms.FloatField(
-        required=False, min_value=0, label="Sharpness at least", widget=NumberInput(step="any")
+        required=False, min_value=0, label=later("Sharpness at least"), widget=NumberInput(step="any")
     )
     max_yaw = forms.FloatField(
-        required=False, min_value=0, max_value=90, label="Turned at most (degrees)", widget=NumberInput(step="any")
+        required=False,
+        min_value=0,
+        max_value=90,
+        label=later("Turned at most (degrees)"),
+        widget=NumberInput(step="any"),
     )
-    usable_only = forms.BooleanField(required=False, initial=True, label="only faces good enough to be asked about")
-    chosen_only = forms.BooleanField(required=False, label="only the most centred face of each photo")
-    with_duplicates = forms.BooleanField(required=False, label="all duplicates, not one of each group")
+    usable_only = forms.BooleanField(
+        required=False, initial=True, label=later("only faces good enough to be asked about")
+    )
+    chosen_only = forms.BooleanField(required=False, label=later("only the most centred face of each photo"))
+    with_duplicates = forms.BooleanField(required=False, label=later("all duplicates, not one of each group"))
     balance = forms.ChoiceField(
         required=False,
-        label="Ages in training",
-        choices=[("none", "As they are"), ("weights", "Weighted, every five years alike")],
+        label=later("Ages in training"),
+        choices=[("none", later("As they are")), ("weights", later("Weighted, every five years alike"))],
     )
     cap_per_age = forms.IntegerField(
-        required=False, min_value=1, max_value=10_000_000, label="Faces a year of age, at most (training)"
+        required=False, min_value=1, max_value=10_000_000, label=later("Faces a year of age, at most (training)")
     )
-    seed = forms.IntegerField(required=False, min_value=0, max_value=2**31 - 1, label="Seed of the splits")
+    seed = forms.IntegerField(required=False, min_value=0, max_value=2**31 - 1, label=later("Seed of the splits"))
 
     def query(self) -> dict[str, Any]:
         """What was filled in, as `query_of` takes it."""
@@ -340,28 +396,30 @@ class PersonField(forms.CharField):
         else:
             found = list(alive.filter(name__iexact=text)[:2])
         if not found:
-            raise forms.ValidationError(
-                f"There is nobody named {text!r}. Choose from the list, or give a number such as #12."
-            )
+            told = _("There is nobody named {name}. Choose from the list, or give a number such as #12.")
+            raise forms.ValidationError(told.format(name=repr(text)))
         if len(found) > 1:
-            raise forms.ValidationError(f"Several people are named {text!r}. Give a number such as #{found[0].pk}.")
+            told = _("Several people are named {name}. Give a number such as #{pk}.")
+            raise forms.ValidationError(told.format(name=repr(text), pk=found[0].pk))
         return found[0]
 
 
 class NameForm(forms.Form):
-    name = forms.CharField(required=False, max_length=300)
+    name = forms.CharField(required=False, max_length=300, label=later("Name"))
 
 
 class MergeForm(forms.Form):
-    other = PersonField(max_length=330, label="Merge with")
+    other = PersonField(max_length=330, label=later("Merge with"))
 
 
 class MergeManyForm(forms.Form):
     """People who are one, and whom they are to be."""
 
-    people = forms.TypedMultipleChoiceField(coerce=int, error_messages={"required": "Nobody is selected."})
+    people = forms.TypedMultipleChoiceField(
+        coerce=int, label=later("People"), error_messages={"required": later("Nobody is selected.")}
+    )
     into = forms.IntegerField(required=False)
-    other = PersonField(required=False, max_length=330, label="Add somebody")
+    other = PersonField(required=False, max_length=330, label=later("Add somebody"))
 
     def __init__(self, *args: Any, **options: Any) -> None:
         super().__init__(*args, **options)
@@ -387,7 +445,7 @@ class SplitForm(forms.Form):
     """Faces that fell out below a threshold, as one list: there may be more than a form has fields."""
 
     faces = forms.RegexField(r"^\d{1,15}(,\d{1,15})*$", error_messages={"required": "No face falls out."})
-    act = forms.ChoiceField(choices=[("split", "Another person"), ("remove", "Not this person")])
+    act = forms.ChoiceField(choices=[("split", later("Another person")), ("remove", later("Not this person"))])
 
     def clean_faces(self) -> list[int]:
         return [int(face) for face in self.cleaned_data["faces"].split(",")]
@@ -401,11 +459,11 @@ class FacesForm(forms.Form):
     """What to do with some faces of a person, a cluster or a photo."""
 
     ACTS = [
-        ("remove", "Not this person"),
-        ("split", "Another person"),
-        ("not_a_face", "Not a face"),
-        ("move", "Move to"),
-        ("new", "One person"),
+        ("remove", later("Not this person")),
+        ("split", later("Another person")),
+        ("not_a_face", later("Not a face")),
+        ("move", later("Move to")),
+        ("new", later("One person")),
     ]
 
     act = forms.ChoiceField(choices=ACTS)
@@ -422,5 +480,5 @@ class FacesForm(forms.Form):
     def clean(self) -> dict[str, Any]:
         cleaned: dict[str, Any] = super().clean() or {}
         if cleaned.get("act") == "move" and not self.errors and cleaned.get("to") is None:
-            self.add_error("to", "Say whom these faces belong to: a name or a number such as #12.")
+            self.add_error("to", later("Say whom these faces belong to: a name or a number such as #12."))
         return cleaned

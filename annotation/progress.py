@@ -2,6 +2,8 @@
 
 from dataclasses import dataclass
 
+from django.utils.translation import gettext as _
+
 from annotation import belt
 from annotation.models import Cluster, ClusteringRun, Embedding, Face, Intake, Label, Photo, Question, Refusal, Source
 from inference import registry
@@ -22,16 +24,16 @@ def steps(delivery: Intake | None = None) -> tuple[list[Step], bool]:
     found = list[Step]()
     if delivery is not None:
         delivery.refresh_from_db()
-        found.append(Step("Intake", delivery.seen, delivery.total))
+        found.append(Step(_("Intake"), delivery.seen, delivery.total))
         if delivery.state == Intake.State.FAILED:
             return found, True
     photos, faces = Photo.objects.count(), Face.objects.count()
     vectors = Embedding.objects.filter(version=version).count()
-    found.append(Step("Faces", photos - belt.photos_due().count(), photos))
-    found.append(Step("Embeddings", vectors, faces - Face.objects.exclude(failure="").count()))
+    found.append(Step(_("Faces"), photos - belt.photos_due().count(), photos))
+    found.append(Step(_("Embeddings"), vectors, faces - Face.objects.exclude(failure="").count()))
     run = ClusteringRun.objects.filter(state=ClusteringRun.State.APPLIED).first()
     behind = belt.ungrouped(version, run).count()
-    found.append(Step("Clusters", vectors - behind, vectors))
+    found.append(Step(_("Clusters"), vectors - behind, vectors))
     grouping = ClusteringRun.objects.filter(state=ClusteringRun.State.RUNNING).exists()
     return found, belt.drained(version) and not behind and not grouping
 

@@ -13,6 +13,8 @@ from django.core.cache import cache
 from django.db.models import Count, F, Model, OuterRef, Q, QuerySet, Subquery, Window
 from django.db.models.functions import RowNumber
 from django.utils import timezone
+from django.utils.translation import gettext as _
+from django.utils.translation import ngettext
 
 from annotation import lifetimes, progress
 from annotation.core.sampling import draw
@@ -641,64 +643,78 @@ def _in_words(answer: Answer, lines: Counter[str]) -> str:
     content = answer.content
     match content.get("act"):
         case "rename":
-            return f"named “{content['name']}”" if content["name"] else "took the name away"
+            return _("named “{name}”").format(name=content["name"]) if content["name"] else _("took the name away")
         case "merge":
-            merged = ", ".join(f"person {pk}" for pk in content["identities"])
-            return f"merged {merged} into person {content['into']}"
+            merged = ", ".join(_("person {pk}").format(pk=pk) for pk in content["identities"])
+            return _("merged {people} into person {pk}").format(people=merged, pk=content["into"])
         case "split":
-            return f"split {_faces(len(content['faces']))} off person {content['identity']} as person {content['into']}"
+            told = _("split {faces} off person {of} as person {pk}")
+            return told.format(faces=faces_in_words(len(content["faces"])), of=content["identity"], pk=content["into"])
         case "remove":
-            return f"said of {_faces(len(content['faces']))}: not person {content['identity']}"
+            told = _("said of {faces}: not person {pk}")
+            return told.format(faces=faces_in_words(len(content["faces"])), pk=content["identity"])
         case "assign":
-            return f"said of {_faces(len(content['faces']))}: person {content['identity']}"
+            told = _("said of {faces}: person {pk}")
+            return told.format(faces=faces_in_words(len(content["faces"])), pk=content["identity"])
         case "describe":
-            return f"said of person {content['identity']}: {content['attribute'].replace('_', ' ')} {content['value']}"
+            told = _("said of person {pk}: {attribute} {value}")
+            said_of, value = _(content["attribute"].replace("_", " ")), _(str(content["value"]))
+            return told.format(pk=content["identity"], attribute=said_of, value=value)
         case "not_a_face":
-            return f"said of {_faces(len(content['faces']))}: not a face"
+            return _("said of {faces}: not a face").format(faces=faces_in_words(len(content["faces"])))
         case "ask":
-            what = content["what"].replace("_", " ")
-            return f"wanted {content['count']} question{'' if content['count'] == 1 else 's'} asked first: {what}"
+            what, count = _(content["what"].replace("_", " ")), content["count"]
+            told = ngettext(
+                "wanted {count} question asked first: {what}", "wanted {count} questions asked first: {what}", count
+            )
+            return told.format(count=count, what=what)
         case "reopen":
-            return f"opened question {content['question']} again"
+            return _("opened question {pk} again").format(pk=content["question"])
         case "reassign":
-            return f"had others asked instead of {content['name']}: {content['count']} answers"
+            told = ngettext(
+                "had others asked instead of {name}: {count} answer",
+                "had others asked instead of {name}: {count} answers",
+                content["count"],
+            )
+            return told.format(name=content["name"], count=content["count"])
     match content.get("verdict"):
         case "same":
-            return "answered: one person"
+            return _("answered: one person")
         case "different":
-            return "answered: two people"
+            return _("answered: two people")
         case "skip":
             reason = content.get("reason", "").replace("_", " ")
-            return f"skipped: {reason}" if reason else "skipped"
+            return _("skipped: {reason}").format(reason=_(reason)) if reason else _("skipped")
         case "cannot_tell":
-            return "answered: cannot tell"
+            return _("answered: cannot tell")
         case "value":
-            return f"answered: {content['value']}"
+            return _("answered: {said}").format(said=_(str(content["value"])))
         case "marked":
-            return f"looked a grid over and marked {_faces(len(content['marks']))}"
+            told = _("looked a grid over and marked {faces}")
+            return told.format(faces=faces_in_words(len(content["marks"])))
     said = [_count_in_words(kind, lines[kind]) for kind in Decision.Kind if lines[kind]]
-    return f"answered: {', '.join(said)}" if said else "answered"
+    return _("answered: {said}").format(said=", ".join(said)) if said else _("answered")
 
 
 def _count_in_words(kind: str, count: int) -> str:
     match kind:
         case Decision.Kind.LABEL:
-            return f"{_faces(count)} labelled"
+            return _("{faces} labelled").format(faces=faces_in_words(count))
         case Decision.Kind.CANNOT_LINK:
-            return f"{count} said to be somebody else"
+            return _("{count} said to be somebody else").format(count=count)
         case Decision.Kind.NOT_A_FACE:
-            return f"{count} not a face"
+            return _("{count} not a face").format(count=count)
         case Decision.Kind.CANNOT_TELL:
-            return f"{count} that nobody can tell"
+            return _("{count} that nobody can tell").format(count=count)
         case Decision.Kind.NAME:
-            return "a name"
+            return _("a name")
         case Decision.Kind.VALUE:
-            return "1 value" if count == 1 else f"{count} values"
+            return ngettext("{count} value", "{count} values", count).format(count=count)
     return f"{count} × {kind}"
 
 
-def _faces(count: int) -> str:
-    return "1 face" if count == 1 else f"{count} faces"
+def faces_in_words(count: int) -> str:
+    return ngettext("{count} face", "{count} faces", count).format(count=count)
 
 
 def lines_of(face: Face) -> list[Decision]:

@@ -1,9 +1,12 @@
-"""The words of the desk, in one place and ready for translation: what its script says, and why a question is asked.
+"""Words in one place, ready for translation: what the script of the desk says, why a question is asked, and what
+values, attributes and states are called.
 
-`manage.py makemessages -l de` collects them, with those of the templates. Of a text with `one` and `other` the script
-chooses by the `count`, as the language has it.
+`manage.py makemessages -l de` collects them, with those of templates, forms and views. Errors' messages are not among
+them: they are the same for pages and API, in English. Of a text with `one` and `other` the script chooses by the
+`count`, as the language has it.
 """
 
+from collections.abc import Iterable
 from typing import TypeAlias
 
 from django.utils.functional import Promise
@@ -139,6 +142,31 @@ CALLED: tuple[Text, ...] = (
     later("angry"), later("disgusted"), later("fearful"), later("happy"), later("neutral"), later("sad"),
     later("surprised"),
 )  # fmt: skip
+
+# The same of the states, kinds and roles that are kept; the pages translate them as they show them.
+CHOICES: tuple[Text, ...] = (
+    later("Annotator"), later("Curator"), later("Engineer"), later("Admin"),
+    later("Folder"), later("Archive"), later("Manifest"), later("Upload"), later("Labelled"),
+    later("Year"), later("Month"), later("Day"),
+    later("Waiting"), later("Running"), later("Building"), later("Done"), later("Failed"), later("Proposed"),
+    later("Applied"), later("Replaced"), later("Discarded"), later("Open"), later("Settled"), later("Withdrawn"),
+    later("Valid"), later("Revoked"), later("Lapsed"), later("Candidate"), later("Live"), later("Retired"),
+    later("Cluster"), later("Pair"), later("Grid"), later("Value"), later("Record"),
+    later("Work"), later("Control"), later("Audit"), later("Again"), later("Gold"), later("Doubt"), later("Verdict"),
+    later("Wanted"), later("Label"), later("Cannot Link"), later("Not A Face"), later("Cannot Tell"), later("Merge"),
+    later("Name"), later("Undo"), later("Person"), later("Machine"), later("Import"), later("Identity"),
+    later("Krippendorff's α"), later("intraclass correlation"),
+    later("Embedding"), later("Real age"), later("Apparent age"), later("Gender"), later("Emotion"),
+    later("identity"), later("person"), later("machine"), later("import"),
+    later("Parquet with the pictures in it, as DAGER keeps it"), later("WebDataset, tar shards"),
+    later("Folders of pictures with metadata.jsonl"), later("CSV with the pictures beside it"),
+    later("COCO, boxes and 68 key points"),
+)  # fmt: skip
+
+
+def called(choices: Iterable[tuple[str, Text]]) -> list[tuple[str, Text]]:
+    """Choices as a form shows them, in the language of whoever looks."""
+    return [(value, later(str(text))) for value, text in choices]
 
 
 def why_asked(question: Question) -> str:

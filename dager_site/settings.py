@@ -152,7 +152,7 @@ LOGIN_REDIRECT_URL = "home"
 LOGOUT_REDIRECT_URL = "login"
 LANGUAGE_CODE = "en-gb"
 # Those that there is a translation for; Django's own words come in no other either. A new one is a folder of `locale`
-# (`manage.py makemessages -l de`), translated and compiled, and a line here.
+# (`manage.py makemessages -l de`), translated and compiled, and a line here; LANGUAGE_CODE says which the pages speak.
 LANGUAGES = [("en-gb", "English")]
 LOCALE_PATHS = [BASE_DIR / "locale"]
 TIME_ZONE = "UTC"

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 from django.conf import settings
+from django.template.loader import get_template
 
 FOLDER = Path(settings.BASE_DIR) / "templates"
 TEMPLATES = sorted(path.relative_to(FOLDER).as_posix() for path in FOLDER.rglob("*.html"))
@@ -32,6 +33,11 @@ def bare(name: str) -> list[str]:
     said = re.findall(rf'(?<![\w-])(?:{"|".join(READ_ALOUD)})="([^"]*)"', markup)
     texts = re.split(rf"{TAG}|\0", re.sub(TYPED, "", markup, flags=re.S))
     return [text.strip() for text in texts + said if has_letters(text) and text.strip(" ·\n") not in NAMES]
+
+
+@pytest.mark.parametrize("name", TEMPLATES)
+def test_a_template_loads_what_it_uses(name: str):
+    get_template(name)
 
 
 @pytest.mark.parametrize("name", TEMPLATES)

@@ -1,4 +1,7 @@
-"""What can go wrong while training and promoting. Each message says the value, the cause and what to do."""
+"""What can go wrong while training and promoting. Each message says the value, the cause and what to do.
+
+The API and the pages tell the same message, in English: programs and logs read them, so they are not translated.
+"""
 
 
 class TrainingError(Exception):

@@ -13,11 +13,14 @@ from django.db import transaction
 from django.http import Http404, HttpResponse, HttpResponseBase, JsonResponse
 from django.shortcuts import get_object_or_404, redirect, render
 from django.utils.safestring import mark_safe
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy as later
 
 from annotation import reads
 from annotation.access import BROWSE, TRAIN, may
 from annotation.models import Face, Release
 from annotation.views.page import Rest, SignedIn, View, act, back, page, tell_mistakes
+from annotation.words import called
 from inference import registry
 from inference.core.bundle import EMBEDDING, BadBundle
 from inference.models import ModelVersion
@@ -38,10 +41,10 @@ ROWS = 30
 RETIRED = 20  # models a task that are listed
 EVALUATIONS = 10
 PICTURES = {
-    "confusion": "Confusion: rows are the truth",
-    "reliability": "Reliability: believed against right",
-    "error_by_age": "Error by true age",
-    "cumulative": "Share of faces within so many years",
+    "confusion": later("Confusion: rows are the truth"),
+    "reliability": later("Reliability: believed against right"),
+    "error_by_age": later("Error by true age"),
+    "cumulative": later("Share of faces within so many years"),
 }
 SETTINGS = ("epochs", "batch", "rate", "balance", "augment", "patience", "seed")
 
@@ -49,21 +52,24 @@ SETTINGS = ("epochs", "batch", "rate", "balance", "augment", "patience", "seed")
 class TrainingForm(forms.Form):
     """A preset with a few changes; what is left empty is the preset's."""
 
-    task = forms.ChoiceField(choices=ModelVersion.TASKS, label="What it learns")
+    task = forms.ChoiceField(choices=called(ModelVersion.TASKS), label=later("What it learns"))
     preset = forms.ChoiceField(
-        choices=[(name, name.capitalize()) for name in PRESETS],
-        help_text="Quick takes minutes on two cores; full wants a GPU.",
+        choices=called((name, name.capitalize()) for name in PRESETS),
+        label=later("Preset"),
+        help_text=later("Quick takes minutes on two cores; full wants a GPU."),
     )
     releases = forms.ModelMultipleChoiceField(
-        Release.objects.none(), label="Releases", help_text="The last one’s test part judges it."
+        Release.objects.none(), label=later("Releases"), help_text=later("The last one’s test part judges it.")
     )
-    epochs = forms.IntegerField(required=False, label="Epochs at most")
-    batch = forms.IntegerField(required=False, label="Faces a step")
-    rate = forms.FloatField(required=False, label="Rate of learning")
-    balance = forms.FloatField(required=False, label="Balance", help_text="0: as they come; 1: all classes alike.")
-    augment = forms.FloatField(required=False, label="Variation of pictures", help_text="0: none.")
-    patience = forms.IntegerField(required=False, label="Epochs without progress")
-    seed = forms.IntegerField(required=False, label="Seed")
+    epochs = forms.IntegerField(required=False, label=later("Epochs at most"))
+    batch = forms.IntegerField(required=False, label=later("Faces a step"))
+    rate = forms.FloatField(required=False, label=later("Rate of learning"))
+    balance = forms.FloatField(
+        required=False, label=later("Balance"), help_text=later("0: as they come; 1: all classes alike.")
+    )
+    augment = forms.FloatField(required=False, label=later("Variation of pictures"), help_text=later("0: none."))
+    patience = forms.IntegerField(required=False, label=later("Epochs without progress"))
+    seed = forms.IntegerField(required=False, label=later("Seed"))
 
     def __init__(self, *args: Any, **options: Any) -> None:
         super().__init__(*args, **options)
@@ -73,7 +79,7 @@ class TrainingForm(forms.Form):
         usual = {name: preset(name, "gender") for name in PRESETS}
         for name in SETTINGS:
             values = list(dict.fromkeys(str(getattr(each, name)) for each in usual.values()))
-            self.fields[name].widget.attrs["placeholder"] = " or ".join(values)
+            self.fields[name].widget.attrs["placeholder"] = _(" or ").join(values)
 
     def changes(self) -> dict[str, Any]:
         return {name: self.cleaned_data[name] for name in SETTINGS if self.cleaned_data[name] is not None}
@@ -125,7 +131,8 @@ def start(request: SignedIn) -> HttpResponse:
         by=request.user,
     )
     transaction.on_commit(lambda: tasks.train.delay(asked.pk))
-    messages.success(request, f"A training of {asked.get_task_display()} waits for a worker.")
+    told = _("A training of {task} waits for a worker.")
+    messages.success(request, told.format(task=_(str(asked.get_task_display()))))
     return redirect("training", asked.pk)
 
 
@@ -167,7 +174,7 @@ def how_it_goes(run: TrainingRun) -> dict[str, Any]:
 def stop(request: SignedIn, pk: int) -> HttpResponse:
     get_object_or_404(TrainingRun, pk=pk)
     runs.stop_run(pk)
-    messages.success(request, "It stops within seconds, and can go on from there.")
+    messages.success(request, _("It stops within seconds, and can go on from there."))
     return redirect("training", pk)
 
 
@@ -176,7 +183,7 @@ def go_on(request: SignedIn, pk: int) -> HttpResponse:
     get_object_or_404(TrainingRun, pk=pk)
     runs.go_on(pk)
     transaction.on_commit(lambda: tasks.train.delay(pk))
-    messages.success(request, "It goes on from where it was.")
+    messages.success(request, _("It goes on from where it was."))
     return redirect("training", pk)
 
 

@@ -6,6 +6,8 @@ from django.core.files.base import ContentFile
 from django.core.files.storage import default_storage
 from django.http import FileResponse, Http404, HttpResponse, HttpResponseBase
 from django.shortcuts import render
+from django.utils.translation import gettext as _
+from django.utils.translation import ngettext
 from django.views.decorators.http import require_safe
 
 from annotation import answers, queue, reads
@@ -53,12 +55,15 @@ def own_answers(request: SignedIn) -> HttpResponse:
 @act(ANNOTATE | BROWSE)
 def undo(request: SignedIn, pk: int) -> HttpResponse:
     answers.undo_answer(answer_id=pk, by=request.user)
-    messages.success(request, "Undone. The ledger keeps both: what was said, and that it was taken back.")
+    messages.success(request, _("Undone. The ledger keeps both: what was said, and that it was taken back."))
     return back(request)
 
 
 @act(ANNOTATE)
 def bring_back(request: SignedIn) -> HttpResponse:
     count = queue.bring_back_skipped(request.user)
-    messages.success(request, f"{count} skipped question{'' if count == 1 else 's'} will be asked again.")
+    told = ngettext(
+        "{count} skipped question will be asked again.", "{count} skipped questions will be asked again.", count
+    )
+    messages.success(request, told.format(count=count))
     return back(request, "annotate")

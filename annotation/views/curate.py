@@ -8,6 +8,8 @@ from django.db import transaction
 from django.http import HttpResponse, QueryDict
 from django.shortcuts import get_object_or_404, redirect, render
 from django.urls import reverse
+from django.utils.translation import gettext as _
+from django.utils.translation import ngettext
 
 from annotation import conflicts, reads, tasks, wanted
 from annotation.access import ANNOTATE, CURATE
@@ -68,7 +70,7 @@ def decide(request: SignedIn, pk: int) -> HttpResponse:
     verdicts = ("same", "different", "cannot_tell", "not_a_face")
     content = {"verdict": said} if said in verdicts else {"verdict": "value", "value": said}
     done = conflicts.decide(question_id=pk, content=content, by=request.user)
-    tell_undoable(request, f"Decided: {said.replace('_', ' ')}.", done)
+    tell_undoable(request, _("Decided: {said}.").format(said=_(said.replace("_", " "))), done)
     about = request.POST.get("about", "")
     following = conflicts.to_decide(about).exclude(pk=pk).order_by("-pk").first()
     address = reverse("conflict", args=[following.pk]) if following else reverse("conflicts")
@@ -78,7 +80,7 @@ def decide(request: SignedIn, pk: int) -> HttpResponse:
 @act(CURATE)
 def reopen(request: SignedIn, pk: int) -> HttpResponse:
     conflicts.reopen(question_id=pk, by=request.user)
-    messages.success(request, "Open again: people who have not answered it yet will be asked, or decide it here.")
+    messages.success(request, _("Open again: people who have not answered it yet will be asked, or decide it here."))
     return redirect("conflict", pk)
 
 
@@ -133,10 +135,12 @@ def reassign(request: SignedIn, pk: int) -> HttpResponse:
     count = wanted.reassign(person=pk, by=request.user, **form.cleaned_data)
     if count:
         transaction.on_commit(tasks.take_back.delay, robust=True)  # without it, the sweep finds them
-    answers = "1 answer" if count == 1 else f"{count:,} answers"
-    messages.success(
-        request, f"{answers} of {person.username} will be taken back, and others asked what only they said."
+    told = ngettext(
+        "{count} answer of {username} will be taken back, and others asked what only they said.",
+        "{count} answers of {username} will be taken back, and others asked what only they said.",
+        count,
     )
+    messages.success(request, told.format(count=f"{count:,}", username=person.username))
     return redirect("annotator", pk)
 
 
@@ -156,5 +160,6 @@ def ask(request: SignedIn) -> HttpResponse:
         faces=faces.of(Face.objects.all()), by=request.user, because=chosen.urlencode()[:500], **form.cleaned_data
     )
     count = done.content["count"]
-    tell_undoable(request, f"{count:,} question{'' if count == 1 else 's'} will be asked first.", done)
+    told = ngettext("{count} question will be asked first.", "{count} questions will be asked first.", count)
+    tell_undoable(request, told.format(count=f"{count:,}"), done)
     return back(request, "faces")

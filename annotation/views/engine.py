@@ -6,6 +6,8 @@ from django.conf import settings
 from django.contrib import messages
 from django.http import HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
+from django.utils.translation import gettext as _
+from django.utils.translation import ngettext
 
 from annotation import certificates, reads, reliabilities
 from annotation.access import BROWSE, CURATE
@@ -32,9 +34,12 @@ def engine(request: SignedIn) -> HttpResponse:
 def revoke(request: SignedIn, pk: int) -> HttpResponse:
     held = get_object_or_404(Certificate, pk=pk)
     count = certificates.revoke(held, f"Revoked by {request.user.username}.")
-    messages.success(
-        request, f"Revoked. {count} label{'' if count == 1 else 's'} that rested on it will be asked about."
+    told = ngettext(
+        "Revoked. {count} label that rested on it will be asked about.",
+        "Revoked. {count} labels that rested on it will be asked about.",
+        count,
     )
+    messages.success(request, told.format(count=count))
     return redirect("engine")
 
 
@@ -42,5 +47,6 @@ def revoke(request: SignedIn, pk: int) -> HttpResponse:
 def let_back(request: SignedIn, pk: int) -> HttpResponse:
     user = get_object_or_404(User, pk=pk)
     reliabilities.let_back(user.pk)
-    messages.success(request, f"{user.username} may answer again; what they said of attributes before counts again.")
+    told = _("{username} may answer again; what they said of attributes before counts again.")
+    messages.success(request, told.format(username=user.username))
     return redirect("engine")

@@ -5,6 +5,8 @@ from dataclasses import dataclass
 from django.http import HttpResponse
 from django.shortcuts import redirect, render
 from django.urls import reverse
+from django.utils.translation import gettext as _
+from django.utils.translation import ngettext
 
 from annotation import reads
 from annotation.access import ANNOTATE, BROWSE, CURATE, may
@@ -36,15 +38,20 @@ def _next(standing: reads.Standing, user: User) -> Next | None:
     counts = standing.counts
     if not counts["photos"] and may(user, CURATE):
         if counts["sources"]:
-            return Next("There are no photos yet.", "Add photos", reverse("sources"))
-        return Next("There are no photos yet. Every photo belongs to a source.", "Make a source", reverse("source-new"))
+            return Next(_("There are no photos yet."), _("Add photos"), reverse("sources"))
+        return Next(
+            _("There are no photos yet. Every photo belongs to a source."), _("Make a source"), reverse("source-new")
+        )
     if counts["questions"] and may(user, ANNOTATE):
-        waiting = "1 question waits" if counts["questions"] == 1 else f"{counts['questions']:,} questions wait"
-        return Next(f"{waiting} for an answer.", "Annotate", reverse("annotate"))
+        waiting = counts["questions"]
+        told = ngettext("{count} question waits for an answer.", "{count} questions wait for an answer.", waiting)
+        return Next(told.format(count=f"{waiting:,}"), _("Annotate"), reverse("annotate"))
     if counts["labels"] and not counts["exportable"]:
         return Next(
-            "No label may be exported: no source states its licence and legal basis.", "State them", reverse("sources")
+            _("No label may be exported: no source states its licence and legal basis."),
+            _("State them"),
+            reverse("sources"),
         )
     if counts["exportable"]:
-        return Next("Nothing waits for an answer.", "Export the labels", reverse("export"))
+        return Next(_("Nothing waits for an answer."), _("Export the labels"), reverse("export"))
     return None

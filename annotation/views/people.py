@@ -9,6 +9,8 @@ from django.contrib import messages
 from django.http import HttpResponse, HttpResponseBase
 from django.shortcuts import get_object_or_404, redirect, render
 from django.urls import reverse
+from django.utils.translation import gettext as _
+from django.utils.translation import ngettext
 
 from annotation import conflicts, likeness, reads
 from annotation import people as acts
@@ -86,7 +88,7 @@ def cluster(request: SignedIn, pk: int) -> HttpResponse:
 def person(request: SignedIn, pk: int) -> HttpResponse:
     shown = get_object_or_404(Identity.objects.select_related("merged_into"), pk=pk)
     if shown.merged_into is not None:
-        messages.info(request, f"Person {pk} was merged into this one.")
+        messages.info(request, _("Person {pk} was merged into this one.").format(pk=pk))
         return redirect("person", shown.merged_into.pk)
     labels = Label.objects.filter(identity=shown).select_related("face__photo__source")
     found = reads.page(labels, order=["face_id"], cursor=request.GET.get("cursor", ""), size=FACES)
@@ -112,7 +114,7 @@ def rename(request: SignedIn, pk: int) -> HttpResponse:
         return redirect("person", pk)
     done = acts.rename(identity_id=pk, name=form.cleaned_data["name"], by=request.user)
     name = form.cleaned_data["name"]
-    tell_undoable(request, f"Named {name}." if name else "The name was taken away.", done)
+    tell_undoable(request, _("Named {name}.").format(name=name) if name else _("The name was taken away."), done)
     return redirect("person", pk)
 
 
@@ -120,7 +122,7 @@ def rename(request: SignedIn, pk: int) -> HttpResponse:
 def describe(request: SignedIn, pk: int) -> HttpResponse:
     attribute, value = request.POST.get("attribute", ""), request.POST.get("value", "")
     done = acts.describe(identity_id=pk, attribute=attribute, value=value, by=request.user)
-    tell_undoable(request, f"{attribute.replace('_', ' ').capitalize()}: {value.replace('_', ' ')}.", done)
+    tell_undoable(request, f"{_(attribute.replace('_', ' ')).capitalize()}: {_(value.replace('_', ' '))}.", done)
     return redirect("person", pk)
 
 
@@ -141,18 +143,21 @@ def act_on_faces(request: SignedIn) -> HttpResponse:
 
 
 def _do(chosen: str, faces: Sequence[int], of: int, to: Identity | None, request: SignedIn) -> tuple[Answer, str]:
-    count = "1 face" if len(faces) == 1 else f"{len(faces)} faces"
+    count = reads.faces_in_words(len(faces))
     match chosen:
         case "remove":
-            return acts.remove(identity_id=of, face_ids=faces, by=request.user), f"{count}: not person {of}."
+            told = _("{faces}: not person {person}.").format(faces=count, person=of)
+            return acts.remove(identity_id=of, face_ids=faces, by=request.user), told
         case "split":
             done = acts.split(identity_id=of, face_ids=faces, by=request.user)
-            return done, f"{count} split off as person {done.content['into']}."
+            told = _("{faces} split off as person {person}.")
+            return done, told.format(faces=count, person=done.content["into"])
         case "not_a_face":
-            return acts.not_a_face(face_ids=faces, by=request.user), f"{count}: not a face."
+            return acts.not_a_face(face_ids=faces, by=request.user), _("{faces}: not a face.").format(faces=count)
         case _:
             done = acts.assign(face_ids=faces, identity_id=to.pk if to and chosen == "move" else None, by=request.user)
-            return done, f"{count}: {to if to and chosen == 'move' else 'person ' + str(done.content['identity'])}."
+            whom = to if to and chosen == "move" else _("person {pk}").format(pk=done.content["identity"])
+            return done, f"{count}: {whom}."
 
 
 @page(CURATE)
@@ -162,7 +167,8 @@ def merge_with(request: SignedIn, pk: int) -> HttpResponse:
     if not form.is_valid() or form.cleaned_data["other"].pk == pk:
         tell_mistakes(request, form)
         if form.is_valid():
-            messages.error(request, f"Person {pk} cannot be merged with themselves. Choose another person.")
+            told = _("Person {pk} cannot be merged with themselves. Choose another person.")
+            messages.error(request, told.format(pk=pk))
         return redirect("person", pk)
     query = urlencode({"people": [pk, form.cleaned_data["other"].pk], "into": pk}, doseq=True)
     return redirect(f"{reverse('merge-preview')}?{query}")
@@ -188,13 +194,16 @@ def merge(request: SignedIn) -> HttpResponse:
         return redirect("people")
     chosen, into = form.cleaned_data["people"], form.cleaned_data["into"]
     if not chosen:
-        messages.error(request, "None of these people is here any more. Choose them again.")
+        messages.error(request, _("None of these people is here any more. Choose them again."))
         return redirect("people")
     into = into if into in chosen else chosen[0]
     done = acts.merge(identity_ids=chosen, into_id=into, by=request.user)
     merged = done.content["identities"]
-    told = f"person {merged[0]}" if len(merged) == 1 else f"{len(merged)} people"
-    tell_undoable(request, f"Merged {told} into this one.", done)
+    if len(merged) == 1:
+        told = _("Merged person {pk} into this one.").format(pk=merged[0])
+    else:
+        told = _("Merged {count} people into this one.").format(count=len(merged))
+    tell_undoable(request, told, done)
     return redirect("person", done.content["into"])
 
 
@@ -215,7 +224,7 @@ def decide_suggestions(request: SignedIn) -> HttpResponse:
     said = request.POST.get("said", "")
     chosen = [int(pk) for pk in request.POST.getlist("pairs")[:SUGGESTIONS] if pk.isdecimal()]
     if said not in ("same", "different") or not chosen:
-        messages.error(request, "No pair is selected. Select at least one.")
+        messages.error(request, _("No pair is selected. Select at least one."))
         return back(request, "suggestions")
     done = 0
     for pk in chosen:
@@ -225,8 +234,19 @@ def decide_suggestions(request: SignedIn) -> HttpResponse:
             messages.warning(request, str(error))
         else:
             done += 1
-    told = "merged" if said == "same" else "said to be two people each"
-    messages.success(request, f"{done} pair{'' if done == 1 else 's'} {told}. Each can be undone in the history.")
+    if said == "same":
+        told = ngettext(
+            "{count} pair merged. Each can be undone in the history.",
+            "{count} pairs merged. Each can be undone in the history.",
+            done,
+        )
+    else:
+        told = ngettext(
+            "{count} pair said to be two people each. Each can be undone in the history.",
+            "{count} pairs said to be two people each. Each can be undone in the history.",
+            done,
+        )
+    messages.success(request, told.format(count=done))
     return back(request, "suggestions")
 
 

@@ -7,6 +7,7 @@ from django.contrib import messages
 from django.db import transaction
 from django.http import Http404, HttpResponse, HttpResponseBase, StreamingHttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
+from django.utils.translation import gettext as _
 from django.views.decorators.http import require_http_methods
 
 from annotation import reads, tasks
@@ -61,7 +62,7 @@ def _asked(request: SignedIn, form: ReleaseForm) -> HttpResponse:
     said = form.cleaned_data
     asked = stage.create_release(name=said["name"], purpose=said["purpose"], query=form.query(), by=request.user)
     transaction.on_commit(lambda: tasks.build_release.delay(asked.pk))
-    messages.success(request, f"{asked.name} is being frozen.")
+    messages.success(request, _("{name} is being frozen.").format(name=asked.name))
     return redirect("release", asked.pk)
 
 
@@ -146,7 +147,8 @@ def _table(name: str, of: Mapping[str, Mapping[str, int]]) -> dict[str, Any]:
 def verify(request: SignedIn, pk: int) -> HttpResponse:
     shown = get_object_or_404(Release, pk=pk, state=Release.State.DONE)
     transaction.on_commit(lambda: tasks.verify_release.delay(shown.pk))
-    messages.success(request, f"All files of {shown.name} are being hashed anew. This page tells the outcome.")
+    told = _("All files of {name} are being hashed anew. This page tells the outcome.")
+    messages.success(request, told.format(name=shown.name))
     return redirect("release", pk)
 
 

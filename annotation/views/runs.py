@@ -6,6 +6,7 @@ from django.contrib import messages
 from django.db import transaction
 from django.http import HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
+from django.utils.translation import gettext as _
 
 from annotation import clustering, reads, tasks
 from annotation.access import BROWSE, GROUP_AND_EXPORT
@@ -52,19 +53,19 @@ def _with_faces(examples: list[dict[str, Any]]) -> list[dict[str, Any]]:
 def start(request: SignedIn) -> HttpResponse:
     started = clustering.start_run(by=request.user)
     transaction.on_commit(lambda: tasks.cluster.delay(started.pk))
-    messages.success(request, f"Run {started.pk} is under way. Nothing changes until it is applied.")
+    messages.success(request, _("Run {pk} is under way. Nothing changes until it is applied.").format(pk=started.pk))
     return redirect("run", started.pk)
 
 
 @act(GROUP_AND_EXPORT)
 def apply(request: SignedIn, pk: int) -> HttpResponse:
     clustering.apply_run(run_id=get_object_or_404(ClusteringRun, pk=pk).pk, by=request.user)
-    messages.success(request, f"Run {pk} holds now; its questions are in the queue.")
+    messages.success(request, _("Run {pk} holds now; its questions are in the queue.").format(pk=pk))
     return redirect("run", pk)
 
 
 @act(GROUP_AND_EXPORT)
 def discard(request: SignedIn, pk: int) -> HttpResponse:
     clustering.discard_run(run_id=get_object_or_404(ClusteringRun, pk=pk).pk, by=request.user)
-    messages.success(request, f"Run {pk} was discarded; nothing changed.")
+    messages.success(request, _("Run {pk} was discarded; nothing changed.").format(pk=pk))
     return redirect("runs")

@@ -5,6 +5,7 @@ from django.contrib import messages
 from django.db import transaction
 from django.http import HttpResponse, StreamingHttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
+from django.utils.translation import gettext as _
 from django.views.decorators.http import require_http_methods
 
 from annotation import intake, reads, tasks
@@ -62,7 +63,7 @@ def state_rights(request: SignedIn, pk: int) -> HttpResponse:
     form = RightsForm(request.POST)
     if form.is_valid():
         intake.state_rights(source_id=pk, **form.cleaned_data, by=request.user)
-        messages.success(request, "The rights are kept.")
+        messages.success(request, _("The rights are kept."))
     else:
         tell_mistakes(request, form)
     return redirect("source", pk)
@@ -84,7 +85,7 @@ def start_intake(request: SignedIn, pk: int) -> HttpResponse:
         return redirect("source", pk)
     delivery = intake.start_intake(source=shown, **form.cleaned_data, by=request.user)
     transaction.on_commit(lambda: tasks.take_in.delay(delivery.pk))
-    messages.success(request, f"Taking in {delivery.path}.")
+    messages.success(request, _("Taking in {path}.").format(path=delivery.path))
     return redirect("source", pk)
 
 

@@ -4,13 +4,18 @@ import re
 from pathlib import Path
 
 import pytest
+from django.apps import apps
 from django.utils import translation
 
 from annotation.core.practice import EXAMPLES
+from annotation.core.release_formats.formats import FORMATS
 from annotation.models import Question
-from annotation.words import CALLED, DESK, PRACTICE, names, why_asked
+from annotation.words import CALLED, CHOICES, DESK, PRACTICE, Text, names, why_asked
 from inference.core.attributes import ATTRIBUTES
 from tests.factories import a_grid, a_pair, a_question, a_single
+from training.core.benchmarks.registry import BENCHMARKS
+from training.core.config import PRESETS
+from training.words import CHOICES as TRAINING
 
 SCRIPTS = Path(__file__).resolve().parents[2] / "annotation" / "static" / "annotation"
 
@@ -41,6 +46,21 @@ def test_every_example_of_the_practice_is_explained():
 def test_all_values_and_attributes_have_a_name_for_translators():
     assert {str(each) for each in CALLED} == set(names().values())
     assert set(names()) == {*ATTRIBUTES, *(value for each in ATTRIBUTES.values() for value in each.values)}
+
+
+@pytest.mark.parametrize(("app", "words"), [("annotation", CHOICES), ("inference", CHOICES), ("training", TRAINING)])
+def test_all_that_pages_choose_from_has_a_name_for_translators(app: str, words: tuple[Text, ...]):
+    models = apps.get_app_config(app).get_models()
+    fields = [field for model in models for field in model._meta.get_fields() if getattr(field, "choices", None)]
+    assert fields
+    shown = {str(text) for field in fields for _, text in field.choices}
+    assert shown - {str(each) for each in (*CHOICES, *words)} == set()
+
+
+def test_formats_presets_and_benchmarks_have_a_name_for_translators():
+    assert {each.title for each in FORMATS.values()} <= {str(each) for each in CHOICES}
+    named = {name.capitalize() for name in PRESETS} | {each.what for each in BENCHMARKS.values()}
+    assert named <= {str(each) for each in TRAINING}
 
 
 @pytest.mark.django_db
