@@ -104,6 +104,19 @@ DESK: Texts = {
     "practice_missing": later("The practice cannot be loaded: {message}"),
 }
 
+# What the scripts of other pages say.
+LIVE: Texts = {
+    "lost": later("The line is lost. It goes on once it is back."),
+    "fresh": {"one": later("{count} new."), "other": later("{count} new.")},
+    "nothing_new": later("Nothing new."),
+    "still": later("Held still."),
+    "every_five_seconds": later("New answers appear every five seconds."),
+}
+LIKENESS: Texts = {
+    "fall_out": {"one": later("{count} fall out"), "other": later("{count} fall out")},
+    "fall_out_of": {"one": later("{count} of {total} fall out"), "other": later("{count} of {total} fall out")},
+}
+
 # After a practice answer, by the name of the example.
 PRACTICE: dict[str, Text] = {
     "cluster_other": later(

@@ -36,6 +36,7 @@ from training.core.plain import plain
 from training.core.plots import evaluation_plots
 from training.errors import TrainingError
 from training.models import BenchmarkResult, Evaluation, TrainingRun
+from training.words import RUN
 
 ROWS = 30
 RETIRED = 20  # models a task that are listed
@@ -145,7 +146,7 @@ def training(request: SignedIn, pk: int) -> HttpResponse:
         for each in fields(usual)
         if (value := run.config.get(each.name)) is not None
     ]
-    context = _context(request, run=run, config=config, releases=run.releases.order_by("pk"))
+    context = _context(request, run=run, config=config, releases=run.releases.order_by("pk"), words=RUN)
     return render(request, "training/training.html", context)
 
 

@@ -3,6 +3,22 @@
 from django.utils.functional import Promise
 from django.utils.translation import gettext_lazy as later
 
+# What the script of a training's page says.
+RUN: dict[str, str | Promise] = {
+    "after_epoch": later("{value} after epoch {epoch}"),
+    "by_epoch": later("{title} by epoch: {values}"),
+    "epoch": later("epoch {epoch}: {value}"),
+    "loss": later("Loss"),
+    "validation": later("Validation: {name}"),
+    "step": later("Epoch {epoch} of {epochs}, step {step} of {steps}; loss {loss}; {images} images a second."),
+    "step_left": later(
+        "Epoch {epoch} of {epochs}, step {step} of {steps}; loss {loss}; {images} images a second; about {left} left."
+    ),
+    "waits": later("It waits for a worker."),
+    "reads": later("It reads the releases."),
+    "lost": later("The line is lost. It goes on once it is back."),
+}
+
 CHOICES: tuple[str | Promise, ...] = (
     later("Waiting"), later("Running"), later("Stopped"), later("Done"), later("Failed"),
     later("somebody asked"), later("enough new labels"), later("certificates short of coverage"), later("it was time"),

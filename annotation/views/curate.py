@@ -16,6 +16,7 @@ from annotation.access import ANNOTATE, CURATE
 from annotation.forms import AskForm, ConflictFilter, FaceFilter, ReassignForm, SampleFilter
 from annotation.models import Answer, Face, Question, Reliability, User
 from annotation.views.page import SignedIn, act, back, page, tell_mistakes, tell_undoable
+from annotation.words import LIVE
 
 PAGE = 20
 ANSWERS = 30
@@ -95,7 +96,7 @@ def live(request: SignedIn) -> HttpResponse:
     answers = conflicts.sample(
         float(chosen.get("share") or 1), annotator=annotator.pk if annotator else None, kind=chosen.get("kind", "")
     )
-    return render(request, "annotation/live.html", {"form": form, "watched": reads.watched(answers)})
+    return render(request, "annotation/live.html", {"form": form, "watched": reads.watched(answers), "words": LIVE})
 
 
 # ---- annotators

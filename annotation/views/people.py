@@ -27,6 +27,7 @@ from annotation.forms import (
 )
 from annotation.models import Answer, Cluster, FaceSearch, Identity, Label, Membership
 from annotation.views.page import SignedIn, act, back, page, tell_mistakes, tell_undoable
+from annotation.words import LIKENESS
 from inference.core.images import PictureRefused
 
 PEOPLE = 24
@@ -298,6 +299,7 @@ def by_likeness(request: SignedIn, pk: int) -> HttpResponse:
         "least": floor(100 * alike[0].cosine) / 100 if alike else 0,
         "most": ceil(100 * alike[-1].cosine) / 100 if alike else 1,
         "total": shown.face_count,
+        "words": LIKENESS,
     }
     return render(request, "annotation/by_likeness.html", context)
 

@@ -10,12 +10,13 @@ from django.utils import translation
 from annotation.core.practice import EXAMPLES
 from annotation.core.release_formats.formats import FORMATS
 from annotation.models import Question
-from annotation.words import CALLED, CHOICES, DESK, PRACTICE, Text, names, why_asked
+from annotation.words import CALLED, CHOICES, DESK, LIKENESS, LIVE, PRACTICE, Text, Texts, names, why_asked
 from inference.core.attributes import ATTRIBUTES
 from tests.factories import a_grid, a_pair, a_question, a_single
 from training.core.benchmarks.registry import BENCHMARKS
 from training.core.config import PRESETS
 from training.words import CHOICES as TRAINING
+from training.words import RUN
 
 SCRIPTS = Path(__file__).resolve().parents[2] / "annotation" / "static" / "annotation"
 
@@ -37,6 +38,20 @@ def test_the_script_has_no_words_of_its_own():
     for line in (SCRIPTS / "annotate.js").read_text().splitlines():
         code = line.split("//")[0]
         assert not re.search(r"[\"`][A-Z][a-z]+ [a-z]+[^\"`]*[\"`]", code), line
+
+
+@pytest.mark.parametrize(
+    ("path", "words"),
+    [
+        ("annotation/static/annotation/live.js", LIVE),
+        ("annotation/static/annotation/threshold.js", LIKENESS),
+        ("training/static/training/run.js", RUN),
+    ],
+)
+def test_a_script_says_what_its_page_has_words_for(path: str, words: Texts):
+    code = (SCRIPTS.parents[2] / path).read_text()
+    assert {name for name in words if f'"{name}"' not in code} == set()
+    assert set(re.findall(r'say\("(\w+)"', code)) <= set(words)
 
 
 def test_every_example_of_the_practice_is_explained():

@@ -1,6 +1,7 @@
 // Answers of others as they come in. What somebody looks at stays in place: new ones come in above it.
 
 import { listen } from "./keys.js";
+import { say } from "./words.js";
 
 const list = document.getElementById("watched");
 const hold = document.getElementById("hold");
@@ -14,20 +15,20 @@ async function look() {
     if (!answer.ok) throw new Error(`The server answered ${answer.status}.`);
     page = new DOMParser().parseFromString(await answer.text(), "text/html");
   } catch {
-    told.textContent = "The line is lost. It goes on once it is back.";
+    told.textContent = say("lost");
     return;
   }
   const now = [...page.querySelectorAll("#watched > li")];
   const known = new Set([...list.children].map((each) => each.id));
   const fresh = now.filter((each) => !known.has(each.id)).length;
   list.replaceChildren(...now.map((each) => (known.has(each.id) ? document.getElementById(each.id) ?? each : document.adoptNode(each))));
-  told.textContent = fresh ? `${fresh} new.` : "Nothing new.";
+  told.textContent = fresh ? say("fresh", { count: fresh }) : say("nothing_new");
 }
 
 hold.addEventListener("click", () => {
   const still = hold.getAttribute("aria-pressed") !== "true";
   hold.setAttribute("aria-pressed", String(still));
-  told.textContent = still ? "Held still." : "New answers appear every five seconds.";
+  told.textContent = say(still ? "still" : "every_five_seconds");
 });
 listen(document.querySelector("[data-keys]"));
 setInterval(look, Number(list.dataset.every) * 1_000);

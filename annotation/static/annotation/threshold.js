@@ -1,6 +1,7 @@
 // A threshold is dragged, and the faces that fall out below it are seen to.
 
 import { listen } from "./keys.js";
+import { say } from "./words.js";
 
 const slider = document.getElementById("below");
 if (slider) {
@@ -10,8 +11,8 @@ if (slider) {
     const out = faces.filter((each) => Number(each.dataset.cosine) < below);
     for (const each of faces) each.classList.toggle("out", Number(each.dataset.cosine) < below);
     document.getElementById("out").value = out.map((each) => each.dataset.face).join(",");
-    document.getElementById("told").textContent = `${out.length} of ${faces.length} fall out`;
-    document.getElementById("selected").textContent = `${out.length} fall out`;
+    document.getElementById("told").textContent = say("fall_out_of", { count: out.length, total: faces.length });
+    document.getElementById("selected").textContent = say("fall_out", { count: out.length });
     for (const button of document.querySelectorAll("[data-needs-out]")) button.disabled = out.length === 0;
   };
   slider.addEventListener("input", show);

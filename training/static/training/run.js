@@ -2,6 +2,7 @@
 
 import { element } from "../annotation/dom.js";
 import { ask } from "../annotation/server.js";
+import { say } from "../annotation/words.js";
 import { curve, duration, figures, path } from "./curves.js";
 
 const EVERY = 2_000;
@@ -11,6 +12,8 @@ const bar = document.getElementById("training-bar");
 const curves = document.getElementById("curves");
 const none = document.getElementById("no-curve");
 
+const short = (value) => String(Number(value.toPrecision(4)));
+
 function drawn(title, of) {
   const { left, right, top, bottom } = of.edge;
   const line = (x1, y1, x2, y2) => element("line", { x1, y1, x2, y2, class: "rule" });
@@ -19,15 +22,15 @@ function drawn(title, of) {
   return element(
     "figure",
     { class: "curve" },
-    element("figcaption", {}, element("b", {}, title), ` ${Number(latest.value.toPrecision(4))} after epoch ${latest.epoch}`),
+    element("figcaption", {}, element("b", {}, title), " ", say("after_epoch", { value: short(latest.value), epoch: latest.epoch })),
     element(
       "svg",
-      { viewBox: `0 0 ${of.width} ${of.height}`, role: "img", "aria-label": `${title} by epoch: ${of.points.map((each) => Number(each.value.toPrecision(4))).join(", ")}` },
+      { viewBox: `0 0 ${of.width} ${of.height}`, role: "img", "aria-label": say("by_epoch", { title, values: of.points.map((each) => short(each.value)).join(", ") }) },
       ...of.ys.map(({ at }) => line(left, at, of.width - right, at)),
       ...of.ys.map(({ at, text: words }) => text(left - 6, at + 4, "end", words)),
       ...of.xs.map(({ at, text: words }) => text(at, of.height - bottom + 18, "middle", words)),
       element("path", { d: path(of.points), class: "curve-line" }),
-      ...of.points.map(({ x, y, epoch, value }) => element("circle", { cx: x, cy: y, r: 3.5 }, element("title", {}, `epoch ${epoch}: ${value}`))),
+      ...of.points.map(({ x, y, epoch, value }) => element("circle", { cx: x, cy: y, r: 3.5 }, element("title", {}, say("epoch", { epoch, value: String(value) })))),
       line(left, top, left, of.height - bottom),
     ),
   );
@@ -35,7 +38,7 @@ function drawn(title, of) {
 
 function show(run) {
   const names = figures(run.history);
-  const all = [["Loss", (report) => report.loss], ...names.map((name) => [`Validation: ${name.replaceAll("_", " ")}`, (report) => report.figures[name]])];
+  const all = [[say("loss"), (report) => report.loss], ...names.map((name) => [say("validation", { name: name.replaceAll("_", " ") }), (report) => report.figures[name]])];
   const shown = all.map(([title, read]) => [title, curve(run.history, read, run.epochs)]).filter(([, of]) => of.points.length);
   curves.replaceChildren(...shown.map(([title, of]) => drawn(title, of)));
   none.hidden = shown.length > 0;
@@ -45,8 +48,9 @@ function show(run) {
     bar.max = at.steps;
     bar.value = at.step;
     const left = duration(at.seconds_left);
-    told.textContent = `Epoch ${at.epoch} of ${run.epochs}, step ${at.step} of ${at.steps}; loss ${Number(at.loss.toPrecision(4))}; ${Math.round(at.images_per_second)} images a second${left ? `; about ${left} left` : ""}.`;
-  } else told.textContent = run.state === "waiting" ? "It waits for a worker." : "It reads the releases.";
+    const now = { epoch: at.epoch, epochs: run.epochs, step: String(at.step), steps: String(at.steps), loss: short(at.loss), images: String(Math.round(at.images_per_second)), left };
+    told.textContent = say(left ? "step_left" : "step", now);
+  } else told.textContent = say(run.state === "waiting" ? "waits" : "reads");
 }
 
 async function look() {
@@ -54,7 +58,7 @@ async function look() {
   try {
     run = await ask(page.dataset.progress);
   } catch {
-    if (told) told.textContent = "The line is lost. It goes on once it is back.";
+    if (told) told.textContent = say("lost");
     setTimeout(look, EVERY);
     return;
   }
