@@ -45,13 +45,14 @@ def behind(wanted: Attribute, now: datetime | None = None) -> bool:
     if last.claimed_until is not None and last.claimed_until > now:
         return False
     held = proposals.latest(wanted)
-    if held is not None and held.version_id != registry.ensure_live().pk:
+    if held is not None and _of_other_models(wanted, held):
         return True
     heard, decisions = _seen(wanted)
     if heard >= last.votes + EVERY:
         return True
-    fresh = Proposal.objects.filter(attribute=wanted.name, calibration=None).exists()
-    return (fresh or heard > last.votes or decisions > last.decisions) and last.at + PATIENCE <= now
+    return (
+        proposals.fresh(wanted).exists() or heard > last.votes or decisions > last.decisions
+    ) and last.at + PATIENCE <= now
 
 
 def keep_up(wanted: Attribute, now: datetime | None = None) -> bool:
@@ -103,7 +104,7 @@ def think(wanted: Attribute, *, since: int = 0) -> Calibration | None:
         if held is not None:
             certificates.review(wanted, held)  # the last audits count before the thresholds move
         held = proposals.learn(wanted)
-    elif proposals.outdate(wanted, since) or Proposal.objects.filter(attribute=wanted.name, calibration=None).exists():
+    elif proposals.outdate(wanted, since) or proposals.fresh(wanted).exists():
         held = proposals.learn(wanted, refit=False)
     certificates.review(wanted, held)
     routing.route(wanted, held)
@@ -113,8 +114,14 @@ def think(wanted: Attribute, *, since: int = 0) -> Calibration | None:
     return held
 
 
+def _of_other_models(wanted: Attribute, held: Calibration) -> bool:
+    """Whether another backbone, or another network for the attribute, is live by now."""
+    network = registry.network_of(wanted.name)
+    return held.version_id != registry.ensure_live().pk or held.network_id != (network and network.pk)
+
+
 def _learnt_enough(wanted: Attribute, held: Calibration) -> bool:
-    if held.version_id != registry.ensure_live().pk or tuple(held.sources) != proposals.SOURCES:
+    if _of_other_models(wanted, held) or tuple(held.sources) != proposals.SOURCES:
         return True
     first = held.answers < routing.ENOUGH <= len(votes.control_said(wanted))
     more = proposals.labels_known(wanted) >= LEARN_AT * held.learnt_from + LEARN_FIRST

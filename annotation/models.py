@@ -711,11 +711,24 @@ class ReleaseErasure(models.Model):
         constraints = [models.UniqueConstraint(fields=["release", "sha256"], name="one_erasure_per_photo_and_release")]
 
 
+class NetworkOutput(models.Model):
+    """What the network of one model version says of a face by itself. Beliefs are fused from what the live ones say."""
+
+    face = models.ForeignKey(Face, on_delete=models.CASCADE, related_name="outputs")
+    version = models.ForeignKey(ModelVersion, on_delete=models.CASCADE, related_name="+")
+    belief = models.BinaryField()  # little-endian float32: by value of the attribute, or by year
+    features = models.BinaryField(null=True)  # float16: what its last layer decided by, if it tells
+
+    class Meta:
+        constraints = [models.UniqueConstraint(fields=["version", "face"], name="one_output_per_face_and_version")]
+
+
 class Calibration(models.Model):
     """How the sources of one attribute are weighed, and how far the result can be believed; the latest one counts."""
 
     attribute = models.CharField(max_length=20, db_index=True)
     version = models.ForeignKey(ModelVersion, null=True, on_delete=models.SET_NULL, related_name="+")  # of the backbone
+    network = models.ForeignKey(ModelVersion, null=True, on_delete=models.SET_NULL, related_name="+")  # the attribute's
     sources = models.JSONField()  # names, in the order of the weights
     weights = models.JSONField()
     bias = models.JSONField()
@@ -737,14 +750,18 @@ class Proposal(models.Model):
     confidence = models.FloatField()  # in it
     belief = models.JSONField()  # by value, or by year
     evidence = models.JSONField(default=dict)  # what each source says by itself, in the same order
-    features = models.BinaryField(null=True)  # float16: what its network's last layer decided by, if it tells
+    # Whose word it rests on. What else that network told, and what others did, is in their outputs.
+    network = models.ForeignKey(ModelVersion, null=True, on_delete=models.SET_NULL, related_name="+")
     # Of a person's faces one stands for all where the attribute is the person's: it alone is asked about.
     stands = models.BooleanField(default=True)
     calibration = models.ForeignKey(Calibration, null=True, on_delete=models.SET_NULL, related_name="+")  # none: fresh
 
     class Meta:
         constraints = [models.UniqueConstraint(fields=["attribute", "face"], name="one_proposal_per_face")]
-        indexes = [models.Index(fields=["attribute", "value", "-confidence"], name="proposal_by_confidence")]
+        indexes = [
+            models.Index(fields=["attribute", "value", "-confidence"], name="proposal_by_confidence"),
+            models.Index(fields=["attribute", "network"], condition=Q(calibration=None), name="proposal_not_fused"),
+        ]
 
 
 class Certificate(models.Model):

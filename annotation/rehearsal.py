@@ -30,6 +30,7 @@ from annotation.models import (
     Face,
     Identity,
     Label,
+    NetworkOutput,
     Photo,
     Proposal,
     Question,
@@ -170,6 +171,7 @@ def scratch(source: Source, faces: set[int], *, people_known: bool = False) -> I
         list(Face.objects.filter(pk__in=Face.objects.filter(photo__source=source).values("pk"))),
         list(Embedding.objects.filter(face__photo__source=source)),
         list(Proposal.objects.filter(face__photo__source=source)),
+        list(NetworkOutput.objects.filter(face__photo__source=source, version__state=ModelVersion.State.LIVE)),
         *(_people_of(source, faces) if people_known else []),
     ]
     kept = connections["default"]
@@ -455,7 +457,8 @@ class _Run:
         word for all others (Settles, "Active learning literature survey", 2009)."""
         budget = min(self.outcome.actions_for[attribute.name], len(said))
         known = np.array(list(said), np.int64)
-        has, vectors = vectors_of(attribute, known, registry.ensure_live())
+        network = registry.network_of(attribute.name)
+        has, vectors = vectors_of(attribute, known, registry.ensure_live(), network)
         faces = known[has].tolist()
         label = np.full(len(faces), -1, np.int64)
         order = np.random.default_rng(self._plan.seed).permutation(len(faces))

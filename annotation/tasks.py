@@ -9,7 +9,7 @@ from django.utils import timezone
 from annotation import belt, clustering, embeddings, engine, faces, intake, proposals, releases, wanted
 from annotation.models import ClusteringRun, Embedding, Face, Photo, Release
 from inference import registry
-from inference.core.attributes import attribute
+from inference.core.attributes import ATTRIBUTES, attribute
 from inference.models import ModelVersion
 
 log = logging.getLogger(__name__)
@@ -55,6 +55,12 @@ def propose(face_ids: list[int]) -> None:
 def think(attribute_name: str) -> None:
     """Bring beliefs, certificates and questions about an attribute up to date; somebody else at it is enough."""
     engine.keep_up(attribute(attribute_name))
+
+
+@shared_task(acks_late=True)
+def follow(attribute_name: str) -> None:
+    """Let proposals of an attribute that nobody is asked about say what its live network says."""
+    proposals.follow_network(attribute(attribute_name))
 
 
 @shared_task(acks_late=True)
@@ -123,4 +129,7 @@ def sweep() -> None:
     clustering.fail_lost_runs(now)
     if wanted.due().exists():
         take_back.delay()
+    for each in ATTRIBUTES.values():
+        if proposals.behind_network(each).exists():
+            follow.delay(each.name)
     feed_belt()

@@ -89,6 +89,6 @@ def attribute_model(version: ModelVersion) -> AttributeModel:
     return _attribute_model(version.task, version.folder, version.checksum)
 
 
-def attribute_models() -> list[AttributeModel]:
-    """The live networks that look at faces, of each attribute that one is known for."""
-    return [attribute_model(version) for _, version in sorted(ensure_attributes().items())]
+def network_of(task: str) -> ModelVersion | None:
+    """The version whose network speaks for an attribute now; None where none is known for it."""
+    return ensure_attributes().get(task)

@@ -21,6 +21,7 @@ from annotation.models import (
     Face,
     Identity,
     Membership,
+    NetworkOutput,
     Photo,
     Proposal,
     Question,
@@ -28,6 +29,8 @@ from annotation.models import (
     Source,
     User,
 )
+from annotation.proposals import packed
+from inference import registry
 from inference.core.attributes import ATTRIBUTES
 from inference.models import ModelVersion
 
@@ -101,7 +104,7 @@ def an_embedding(face: Face, version: ModelVersion, vector: Sequence[float]) -> 
 
 
 def a_run(version: ModelVersion | None = None, state: str = "applied") -> ClusteringRun:
-    live = version or ModelVersion.objects.filter(state="live").first() or a_version()
+    live = version or ModelVersion.objects.filter(task="embedding", state="live").first() or a_version()
     return ClusteringRun.objects.create(version=live, state=state)
 
 
@@ -129,11 +132,17 @@ def a_pair(one: Identity | None = None, other: Identity | None = None, belief: f
 
 
 def a_proposal(face: Face, belief: Sequence[float], attribute: str = "gender", **fields: object) -> Proposal:
+    """What the live network's word is; of that word itself, `evidence` may say otherwise."""
     best = max(range(len(belief)), key=belief.__getitem__)
     value = ATTRIBUTES[attribute].values[best]
-    return Proposal.objects.create(
-        face=face, attribute=attribute, value=value, confidence=belief[best], belief=list(belief), **fields
-    )
+    network = registry.network_of(attribute)
+    an_output(face, network, fields.get("evidence", {}).get("network", belief))
+    defaults = {"value": value, "confidence": belief[best], "belief": list(belief), "network": network}
+    return Proposal.objects.create(face=face, attribute=attribute, **(defaults | fields))
+
+
+def an_output(face: Face, version: ModelVersion, belief: Sequence[float]) -> NetworkOutput:
+    return NetworkOutput.objects.create(face=face, version=version, belief=packed(belief))
 
 
 def a_certificate(value: str = "female", attribute: str = "gender") -> Certificate:

@@ -16,6 +16,7 @@ from annotation.models import (
     Decision,
     Face,
     Label,
+    NetworkOutput,
     Photo,
     Proposal,
     Question,
@@ -23,6 +24,7 @@ from annotation.models import (
     User,
 )
 from annotation.queue import take_next
+from inference import registry
 from inference.core.attributes import APPARENT_AGE, GENDER
 from inference.models import ModelVersion
 from tests.factories import a_face, a_person, a_proposal, a_single, a_source, a_user, a_version, an_annotator
@@ -71,6 +73,11 @@ def a_corpus(faces: int = FACES, sure: float = 0.999, seed: int = 0) -> dict[int
             belief=[sure, 1 - sure] if f else [1 - sure, sure],
             evidence={"network": [sure, 1 - sure] if f else [1 - sure, sure]},
         )
+        for each, f in zip(made, says_female, strict=True)
+    )
+    network = registry.network_of("gender")
+    NetworkOutput.objects.bulk_create(
+        NetworkOutput(face=each, version=network, belief=proposals.packed([sure, 1 - sure] if f else [1 - sure, sure]))
         for each, f in zip(made, says_female, strict=True)
     )
     Face.objects.filter(pk=face.pk).update(usable=False)

@@ -148,7 +148,7 @@ def test_what_is_not_known_cannot_be_rehearsed(source):
 
 def test_who_is_who_is_rehearsed_beside_trusting_the_search_terms(source):
     """Six people whose vectors lie well apart; of every ten photos one was found under somebody else's name."""
-    version = ModelVersion.objects.get()
+    version = ModelVersion.objects.get(task="embedding")
     faces = list(Embedding.objects.order_by("face_id").select_related("face__photo"))[:120]
     people_ = [Identity.objects.create() for _ in range(6)]
     rng = np.random.default_rng(1)

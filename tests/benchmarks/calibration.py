@@ -32,7 +32,7 @@ def judge(name: str) -> None:
     wanted = attribute(name)
     known = AttributeLabel.objects.filter(attribute=name, value__in=wanted.values).count()
     settings.CONTROL_SHARE = min(CONTROL / known, 0.5)
-    table = proposals._load(wanted, registry.ensure_live())
+    table = proposals._load(wanted, registry.ensure_live(), registry.network_of(name))
     control, others = table.control, (table.truth >= 0) & ~table.control
     belief = fit(table.told[control], table.truth[control]).fuse(table.told[others])
     right = belief.argmax(axis=1) == table.truth[others]

@@ -18,7 +18,8 @@ RIGHT = 0.92  # of the network's proposals, as of gender on UTKFace
 def make(faces: int):  # type: ignore[no-untyped-def]
     """A source of labelled faces, each with a vector that tells its gender as well as the backbone's do."""
     from annotation import ledger  # noqa: PLC0415  Django is set up by now
-    from annotation.models import Decision, Embedding, Face, Photo, Proposal, Source  # noqa: PLC0415
+    from annotation.models import Decision, Embedding, Face, NetworkOutput, Photo, Proposal, Source  # noqa: PLC0415
+    from annotation.proposals import packed  # noqa: PLC0415
     from inference import registry  # noqa: PLC0415
 
     version, rng = registry.ensure_live(), np.random.default_rng(0)
@@ -61,6 +62,14 @@ def make(faces: int):  # type: ignore[no-untyped-def]
                 belief=[1 - each, each],
                 evidence={"network": [1 - each, each]},
             )
+            for face, each in zip(rows, male.tolist(), strict=True)
+        ),
+        500,
+    )
+    network = registry.network_of("gender")
+    NetworkOutput.objects.bulk_create(
+        (
+            NetworkOutput(face=face, version=network, belief=packed([1 - each, each]))
             for face, each in zip(rows, male.tolist(), strict=True)
         ),
         500,

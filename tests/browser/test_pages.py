@@ -155,7 +155,7 @@ def test_people_are_selected_looked_at_and_merged_at_once(site: Site) -> None:
 
 def test_a_threshold_is_dragged_until_those_who_do_not_belong_fall_out(site: Site) -> None:
     faces = faces_of(1, 6)
-    live = ModelVersion.objects.get()
+    live = ModelVersion.objects.get(task="embedding")
     for number, face in enumerate(faces):
         an_embedding(face, live, [1, 0.1, 0, 0] if number < 4 else [0.2, 0, 1, 0])
     person = a_person(faces, name="Ada")
