@@ -330,6 +330,8 @@ def behind(version: ModelVersion) -> bool:
     run = current()
     if ClusteringRun.objects.filter(state=ClusteringRun.State.RUNNING).exists():
         return False
+    if run is not None and run.version_id != version.pk and belt.drained(version):
+        return True  # another model was promoted, and every face has its vector: the grouping is made anew
     if run is not None and (Decision.objects.aggregate(last=Max("id"))["last"] or 0) > run.decisions_seen:
         return True
     waiting = belt.ungrouped(version, run)

@@ -257,6 +257,9 @@ class Face(models.Model):
             models.UniqueConstraint(fields=["photo", "number"], name="one_face_per_number"),
             models.UniqueConstraint(fields=["photo"], condition=Q(chosen=True), name="one_chosen_face_per_photo"),
         ]
+        indexes = [
+            models.Index(fields=["claimed_until"], condition=Q(claimed_until__isnull=False), name="face_claimed"),
+        ]
 
     def __str__(self) -> str:
         return f"face {self.number} of {self.photo}"

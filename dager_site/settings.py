@@ -69,6 +69,8 @@ CELERY_TASK_ROUTES = {
     "annotation.tasks.embed_faces": {"queue": "vision"},
     "annotation.tasks.propose": {"queue": "vision"},
     "training.tasks.train": {"queue": "train"},
+    "training.tasks.prepare": {"queue": "vision"},
+    "training.tasks.finish": {"queue": "vision"},
 }
 SWEEP_SECONDS = env.whole("DAGER_SWEEP_SECONDS", 20, low=1, high=3600)
 CELERY_BEAT_SCHEDULE = {

@@ -3,6 +3,8 @@
 The API and the pages tell the same message, in English: programs and logs read them, so they are not translated.
 """
 
+from typing import Any
+
 
 class TrainingError(Exception):
     """Anything that a person or a client program can mend."""
@@ -27,6 +29,10 @@ class NotPromotable(TrainingError):
     """A model that cannot become the live one; the message says which gate it did not pass."""
 
     code = "not_promotable"
+
+    def __init__(self, told: str, promotion: Any = None) -> None:
+        super().__init__(told)
+        self.promotion = promotion  # the row that keeps what the gate saw, where it came that far
 
 
 class PromotionUnderWay(TrainingError):

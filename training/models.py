@@ -100,10 +100,12 @@ class Promotion(models.Model):
     error = models.TextField(blank=True)
     prepared = models.PositiveIntegerField(default=0)  # faces that it has looked at
     total = models.PositiveIntegerField(null=True)
+    reached = models.BigIntegerField(default=0)  # the face up to which it has looked; who is passed over comes after
     claimed_until = models.DateTimeField(null=True)
     created_at = models.DateTimeField(default=timezone.now)
     created_by = models.ForeignKey(User, null=True, on_delete=models.SET_NULL, related_name="+")
     finished_at = models.DateTimeField(null=True)
+    taken_back_by = models.ForeignKey(User, null=True, on_delete=models.SET_NULL, related_name="+")
 
     class Meta:
         constraints = [

@@ -24,12 +24,12 @@ from inference.errors import NoLiveModel
 from inference.models import ModelVersion
 from training.core.config import BadConfig, parse, preset
 from training.core.evaluate import compare, evaluate
-from training.core.judge import Heard, hear, most_different, vectors_of
+from training.core.judge import Heard, Placed, hear, most_different, place
 from training.core.learners import FALSE_ACCEPTS
 from training.core.plain import plain
 from training.core.run import Finished, Troubles, run
 from training.core.train import EpochDone, Progress, Report, Stopped
-from training.core.verification import true_accepts
+from training.core.verification import compare_accepts, true_accepts
 from training.errors import BadTraining, TrainingUnderWay
 from training.models import Evaluation, TrainingRun
 
@@ -261,15 +261,18 @@ def heard(version: ModelVersion, release: Release) -> Heard:
 
 
 def _backbone(version: ModelVersion, against: ModelVersion | None, release: Release) -> dict[str, Any]:
-    def told(which: ModelVersion) -> dict[str, Any]:
-        vectors, identity, taken = vectors_of(registry.embedder(which), frozen.opened(release), cache())
-        found = true_accepts(vectors, identity, FALSE_ACCEPTS)
-        return {"true_accepts": found, "false_accepts": FALSE_ACCEPTS, "faces": len(identity), "milliseconds": taken}
+    def told(placed: Placed) -> dict[str, Any]:
+        return {
+            "true_accepts": true_accepts(placed.vectors, placed.identity, FALSE_ACCEPTS),
+            "false_accepts": FALSE_ACCEPTS,
+            "faces": len(placed.identity),
+            "milliseconds": placed.milliseconds,
+        }
 
-    ours = told(version)
-    return {
-        "measured": ours,
-        "milliseconds": ours["milliseconds"],
-        "compared": None if against is None else told(against),
-        "differ": [],
-    }
+    ours = place(registry.embedder(version), frozen.opened(release), cache())
+    found: dict[str, Any] = {"measured": told(ours), "milliseconds": ours.milliseconds, "compared": None, "differ": []}
+    if against is not None:
+        theirs = place(registry.embedder(against), frozen.opened(release), cache())
+        beside = compare_accepts(ours.vectors, theirs.vectors, ours.identity, FALSE_ACCEPTS, slices=ours.slices)
+        found["compared"] = told(theirs) | ({} if beside is None else beside.as_json())
+    return found

@@ -2,7 +2,7 @@
 
 from celery import shared_task
 
-from training import runs
+from training import promotion, runs
 
 
 @shared_task(acks_late=True)
@@ -11,8 +11,35 @@ def train(run_id: int) -> None:
     runs.carry_out(run_id)
 
 
+@shared_task(acks_late=True)
+def prepare(promotion_id: int, face_ids: list[int]) -> None:
+    """Let a candidate look at these faces; those that it has seen are left alone."""
+    promotion.look(promotion_id, face_ids)
+    feed()
+
+
+@shared_task(acks_late=True)
+def finish(promotion_id: int) -> None:
+    """Make a candidate live that has looked at every face; with somebody else at it, nothing is done."""
+    promotion.finish(promotion_id)
+
+
+@shared_task(acks_late=True)
+def drop_old() -> None:
+    """Drop what models said that are long retired."""
+    promotion.drop_old()
+
+
+def feed() -> None:
+    """Send the next batches of the promotion under way."""
+    promotion.feed(prepare.delay, finish.delay)
+
+
 @shared_task
 def sweep() -> None:
-    """Beat runs this: trainings that wait, or whose worker died, go on the belt again."""
+    """Beat runs this: trainings that wait, or whose worker died, go on the belt again; so do promotions."""
     for run in runs.due()[:1]:
         train.delay(run.pk)
+    feed()
+    if promotion.to_drop():
+        drop_old.delay()

@@ -1,8 +1,5 @@
 """What each network says is kept beside what others say; beliefs and certificates rest on the live one."""
 
-from dataclasses import dataclass
-from typing import ClassVar
-
 import numpy as np
 import pytest
 from django.core.files.storage import default_storage
@@ -15,44 +12,17 @@ from annotation.models import Calibration, Certificate, Face, NetworkOutput, Pro
 from annotation.proposals import unpacked
 from inference import registry
 from inference.core.attributes import ATTRIBUTES, GENDER
-from inference.core.types import CropSpec
 from inference.models import ModelVersion
-from tests.factories import a_face, a_picture, a_proposal, a_version, an_embedding, an_output
+from tests.factories import a_face, a_proposal, a_version, an_output
+from tests.networks import a_seen_face, play_networks
 
 pytestmark = pytest.mark.django_db
 
 
-@dataclass(frozen=True)
-class Says:
-    """A network that says the same of every face."""
-
-    task: str
-    female: float
-    crop: ClassVar[CropSpec] = CropSpec("wide-384", 384)
-
-    def look(self, crops):
-        attribute = ATTRIBUTES[self.task]
-        width = 117 if attribute.in_years else len(attribute.values)
-        belief = np.full(width, (1 - self.female) / (width - 1))
-        belief[0] = self.female
-        features = np.tile(np.array([self.female, 1.0], np.float32), (len(crops), 1))
-        return np.tile(belief, (len(crops), 1)), features
-
-
 @pytest.fixture(autouse=True)
 def networks(monkeypatch, settings, tmp_path) -> dict[int, float]:
-    """By version, how sure its network is of the first value; of those not named, as sure as can be."""
     settings.MEDIA_ROOT = tmp_path
-    sure = dict[int, float]()
-    monkeypatch.setattr(registry, "attribute_model", lambda version: Says(version.task, sure.get(version.pk, 0.99)))
-    return sure
-
-
-def a_seen_face() -> Face:
-    face = a_face()
-    a_picture(face.photo)
-    an_embedding(face, registry.ensure_live(), np.eye(registry.ensure_live().dimensions)[0])
-    return face
+    return play_networks(monkeypatch)
 
 
 def another(task: str = "gender") -> ModelVersion:

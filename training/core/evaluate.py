@@ -221,15 +221,21 @@ def compare(
         attribute=truth.attribute.name,
         main=main,
         metrics={name: _compared(new, old, truth, name, rounds, seed) for name in _statistics(new, truth)},
-        slices={
-            by: {
-                name: _compared(new[chosen], old[chosen], truth.part(chosen), main, rounds, seed)
-                for name, chosen in _slices(column)
-            }
-            for by, column in _all_slices(truth).items()
-        },
+        slices={by: _told_apart(new, old, truth, column, rounds, seed) for by, column in _all_slices(truth).items()},
         mcnemar=None if right is None else mcnemar(*right),
     )
+
+
+def _told_apart(
+    new: Floats, old: Floats, truth: Truth, column: npt.NDArray[np.str_], rounds: int, seed: int
+) -> dict[str, Compared]:
+    """By slice, the main metric; where no face of a slice has it, as ε without a known spread, nothing is stated."""
+    main = main_metric(truth)
+    found = {
+        name: _compared(new[chosen], old[chosen], truth.part(chosen), main, rounds, seed)
+        for name, chosen in _slices(column)
+    }
+    return {name: each for name, each in found.items() if each.n}
 
 
 def main_metric(truth: Truth) -> str:

@@ -49,14 +49,27 @@ def hear(model: AttributeModel, release: Release, cache: Path, *, split: str = "
     )
 
 
-def vectors_of(
-    embedder: Embedder, release: Release, cache: Path, *, split: str = "test"
-) -> tuple[Vectors, Ints, float]:
-    """Vectors (n, dimensions) and identities (n,) of the faces of known people, and the milliseconds that one takes."""
+@dataclass(frozen=True, eq=False)
+class Placed:
+    """Where a backbone puts the test faces of known people."""
+
+    vectors: Vectors  # (n, dimensions)
+    identity: Ints  # (n,)
+    slices: dict[str, npt.NDArray[np.str_]]  # by what: the slice of each; "" unknown
+    milliseconds: float  # a face takes by itself, the median
+
+
+def place(embedder: Embedder, release: Release, cache: Path, *, split: str = "test") -> Placed:
+    """Raises NothingToLearnFrom, BadRelease."""
     config = preset("quick", "embedding", template=embedder.crop.template, side=embedder.crop.size)
     examples = load([release], split, config, cache)
     vectors = np.concatenate([embedder.embed(crops) for crops in _pieces(examples)])
-    return vectors, examples.values.astype(np.int64), _timed(lambda crops: embedder.embed(crops), examples)
+    return Placed(
+        vectors=vectors,
+        identity=examples.values.astype(np.int64),
+        slices={by: names for by, names in examples.slices.items() if len(set(names) - {""}) > 1},
+        milliseconds=_timed(lambda crops: embedder.embed(crops), examples),
+    )
 
 
 def _config(attribute: Attribute, template: str, side: int) -> TrainConfig:

@@ -23,7 +23,7 @@ from annotation.models import Intake, Photo, Source, User
 from dager_site.celery import make_queue_folders
 from dager_site.processes import PortTaken, ProcessDied, Processes, require_free
 from inference import registry
-from training import runs
+from training import promotion, runs
 
 ADMIN = "admin"
 SAMPLE = "Drawn sample"
@@ -55,6 +55,7 @@ class Command(BaseCommand):
         _make_first_admin()
         if not settings.REDIS:
             runs.release_all_claims()
+            promotion.release_all_claims()
             belt.release_all_claims()  # the in-machine queue has no other workers than those started here
         try:
             delivery = _deliver(options)
