@@ -2,6 +2,7 @@
 
 import os
 import secrets
+from collections.abc import Sequence
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
@@ -46,6 +47,13 @@ def share(name: str, default: float) -> float:
     if not 0 <= number <= 1:
         raise ImproperlyConfigured(f"{name}={value!r} is not a share from 0 to 1, such as {default}.")
     return number
+
+
+def one_of(name: str, default: str, choices: Sequence[str]) -> str:
+    value = text(name, default).strip()
+    if value not in choices:
+        raise ImproperlyConfigured(f"{name}={value!r} is not known. Use one of: {', '.join(choices)}.")
+    return value
 
 
 def words(name: str, default: str) -> list[str]:

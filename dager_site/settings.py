@@ -76,6 +76,8 @@ SWEEP_SECONDS = env.whole("DAGER_SWEEP_SECONDS", 20, low=1, high=3600)
 CELERY_BEAT_SCHEDULE = {
     "sweep": {"task": "annotation.tasks.sweep", "schedule": SWEEP_SECONDS},
     "sweep-training": {"task": "training.tasks.sweep", "schedule": SWEEP_SECONDS},
+    # It counts all labels, and they grow by the hour: the sweep's pace would be waste.
+    "consider-training": {"task": "training.tasks.consider", "schedule": max(300, SWEEP_SECONDS)},
 }
 BATCHES_IN_FLIGHT = env.whole("DAGER_BATCHES_IN_FLIGHT", 8, low=1, high=10_000)  # two or more per worker process
 WORKERS = env.whole("DAGER_WORKERS", os.cpu_count() or 1, low=1, high=1024)  # worker processes that `up` starts
@@ -89,6 +91,16 @@ DOUBT_SHARE = env.share("DAGER_DOUBT_SHARE", 0.01)  # of settled labels: asked a
 OPINIONS = env.whole("DAGER_OPINIONS", 3, low=1, high=100)  # answers at most about a matter of opinion (emotion)
 OPINION_BELIEF = env.share("DAGER_OPINION_BELIEF", 0.7)  # that settles such a matter before
 GOLD_SHARE = env.share("DAGER_GOLD_SHARE", 0.02)  # of answers: to what is known already, to measure who answers
+
+# ---- training by itself
+AUTO_TRAIN = env.flag("DAGER_AUTO_TRAIN", False)  # a release and a training for each attribute asked, when worth it
+AUTO_PROMOTE = env.flag("DAGER_AUTO_PROMOTE", False)  # and what passes the gate becomes live
+TRAIN_PRESET = env.one_of("DAGER_TRAIN_PRESET", "quick", ("quick", "full"))
+TRAIN_LABELS = env.whole("DAGER_TRAIN_LABELS", 2000, low=1)  # new ones that are enough
+TRAIN_GROWTH = env.share("DAGER_TRAIN_GROWTH", 0.25)  # or such a share of those before
+TRAIN_COVERAGE = env.share("DAGER_TRAIN_COVERAGE", 0.5)  # of proposals, that certificates should accept
+TRAIN_DAYS = env.whole("DAGER_TRAIN_DAYS", 0, high=3650)  # after so many it is time again; 0: never
+TRAIN_COOLDOWN_HOURS = env.whole("DAGER_TRAIN_COOLDOWN_HOURS", 12, high=8760)  # between two of one attribute
 
 # ---- Django
 ROOT_URLCONF = "dager_site.urls"

@@ -5,7 +5,7 @@ from typing import Any
 from django.contrib import admin
 from django.http import HttpRequest
 
-from training.models import BenchmarkResult, Evaluation, Promotion, TrainingRun
+from training.models import BenchmarkResult, Evaluation, Promotion, TrainingPlan, TrainingRun
 
 
 class _ToRead(admin.ModelAdmin):
@@ -26,6 +26,13 @@ class _ToRead(admin.ModelAdmin):
 class TrainingRuns(_ToRead):
     list_display = ["id", "task", "preset", "state", "why", "created_at", "finished_at"]
     list_filter = ["task", "state"]
+
+
+@admin.register(TrainingPlan)
+class TrainingPlans(_ToRead):
+    list_display = ["id", "task", "why", "release", "run", "error", "at"]
+    list_select_related = ["release", "run"]
+    list_filter = ["task"]
 
 
 @admin.register(Evaluation)

@@ -62,6 +62,26 @@ class TrainingRun(models.Model):
         return self.state in (self.State.WAITING, self.State.RUNNING)
 
 
+class TrainingPlan(models.Model):
+    """A training that the rule wants: its release is frozen first, and then it is run."""
+
+    task = models.CharField(max_length=20, choices=ModelVersion.TASKS)
+    why = models.CharField(max_length=10, choices=TrainingRun.Why)
+    release = models.OneToOneField(Release, null=True, on_delete=models.SET_NULL, related_name="+")
+    run = models.OneToOneField(TrainingRun, null=True, on_delete=models.SET_NULL, related_name="plan")
+    error = models.TextField(blank=True)  # why there is no run
+    at = models.DateTimeField(default=timezone.now)
+    closed_at = models.DateTimeField(null=True)
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(fields=["task"], condition=Q(closed_at=None), name="one_plan_per_task_at_a_time"),
+        ]
+
+    def __str__(self) -> str:
+        return f"plan {self.pk} of a training of {self.get_task_display()}"
+
+
 class Evaluation(models.Model):
     """How good one model is on the test part of one release, beside the model that was live then."""
 

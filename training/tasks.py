@@ -2,7 +2,7 @@
 
 from celery import shared_task
 
-from training import promotion, runs
+from training import loop, promotion, runs
 
 
 @shared_task(acks_late=True)
@@ -30,6 +30,13 @@ def drop_old() -> None:
     promotion.drop_old()
 
 
+@shared_task
+def consider() -> None:
+    """Beat runs this: whether it is worth training again, and what was trained so is to be promoted."""
+    loop.consider()
+    loop.promote_trained()
+
+
 def feed() -> None:
     """Send the next batches of the promotion under way."""
     promotion.feed(prepare.delay, finish.delay)
@@ -38,6 +45,7 @@ def feed() -> None:
 @shared_task
 def sweep() -> None:
     """Beat runs this: trainings that wait, or whose worker died, go on the belt again; so do promotions."""
+    loop.go_on()
     for run in runs.due()[:1]:
         train.delay(run.pk)
     feed()
