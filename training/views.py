@@ -24,7 +24,7 @@ from annotation.words import called
 from inference import registry
 from inference.core.bundle import EMBEDDING, BadBundle
 from inference.models import ModelVersion
-from training import runs, tasks
+from training import promotion, runs, tasks
 from training.core import evaluate
 from training.core.benchmarks.protocol import Figure
 from training.core.benchmarks.published import PUBLISHED
@@ -358,3 +358,21 @@ def _board(protocol: str, kept: list[BenchmarkResult]) -> dict[str, Any]:
         ],
         "published": [(each, [each.figures.get(c, "") for c in columns]) for each in published],
     }
+
+
+@trains
+def promote(request: SignedIn, pk: int) -> HttpResponse:
+    """Through the gate, or against it with a written reason; what the gate says is kept on the page either way."""
+    version = get_object_or_404(ModelVersion, pk=pk)
+    promotion.promote(version, by=request.user, forced=request.POST.get("forced", ""))
+    transaction.on_commit(tasks.feed)
+    messages.success(request, _("It looks at every face now, beside the live one; then it takes its place."))
+    return redirect("model", pk)
+
+
+@trains
+def roll_back(request: SignedIn, pk: int) -> HttpResponse:
+    version = get_object_or_404(ModelVersion, pk=pk, state=ModelVersion.State.LIVE)
+    taken_back = promotion.rollback(version.task, by=request.user)
+    messages.success(request, _("%(name)s is live again.") % {"name": taken_back.replaced})
+    return redirect("model", taken_back.replaced_id or pk)

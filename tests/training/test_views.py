@@ -11,10 +11,11 @@ from annotation.models import Face, Release, User
 from inference.core.attributes import GENDER
 from inference.models import ModelVersion
 from tests.factories import a_face, a_user, a_version
-from training import tasks, views
+from training import promotion, tasks, views
 from training.core.benchmarks.protocol import Faces, Figure, Ours, Outcome
 from training.core.config import preset
 from training.core.evaluate import Truth, compare, evaluate
+from training.core.gate import Check
 from training.management.commands.benchmark import keep
 from training.models import Evaluation, Promotion, TrainingRun
 
@@ -72,6 +73,7 @@ def models_folder(settings, tmp_path):
 @pytest.fixture(autouse=True)
 def no_belt(monkeypatch):
     monkeypatch.setattr(tasks.train, "delay", lambda pk: None)
+    monkeypatch.setattr(tasks, "feed", lambda: None)
 
 
 def test_who_may_look_and_who_may_act(client):
@@ -82,6 +84,7 @@ def test_who_may_look_and_who_may_act(client):
         f"/models/judged/{judged.pk}/confusion.png", "/leader-board/",
     ]  # fmt: skip
     acts = ["/trainings/start", f"/trainings/{run.pk}/stop", f"/trainings/{run.pk}/go-on"]
+    acts += [f"/models/{judged.version_id}/promote", f"/models/{judged.against_id}/roll-back"]
     allowed = {"annotator": (403, 403), "curator": (200, 403), "engineer": (200, 302), "admin": (200, 302)}
     for role, (look, do) in allowed.items():
         client.force_login(a_user(f"a {role}", role))
@@ -199,3 +202,48 @@ def test_lists_take_as_many_queries_for_many_as_for_one(engineer, django_assert_
     for address in ("/trainings/", "/models/", "/leader-board/?task=gender"):
         with django_assert_max_num_queries(8):
             assert engineer.get(address).status_code == 200
+
+
+@pytest.fixture
+def candidate() -> ModelVersion:
+    """Judged beside the live one; what the gate asks of its bundle is looked at in test_promotion.py."""
+    return an_evaluation([a_face()]).version
+
+
+def test_what_the_gate_refuses_is_told_and_kept(engineer, candidate, monkeypatch):
+    monkeypatch.setattr(promotion, "examine", lambda version: [Check("better", False, "No better than chance.")])
+
+    page = engineer.post(f"/models/{candidate.pk}/promote", {"next": f"/models/{candidate.pk}/"}, follow=True)
+
+    assert any("No better than chance" in str(each) for each in page.context["messages"])
+    assert Promotion.objects.get().state == "refused"
+    assert "No better than chance" in page.content.decode()
+
+
+def test_against_the_gate_it_takes_a_written_reason(engineer, candidate, monkeypatch):
+    monkeypatch.setattr(promotion, "examine", lambda version: [Check("better", False, "No better than chance.")])
+
+    engineer.post(f"/models/{candidate.pk}/promote", {"forced": "The old one has no licence."})
+
+    made = Promotion.objects.get()
+    assert (made.state, made.forced, made.created_by.username) == ("preparing", "The old one has no licence.", "eve")
+
+
+def test_the_live_model_is_rolled_back_by_its_button(engineer, candidate, monkeypatch):
+    monkeypatch.setattr(promotion, "examine", lambda version: [Check("better", True, "It is.")])
+    before = promotion.live_of("gender")
+    engineer.post(f"/models/{candidate.pk}/promote")
+    promotion.finish(Promotion.objects.get().pk)
+    assert promotion.live_of("gender") == candidate
+    assert "roll-back" in engineer.get(f"/models/{candidate.pk}/").content.decode()
+
+    page = engineer.post(f"/models/{candidate.pk}/roll-back")
+
+    assert promotion.live_of("gender") == before
+    assert page.url == f"/models/{before.pk}/"
+
+
+def test_with_nothing_to_go_back_to_it_says_so(engineer, candidate):
+    page = engineer.post(f"/models/{candidate.evaluations.get().against_id}/roll-back", follow=True)
+
+    assert any("none was live before" in str(each) for each in page.context["messages"])
