@@ -1,4 +1,4 @@
-"""The REST interface of training, under /api/v1/: runs, models, certificates."""
+"""The REST interface of training, under /api/v1/: runs, models, promotions, certificates."""
 
 from typing import Any, ClassVar
 
@@ -18,9 +18,9 @@ from inference import registry
 from inference.core.attributes import ATTRIBUTES
 from inference.core.bundle import EMBEDDING, BadBundle
 from inference.models import ModelVersion
-from training import runs, tasks
+from training import promotion, runs, tasks
 from training.core.config import PRESETS
-from training.models import Evaluation, TrainingRun
+from training.models import Evaluation, Promotion, TrainingRun
 
 
 class BrowsesOrTrains(OfRoles):
@@ -222,10 +222,62 @@ class ModelFilter(forms.Form):
         return rows.filter(**{name: value for name, value in self.cleaned_data.items() if value})
 
 
+_GATE = {
+    "type": "array",
+    "description": "what was asked of it, in order",
+    "items": {
+        "type": "object",
+        "properties": {
+            "name": {"type": "string", "description": "of the check"},
+            "passed": {"type": "boolean"},
+            "told": {"type": "string", "description": "what was seen, with its figures"},
+        },
+    },
+}
+
+
+@extend_schema_field(_GATE)
+class GateField(serializers.JSONField):
+    pass
+
+
+class PromotionSerializer(serializers.ModelSerializer):
+    """A model on its way to being the live one, or back."""
+
+    task = serializers.CharField(source="version.task", read_only=True, help_text="what the model tells")
+    gate = GateField(read_only=True)
+
+    class Meta:
+        model = Promotion
+        fields = [
+            "id", "version", "task", "replaced", "state", "gate", "forced", "error", "prepared", "total", "created_at",
+            "finished_at",
+        ]  # fmt: skip
+        read_only_fields = fields
+        extra_kwargs: ClassVar[dict[str, Any]] = {
+            "version": {"help_text": "id of the model that is promoted"},
+            "replaced": {"help_text": "id of the model in whose place it comes; null if it is the first of its task"},
+            "forced": {"help_text": "why it is let through against the gate; empty if it passed"},
+            "error": {"help_text": "why it failed; empty if it did not"},
+            "prepared": {"help_text": "faces that it has looked at"},
+            "total": {"help_text": "faces that it is to look at"},
+        }
+
+
+class PromotionInput(serializers.Serializer):
+    forced = serializers.CharField(
+        default="",
+        allow_blank=True,
+        max_length=promotion.REASON,
+        help_text="why it is to be let through against the gate; left out, the gate decides",
+    )
+
+
 @extend_schema_view(list=extend_schema(parameters=parameters(ModelFilter)))
 class Models(Filtered):
     """Models, the latest first; `?state=live` gives those that answer now."""
 
+    permission_classes = [BrowsesOrTrains]
     filter_form = ModelFilter
     serializer_class = ModelSerializer
     queryset = ModelVersion.objects.all()
@@ -243,6 +295,44 @@ class Models(Filtered):
             damage = str(error)
         told = {"card": text, "damage": damage, "evaluations": version.evaluations.order_by("-at")[:20]}
         return Response(CardSerializer(told).data)
+
+    @extend_schema(request=PromotionInput, responses={202: PromotionSerializer})
+    @action(detail=True, methods=["post"])
+    def promote(self, request: Request, pk: str) -> Response:
+        """Let it become the live model, if the gate lets it: it looks at every face first, while the live one answers.
+
+        What the gate saw is kept among the promotions, also of one that is refused.
+        """
+        given = PromotionInput(data=request.data)
+        given.is_valid(raise_exception=True)
+        made = promotion.promote(self.get_object(), by=signed_in(request), forced=given.validated_data["forced"])
+        transaction.on_commit(tasks.feed, robust=True)
+        return Response(PromotionSerializer(made).data, status=status.HTTP_202_ACCEPTED)
+
+    @extend_schema(request=None, responses={200: PromotionSerializer})
+    @action(detail=True, methods=["post"], url_path="roll-back")
+    def roll_back(self, request: Request, pk: str) -> Response:
+        """From this model, which is live, back to the one before. Returns the promotion that is taken back."""
+        return Response(PromotionSerializer(promotion.take_back(self.get_object(), by=signed_in(request))).data)
+
+
+class PromotionFilter(forms.Form):
+    version = forms.ModelChoiceField(ModelVersion.objects.all(), required=False, label="id of a model")
+    state = forms.ChoiceField(
+        required=False, choices=[("", "Any"), *Promotion.State.choices], label="how far it is, or how it ended"
+    )
+
+    def of(self, rows: QuerySet[Promotion]) -> QuerySet[Promotion]:
+        return rows.filter(**{name: value for name, value in self.cleaned_data.items() if value})
+
+
+@extend_schema_view(list=extend_schema(parameters=parameters(PromotionFilter)))
+class Promotions(Filtered):
+    """Promotions, the latest first; one in the state `preparing` tells how many faces it has looked at."""
+
+    filter_form = PromotionFilter
+    serializer_class = PromotionSerializer
+    queryset = Promotion.objects.select_related("version")
 
 
 # ---- certificates

@@ -20,6 +20,7 @@ from annotation import belt, embeddings, proposals
 from annotation.models import ClusteringRun, Embedding, Face, NetworkOutput, User
 from inference import registry
 from inference.core.bundle import EMBEDDING, BadBundle, Bundle
+from inference.core.embed import UnusableBackbone
 from inference.models import ModelVersion
 from training.core.gate import Check, Shown, gate
 from training.errors import NotPromotable, PromotionUnderWay
@@ -75,6 +76,8 @@ def promote(version: ModelVersion, *, by: User | None = None, forced: str = "") 
     if live is None:
         finish(made.pk)
         made.refresh_from_db()
+        if made.state == State.FAILED:
+            raise NotPromotable(made.error, made)
     return made
 
 
@@ -111,6 +114,15 @@ def _bundle(version: ModelVersion) -> Bundle | None:
     try:
         return registry.bundle_of(version)
     except BadBundle as error:
+        raise NotPromotable(f"{version} cannot be promoted: {error}") from error
+
+
+def _require_usable(version: ModelVersion) -> None:
+    """Its bundle is there, whole, and opens: whoever answers from now on opens it anew. Raises NotPromotable."""
+    _bundle(version)
+    try:
+        registry.embedder(version) if version.task == EMBEDDING else registry.attribute_model(version)
+    except (BadBundle, UnusableBackbone, OSError) as error:
         raise NotPromotable(f"{version} cannot be promoted: {error}") from error
 
 
@@ -211,7 +223,11 @@ def finish(promotion_id: int, now: datetime | None = None) -> bool:
             return False
         if left:
             look(promotion_id, left)
+        _require_usable(promotion.version)
         return _flip(promotion_id)
+    except NotPromotable as error:
+        _end(promotion_id, State.FAILED, error=str(error))
+        return False
     finally:
         Promotion.objects.filter(pk=promotion_id).update(claimed_until=None)
 
@@ -277,6 +293,18 @@ def _take_the_place(version: ModelVersion, now: datetime) -> ModelVersion | None
 
 
 @transaction.atomic
+def take_back(version: ModelVersion, *, by: User | None = None) -> Promotion:
+    """Roll back, if this model is the live one: of two who ask at once the second must not go back one further.
+
+    Raises NotPromotable, PromotionUnderWay.
+    """
+    live = ModelVersion.objects.select_for_update().filter(task=version.task, state=Live.LIVE).first()
+    if live is None or live.pk != version.pk:
+        raise NotPromotable(f"{version} is not live, so there is nothing to roll back; {live or 'none'} is.")
+    return rollback(version.task, by=by)
+
+
+@transaction.atomic
 def rollback(task: str, *, by: User | None = None) -> Promotion:
     """Back to the model that was live before, whose words were kept; faces that came since are looked at by the belt.
 
@@ -298,6 +326,7 @@ def rollback(task: str, *, by: User | None = None) -> Promotion:
         raise NotPromotable(
             f"What {back} said of the faces was dropped since. It looks at them again by `manage.py promote {back.pk}`."
         )
+    _require_usable(back)
     now = timezone.now()
     _take_the_place(back, now)
     Promotion.objects.filter(pk=promotion.pk).update(

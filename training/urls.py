@@ -24,6 +24,7 @@ pages = [
 router = SimpleRouter(trailing_slash=False)
 router.register("runs", api.Runs, basename="api-run")
 router.register("models", api.Models, basename="api-model")
+router.register("promotions", api.Promotions, basename="api-promotion")
 router.register("certificates", api.Certificates, basename="api-certificate")
 
 urlpatterns = [*pages, path("api/v1/", include(router.urls))]

@@ -35,7 +35,7 @@ from training.core.markdown import as_html
 from training.core.plain import plain
 from training.core.plots import evaluation_plots
 from training.errors import TrainingError
-from training.models import BenchmarkResult, Evaluation, TrainingRun
+from training.models import BenchmarkResult, Evaluation, Promotion, TrainingRun
 from training.words import RUN
 
 ROWS = 30
@@ -84,6 +84,12 @@ class TrainingForm(forms.Form):
 
     def changes(self) -> dict[str, Any]:
         return {name: self.cleaned_data[name] for name in SETTINGS if self.cleaned_data[name] is not None}
+
+
+class PromotionForm(forms.Form):
+    forced = forms.CharField(
+        required=False, max_length=promotion.REASON, label=later("Why it is let through all the same")
+    )
 
 
 def trains(view: View[Rest]) -> Callable[Concatenate[SignedIn, Rest], HttpResponseBase]:
@@ -364,15 +370,21 @@ def _board(protocol: str, kept: list[BenchmarkResult]) -> dict[str, Any]:
 def promote(request: SignedIn, pk: int) -> HttpResponse:
     """Through the gate, or against it with a written reason; what the gate says is kept on the page either way."""
     version = get_object_or_404(ModelVersion, pk=pk)
-    promotion.promote(version, by=request.user, forced=request.POST.get("forced", ""))
+    form = PromotionForm(request.POST)
+    if not form.is_valid():
+        tell_mistakes(request, form)
+        return redirect("model", pk)
+    made = promotion.promote(version, by=request.user, forced=form.cleaned_data["forced"])
     transaction.on_commit(tasks.feed)
-    messages.success(request, _("It looks at every face now, beside the live one; then it takes its place."))
+    if made.state == Promotion.State.LIVE:
+        messages.success(request, _("It is live: the first one of its task."))
+    else:
+        messages.success(request, _("It looks at every face now, beside the live one; then it takes its place."))
     return redirect("model", pk)
 
 
 @trains
 def roll_back(request: SignedIn, pk: int) -> HttpResponse:
-    version = get_object_or_404(ModelVersion, pk=pk, state=ModelVersion.State.LIVE)
-    taken_back = promotion.rollback(version.task, by=request.user)
+    taken_back = promotion.take_back(get_object_or_404(ModelVersion, pk=pk), by=request.user)
     messages.success(request, _("%(name)s is live again.") % {"name": taken_back.replaced})
     return redirect("model", taken_back.replaced_id or pk)

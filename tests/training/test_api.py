@@ -4,10 +4,12 @@ import pytest
 from django.test import Client
 
 from annotation.models import User
-from tests.factories import a_certificate, a_face, a_user
+from tests.factories import a_certificate, a_face, a_user, a_version
+from tests.networks import play_networks
 from tests.training.test_views import a_release, a_training, an_evaluation
-from training import tasks
-from training.models import TrainingRun
+from training import promotion, tasks
+from training.core.gate import Check
+from training.models import Promotion, TrainingRun
 
 pytestmark = pytest.mark.django_db
 
@@ -23,6 +25,7 @@ def engineer(client: Client) -> Client:
 @pytest.fixture(autouse=True)
 def no_belt(monkeypatch):
     monkeypatch.setattr(tasks.train, "delay", lambda pk: None)
+    monkeypatch.setattr(tasks, "feed", lambda: None)
 
 
 def post(client: Client, path: str, body: object = None):
@@ -35,9 +38,12 @@ def test_who_may_look_and_who_may_act(client):
         "runs", f"runs/{run.pk}", "models", f"models/{judged.version_id}", f"models/{judged.version_id}/card",
         "certificates", f"certificates/{held.pk}",
     ]  # fmt: skip
+    looks += ["promotions", f"promotions/{Promotion.objects.create(version=judged.version, state='refused').pk}"]
     acts = ["runs", f"runs/{run.pk}/stop", f"runs/{run.pk}/go-on"]
+    acts += [f"models/{judged.version_id}/promote", f"models/{judged.version_id}/roll-back"]
     assert {client.get(f"{V1}/{each}").status_code for each in looks} == {401}
-    allowed = {"annotator": (403, {403}), "curator": (200, {403}), "engineer": (200, {400, 202})}
+    assert {post(client, each).status_code for each in acts} == {401}
+    allowed = {"annotator": (403, {403}), "curator": (200, {403}), "engineer": (200, {400, 202, 409})}
     for role, (look, do) in allowed.items():
         client.force_login(a_user(f"a {role}", role))
         assert {client.get(f"{V1}/{each}").status_code for each in looks} == {look}, role
@@ -95,6 +101,59 @@ def test_models_tell_what_is_live_and_how_they_were_judged(engineer):
     assert engineer.get(f"{V1}/models?colour=red").status_code == 400
 
 
+def test_a_model_is_promoted_through_the_gate_and_rolled_back(engineer, monkeypatch):
+    play_networks(monkeypatch)
+    candidate = an_evaluation([]).version
+    before = promotion.live_of("gender")
+    monkeypatch.setattr(promotion, "examine", lambda version: [Check("better", True, "It is.")])
+
+    asked = post(engineer, f"models/{candidate.pk}/promote")
+
+    assert asked.status_code == 202, asked.content
+    told = asked.json()
+    assert (told["state"], told["task"], told["replaced"], told["gate"]) == (
+        *("preparing", "gender", before.pk),
+        [{"name": "better", "passed": True, "told": "It is."}],
+    )
+    assert promotion.finish(told["id"])
+    (listed,) = engineer.get(f"{V1}/promotions?state=live&version={candidate.pk}").json()["results"]
+    assert listed["id"] == told["id"]
+    assert Promotion.objects.get().created_by.username == "eve"
+
+    back = post(engineer, f"models/{candidate.pk}/roll-back")
+
+    assert (back.status_code, back.json()["state"]) == (200, "rolled_back")
+    assert promotion.live_of("gender") == before
+    again = post(engineer, f"models/{candidate.pk}/roll-back")
+    assert again.status_code == 409
+    assert "new net is not live, so there is nothing to roll back; old net is." in again.json()["error"]["message"]
+
+
+def test_what_the_gate_refuses_is_told_kept_and_may_be_forced(engineer, monkeypatch):
+    candidate = an_evaluation([]).version
+    monkeypatch.setattr(promotion, "examine", lambda version: [Check("better", False, "No better than chance.")])
+
+    refused = post(engineer, f"models/{candidate.pk}/promote")
+
+    assert (refused.status_code, refused.json()["error"]["code"]) == (409, "not_promotable")
+    assert "No better than chance." in refused.json()["error"]["message"]
+    (kept,) = engineer.get(f"{V1}/promotions?state=refused").json()["results"]
+    assert (kept["version"], kept["gate"][0]["passed"]) == (candidate.pk, False)
+    for bad in ("x" * 301, "NUL \0", ["why"]):
+        assert post(engineer, f"models/{candidate.pk}/promote", {"forced": bad}).status_code == 400
+    forced = post(engineer, f"models/{candidate.pk}/promote", {"forced": "The old licence ends."})
+    assert (forced.status_code, forced.json()["forced"]) == (202, "The old licence ends.")
+    assert post(engineer, f"models/{candidate.pk}/promote").json()["error"]["code"] == "promotion_under_way"
+
+
+def test_nothing_is_promoted_without_the_token_of_the_page():
+    candidate, client = an_evaluation([]).version, Client(enforce_csrf_checks=True)
+    client.force_login(a_user("eve", User.Role.ENGINEER))
+    for address in (f"{V1}/models/{candidate.pk}/", f"/models/{candidate.pk}/"):
+        assert client.post(f"{address}promote").status_code == 403
+        assert client.post(f"{address}roll-back").status_code == 403
+
+
 def test_certificates_are_told_with_their_bound(engineer):
     a_certificate()
 
@@ -107,7 +166,8 @@ def test_lists_take_as_many_queries_for_many_as_for_one(engineer, django_assert_
     for number in range(5):
         a_training(a_release("x" * (number + 1)), state="stopped")
         a_certificate(f"v{number}")
-    for path in ("runs", "models", "certificates"):
+        Promotion.objects.create(version=a_version(state="candidate"), state="refused")
+    for path in ("runs", "models", "promotions", "certificates"):
         with django_assert_max_num_queries(6):
             assert engineer.get(f"{V1}/{path}").status_code == 200
 
@@ -116,3 +176,4 @@ def test_the_schema_names_every_call(engineer):
     paths = engineer.get("/api/schema?format=json").json()["paths"]
 
     assert {f"{V1}/runs", f"{V1}/runs/{{id}}/go-on", f"{V1}/models/{{id}}/card", f"{V1}/certificates"} <= set(paths)
+    assert {f"{V1}/models/{{id}}/promote", f"{V1}/models/{{id}}/roll-back", f"{V1}/promotions"} <= set(paths)

@@ -15,6 +15,7 @@ from annotation.models import Embedding, Face, NetworkOutput, Proposal, Release
 from inference import registry
 from inference.core.attributes import GENDER
 from inference.core.bundle import Calibration, cold_start
+from inference.core.embed import UnusableBackbone
 from inference.models import ModelVersion
 from tests.factories import a_face, a_picture, a_run, a_user, a_version
 from tests.networks import Says, a_seen_face, play_networks
@@ -136,6 +137,42 @@ def test_a_bundle_that_is_gone_is_told():
     with pytest.raises(NotPromotable, match="/nowhere is no bundle"):
         promotion.promote(candidate)
     assert not Promotion.objects.exists()
+
+
+def test_a_bundle_that_goes_meanwhile_never_becomes_the_live_one(monkeypatch):
+    faces(2)
+    old, made = registry.live("gender"), promotion.promote(a_candidate())
+    ModelVersion.objects.filter(pk=made.version_id).update(folder="/nowhere")
+
+    promotion.carry_out(made.pk)
+
+    made.refresh_from_db()
+    assert (made.state, live_models()) == ("failed", [old])
+    assert "/nowhere is no bundle" in made.error
+
+
+def test_a_network_that_does_not_open_is_refused_where_nobody_looked_by_it(monkeypatch):
+    def torn(version: ModelVersion) -> None:
+        raise UnusableBackbone("network.safetensors is cut off")
+
+    monkeypatch.setattr(registry, "attribute_model", torn)
+    with pytest.raises(NotPromotable, match=r"network\.safetensors is cut off"):
+        promotion.promote(a_candidate("real_age"))
+    assert not live_models("real_age")
+
+
+def test_there_is_no_way_back_to_a_bundle_that_is_gone():
+    faces(2)
+    first, second = a_candidate(), a_candidate()
+    promotion.carry_out(promotion.promote(first).pk)
+    judged(second)
+    promotion.carry_out(promotion.promote(second).pk)
+    ModelVersion.objects.filter(pk=first.pk).update(folder="/nowhere")
+
+    with pytest.raises(NotPromotable, match="/nowhere is no bundle"):
+        promotion.rollback("gender")
+
+    assert live_models() == [second]
 
 
 # ---- past every face
