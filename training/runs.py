@@ -1,6 +1,7 @@
 """Releases in, model versions out: training runs, asked for, carried out, stopped, gone on with, judged."""
 
 import logging
+import shutil
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict
@@ -16,14 +17,18 @@ from django.db.models import Q, QuerySet
 from django.utils import timezone
 
 from annotation import releases as frozen
+from annotation.core import release as format_
 from annotation.models import Release, User
 from inference import registry
 from inference.core.attributes import ATTRIBUTES
-from inference.core.bundle import EMBEDDING, load
+from inference.core.bundle import EMBEDDING, Bundle, load
 from inference.errors import NoLiveModel
 from inference.models import ModelVersion
-from training.core.config import BadConfig, parse, preset
+from training.core.apart import Ints, learnt
+from training.core.config import BadConfig, TrainConfig, parse, preset
+from training.core.data import crops_folder
 from training.core.evaluate import compare, evaluate
+from training.core.finish import as_metrics
 from training.core.judge import Heard, Placed, hear, most_different, place
 from training.core.learners import FALSE_ACCEPTS
 from training.core.plain import plain
@@ -57,6 +62,7 @@ def start_run(
     for release in releases:
         if release.state != Release.State.DONE:
             raise BadTraining(f"The release {release.name} is {release.state}. Wait until it is done, or name another.")
+        _require_whole(release)
     try:
         config = preset(preset_name, task, **(changes or {}))
     except BadConfig as error:
@@ -70,6 +76,15 @@ def start_run(
         raise TrainingUnderWay(task) from error
     made.releases.set(releases)
     return made
+
+
+def _require_whole(release: Release) -> None:
+    """What is erased is not learnt from, nor judged by. Raises BadTraining."""
+    erased = release.erasures.count()
+    if erased:
+        raise BadTraining(
+            f"Of the release {release.name} {erased} photos were erased since. Freeze a new one: it leaves them out."
+        )
 
 
 def _require_free(task: str) -> None:
@@ -127,6 +142,16 @@ def cache() -> Path:
     return Path(settings.MODELS_DIR) / "crops"
 
 
+def forget_crops() -> int:
+    """Drop the kept crops of releases that something was erased of. Returns how many releases had some."""
+    erased = Release.objects.filter(erasures__isnull=False).exclude(checksum="").distinct()
+    folders = [crops_folder(cache(), checksum) for checksum in erased.values_list("checksum", flat=True)]
+    there = [folder for folder in folders if folder.exists()]
+    for folder in there:
+        shutil.rmtree(folder, ignore_errors=True)
+    return len(there)
+
+
 def carry_out(run_id: int, now: datetime | None = None) -> None:
     """Train until it is done, stopped or failed; somebody else at it is enough."""
     run_ = _claim(run_id, now or timezone.now())
@@ -137,7 +162,7 @@ def carry_out(run_id: int, now: datetime | None = None) -> None:
             version = _train(run_)
             if version is not None:
                 evaluate_version(version, run_.releases.order_by("-pk")[0])
-    except Troubles as error:
+    except (BadTraining, *Troubles) as error:
         log.warning("%s failed: %s", run_, error)
         _close(run_, State.FAILED, error=str(error))
     except Exception as error:  # the edge of a worker
@@ -178,12 +203,28 @@ def _train(run_: TrainingRun) -> ModelVersion | None:
     """The version of the bundle, or None if it was stopped. A bundle that is there already is registered only."""
     out, config = bundle_folder(run_), parse(run_.config)
     if not out.exists():
-        opened = [frozen.opened(release) for release in run_.releases.order_by("pk")]
+        opened = [_opened(release) for release in run_.releases.order_by("pk")]
         name = f"{run_.task.replace('_', '-')}-{run_.pk}"
         steps = run(config, opened, folder_of(run_), out, name=name, cache=cache(), stop=_stop_wanted(run_.pk))
         if not _told(run_, steps):
             return None
-    return registry.register(load(out), folder=str(out))
+    bundle = load(out)
+    _require_own(bundle, run_, config)
+    return registry.register(bundle, folder=str(out))
+
+
+def _opened(release: Release) -> format_.Release:
+    _require_whole(release)
+    return frozen.opened(release)
+
+
+def _require_own(bundle: Bundle, run_: TrainingRun, config: TrainConfig) -> None:
+    """That the folder is not left from another database, whose training had the same number. Raises BadTraining."""
+    learnt = " ".join(run_.releases.order_by("pk").values_list("checksum", flat=True))
+    if bundle.release != learnt or bundle.metrics.get("config") != as_metrics(config):
+        raise BadTraining(
+            f"{bundle.folder} holds what another training wrote. Move it away, or set DAGER_MODELS to a free folder."
+        )
 
 
 def _told(run_: TrainingRun, steps: Iterator[Report | Finished]) -> bool:
@@ -225,8 +266,9 @@ def _close(run_: TrainingRun, state: str, **columns: Any) -> None:
 def evaluate_version(version: ModelVersion, release: Release) -> Evaluation:
     """Judge a model on a release's test part, beside the live one on the same faces; done twice, the later one holds.
 
-    Raises BadRelease, NothingToLearnFrom.
+    Raises BadRelease, NothingToLearnFrom, BadTraining.
     """
+    _require_whole(release)
     try:
         live = registry.ensure_live() if version.task == EMBEDDING else registry.live(version.task)
     except NoLiveModel:
@@ -239,40 +281,52 @@ def evaluate_version(version: ModelVersion, release: Release) -> Evaluation:
     return kept
 
 
+def _learnt(release: Release, *models: ModelVersion | None) -> Ints:
+    """The test faces that one of these models has learnt from, or from the same person: they came into the test since,
+    as two people turned out to be one."""
+    ids = {each for version in models if version is not None for each in version.release_ids.split()}
+    rows = Release.objects.filter(checksum__in=ids - {release.checksum}, state=Release.State.DONE)
+    return learnt(frozen.opened(release), [frozen.opened(row) for row in rows.order_by("pk")])
+
+
 def _attribute(version: ModelVersion, against: ModelVersion | None, release: Release) -> dict[str, Any]:
-    ours = heard(version, release)
+    without = _learnt(release, version, against)
+    ours = heard(version, release, without)
     found: dict[str, Any] = {
-        "measured": evaluate(ours.beliefs, ours.truth).as_json(),
+        "measured": evaluate(ours.beliefs, ours.truth).as_json() | {"left_out": len(without)},
         "milliseconds": ours.milliseconds,
         "compared": None,
         "differ": [],
     }
     if against is not None:
-        theirs = heard(against, release)
+        theirs = heard(against, release, without)
         found["compared"] = compare(ours.beliefs, theirs.beliefs, ours.truth).as_json()
         found["differ"] = most_different(ours, theirs)
         found["compared"]["milliseconds"] = theirs.milliseconds
     return found
 
 
-def heard(version: ModelVersion, release: Release) -> Heard:
+def heard(version: ModelVersion, release: Release, without: Ints | None = None) -> Heard:
     assert version.task in ATTRIBUTES
-    return hear(registry.attribute_model(version), frozen.opened(release), cache())
+    return hear(registry.attribute_model(version), frozen.opened(release), cache(), without=without)
 
 
 def _backbone(version: ModelVersion, against: ModelVersion | None, release: Release) -> dict[str, Any]:
+    without = _learnt(release, version, against)
+
     def told(placed: Placed) -> dict[str, Any]:
         return {
             "true_accepts": true_accepts(placed.vectors, placed.identity, FALSE_ACCEPTS),
             "false_accepts": FALSE_ACCEPTS,
             "faces": len(placed.identity),
+            "left_out": len(without),
             "milliseconds": placed.milliseconds,
         }
 
-    ours = place(registry.embedder(version), frozen.opened(release), cache())
+    ours = place(registry.embedder(version), frozen.opened(release), cache(), without=without)
     found: dict[str, Any] = {"measured": told(ours), "milliseconds": ours.milliseconds, "compared": None, "differ": []}
     if against is not None:
-        theirs = place(registry.embedder(against), frozen.opened(release), cache())
+        theirs = place(registry.embedder(against), frozen.opened(release), cache(), without=without)
         beside = compare_accepts(ours.vectors, theirs.vectors, ours.identity, FALSE_ACCEPTS, slices=ours.slices)
         found["compared"] = told(theirs) | ({} if beside is None else beside.as_json())
     return found

@@ -46,6 +46,7 @@ def feed() -> None:
 def sweep() -> None:
     """Beat runs this: trainings that wait, or whose worker died, go on the belt again; so do promotions."""
     loop.go_on()
+    runs.forget_crops()
     for run in runs.due()[:1]:
         train.delay(run.pk)
     feed()

@@ -262,6 +262,7 @@ def _judged(each: Evaluation) -> dict[str, Any]:
         "row": each,
         "main": told["main"].replace("_", " "),
         "n": told["n"],
+        "left_out": told.get("left_out", 0),
         "calibration_error": told["calibration_error"],
         "metrics": [
             {"name": name.replace("_", " "), **figure, "beside": compared.get("metrics", {}).get(name)}

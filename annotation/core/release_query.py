@@ -43,13 +43,18 @@ class ReleaseQuery:
         _require_known("attribute", self.attributes, KNOWABLE)
         _require_known("decided_by", self.decided_by, get_args(DecidedBy))
         _require_known("balance", (self.balance,), get_args(Balance))
-        for name, low, high in (("min_confidence", 0, 1), ("max_yaw", 0, 90), ("min_size", 0, 100_000)):
+        for name, low, high in (
+            ("min_confidence", 0, 1),
+            ("max_yaw", 0, 90),
+            ("min_size", 0, 100_000),
+            ("min_sharpness", 0, 1e9),
+        ):
             if not low <= getattr(self, name) <= high:
                 raise BadQuery(f"{name} {getattr(self, name)}: a number from {low} to {high} is needed.")
-        if self.min_sharpness < 0:
-            raise BadQuery(f"min_sharpness {self.min_sharpness}: it cannot be negative.")
-        if self.cap_per_age is not None and self.cap_per_age < 1:
+        if self.cap_per_age is not None and not 1 <= self.cap_per_age < 2**31:
             raise BadQuery(f"cap_per_age {self.cap_per_age}: at least one face a year of age must be allowed.")
+        if not abs(self.seed) < 2**63:
+            raise BadQuery(f"seed {self.seed}: a whole number of 64 bits is needed.")
         if self.all_of_them and not self.attributes:
             raise BadQuery("all_of_them needs attributes: name those that must all be known.")
         try:
@@ -81,7 +86,7 @@ def query_of(content: Mapping[str, Any]) -> ReleaseQuery:
 def _require_type(name: str, value: object) -> None:
     kind = type(getattr(_DEFAULT, name))
     fits = {
-        tuple: isinstance(value, list) and all(isinstance(each, str) for each in value),
+        tuple: isinstance(value, list) and all(isinstance(each, str) and "\0" not in each for each in value),
         bool: isinstance(value, bool),
         float: isinstance(value, int | float) and not isinstance(value, bool),
         int: isinstance(value, int) and not isinstance(value, bool),

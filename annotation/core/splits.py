@@ -29,7 +29,7 @@ class BadShares(ValueError):
 
 def checked_shares(shares: Mapping[Any, float]) -> dict[Split, float]:
     """Raises BadShares."""
-    if set(shares) != set(SPLITS) or min(shares.values()) < 0 or abs(sum(shares.values()) - 1) > 1e-6:
+    if set(shares) != set(SPLITS) or not (min(shares.values()) >= 0 and abs(sum(shares.values()) - 1) < 1e-6):
         raise BadShares(shares)
     return {name: float(shares[name]) for name in SPLITS}
 

@@ -125,4 +125,6 @@ def fill(network: nn.Module, weights: Mapping[str, Tensor], path: Path) -> None:
         network.load_state_dict(dict(weights))
     except RuntimeError as error:
         raise UnusableBackbone(f"The weights in {path} are not those of this network: {error}") from error
+    if not all(torch.isfinite(value).all() for value in weights.values()):
+        raise UnusableBackbone(f"Weights in {path} are no finite numbers: it would say nothing of any face.")
     network.eval().to(memory_format=torch.channels_last)  # type: ignore[call-overload]

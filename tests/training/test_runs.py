@@ -1,6 +1,8 @@
 """A training run as rows: asked for, carried out, stopped, gone on with after a kill, judged beside the live model."""
 
+import os
 import threading
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
@@ -9,7 +11,7 @@ from django.utils import timezone
 
 from annotation import releases as frozen
 from annotation.core import release as format_
-from annotation.models import Release
+from annotation.models import Release, ReleaseErasure
 from inference import registry
 from inference.models import ModelVersion
 from tests.training.core.lessons import SIDE, a_release
@@ -226,6 +228,89 @@ def test_a_release_that_is_not_done_is_waited_for(release):
 
     with pytest.raises(BadTraining, match="small is waiting"):
         a_run(release)
+
+
+def test_what_something_was_erased_of_is_neither_learnt_from_nor_judged_by(release):
+    version, waiting = registry.ensure_attributes()["gender"], a_run(release)
+    ReleaseErasure.objects.create(release=release, sha256="0" * 64, faces=[1])
+
+    with pytest.raises(BadTraining, match="Of the release small 1 photos were erased since"):
+        a_run(release, "emotion")
+    runs.carry_out(waiting.pk)
+    waiting.refresh_from_db()
+    assert "were erased since. Freeze a new one" in waiting.error
+    with pytest.raises(BadTraining, match="erased since"):
+        runs.evaluate_version(version, release)
+    with pytest.raises(CommandError, match="erased since"):
+        call_command("evaluate", str(version.pk), "--release", "small")
+    with pytest.raises(CommandError, match="There is no release to judge on"):
+        call_command("evaluate", str(version.pk))
+
+
+def test_the_kept_crops_of_what_was_erased_are_dropped_by_the_sweep(release, frozen_folder):
+    runs.evaluate_version(registry.ensure_attributes()["gender"], release)
+    assert list(runs.cache().glob("*/*.npy"))
+    assert runs.forget_crops() == 0
+    ReleaseErasure.objects.create(release=release, sha256="0" * 64, faces=[1])
+
+    tasks.sweep()
+
+    assert not list(runs.cache().rglob("*.npy"))
+
+
+def test_a_bundle_left_from_another_database_is_not_taken_for_ones_own(release):
+    first = a_run(release)
+    runs.carry_out(first.pk)
+    second = a_run(release, seed=1)
+    runs.bundle_folder(first).rename(runs.bundle_folder(second))
+
+    runs.carry_out(second.pk)
+
+    second.refresh_from_db()
+    assert second.state == "failed"
+    assert "holds what another training wrote. Move it away" in second.error
+
+
+def test_faces_that_a_model_learnt_from_are_not_what_it_is_judged_by(release, frozen_folder, tmp_path, monkeypatch):
+    """Two people turn out to be one: who was learnt from is in the test of the next release."""
+    rows = list(frozen_folder.faces())
+    tested, trained = (next(row for row in rows if row.split == split) for split in ("test", "train"))
+    merged = [
+        replace(row, split="test", group=min(tested.group, trained.group), identity=trained.identity)
+        if row.group in (tested.group, trained.group)
+        else row
+        for row in rows
+    ]
+    later = format_.write_release(tmp_path / "later", merged, name="later", query={})
+    row = Release.objects.create(
+        name="later", query={}, state="done", folder="later", checksum=later.id, finished_at=timezone.now()
+    )
+    registry.ensure_attributes()
+    there = {release.pk: frozen_folder, row.pk: later}
+    monkeypatch.setattr(frozen, "opened", lambda each: there[each.pk])
+    run = a_run(release)
+    runs.carry_out(run.pk)
+    run.refresh_from_db()
+
+    judged = runs.evaluate_version(run.version, row)
+
+    assert later.counts["splits"]["test"] == 22
+    assert (judged.measured["n"], judged.measured["left_out"]) == (18, 4)
+    assert judged.compared["metrics"]["accuracy"]["n"] == 18
+
+
+def test_a_full_disk_is_told_and_leaves_nothing_half_made(release, monkeypatch):
+    def full(*args: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(os, "posix_fallocate", full)
+    run = a_run(release)
+
+    runs.carry_out(run.pk)
+
+    run.refresh_from_db()
+    assert (run.state, "No space left on device" in run.error) == ("failed", True)
+    assert not [path for path in runs.cache().rglob("*") if path.is_file()]
 
 
 def test_the_command_trains_and_says_how_good_it_is(release, capsys):

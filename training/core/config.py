@@ -15,6 +15,21 @@ from inference.core.strict_json import did_you_mean
 from inference.core.types import CropSpec
 
 COLD, SCRATCH = "cold", "scratch"
+SHARES = ("balance", "trunk_rate", "warm_up", "epsilon", "sampled")
+LIMITS: Mapping[str, tuple[float, float]] = {  # beyond them a machine has no memory, nothing ends or nothing is learnt
+    **dict.fromkeys(("epochs", "patience"), (1, 10_000)),
+    "batch": (1, 65_536),
+    **dict.fromkeys(("side", "dimensions"), (1, 4_096)),
+    "centres": (1, 100),
+    **dict.fromkeys(SHARES, (0, 1)),
+    **dict.fromkeys(("rate", "weight_decay", "augment"), (0, 10)),
+    "deviation": (0.01, OLDEST),
+    "l1": (0, 1_000),
+    "frozen": (0, 1_000),
+    "checkpoint_minutes": (0, 10_000),
+    "threads": (0, 1_024),
+    "seed": (0, 2**32 - 1),
+}
 LOSSES = ("margin", "distilled", "soft labels", "age", "squared EMD")
 
 
@@ -70,12 +85,10 @@ class TrainConfig:
         _known("margin", self.margin, ("arcface", "cosface"))
         _known("precision", self.precision, ("float32", "bfloat16"))
         self._require_loss()
-        for name in ("epochs", "batch", "side", "dimensions", "patience", "centres"):
-            if getattr(self, name) < 1:
-                raise BadConfig(f"{name} is {getattr(self, name)}; it must be at least 1.")
-        for name in ("balance", "trunk_rate", "warm_up", "epsilon", "sampled"):
-            if not 0 <= getattr(self, name) <= 1:
-                raise BadConfig(f"{name} is {getattr(self, name)}; it is a share from 0 to 1.")
+        for name, (low, high) in LIMITS.items():
+            if not low <= getattr(self, name) <= high:  # nor what is no number
+                told = "it is a share" if name in SHARES else "it must be"
+                raise BadConfig(f"{name} is {getattr(self, name)}; {told} from {low:,} to {high:,}.")
         if self.rate <= 0 or self.sampled == 0:
             raise BadConfig(f"With a rate of {self.rate} and {self.sampled} of the identities nothing is learnt.")
         if not 0 <= self.dropout < 1:
@@ -157,11 +170,11 @@ def _typed(name: str, value: Any, kind: Any) -> Any:
         if kind is bool:
             return {"true": True, "false": False}[str(value).lower()]
         if kind in (int, float, str):
-            if isinstance(value, bool):
+            if isinstance(value, bool | None) or "\0" in str(value) or (kind is int and int(value) != float(value)):
                 raise ValueError
             return kind(value)
         return tuple((int(low), int(high)) for low, high in value)
-    except (KeyError, TypeError, ValueError):
+    except (KeyError, TypeError, ValueError, OverflowError):
         wanted = {bool: "true or false", int: "a whole number", float: "a number", str: "text"}
         raise BadConfig(f"{name} must be {wanted.get(kind, 'pairs of years')}, not {value!r}.") from None
 
@@ -171,13 +184,15 @@ def _typed(name: str, value: Any, kind: Any) -> Any:
 PRESETS = ("quick", "full")
 
 
-def preset(name: str, task: str, **changes: Any) -> TrainConfig:
+def preset(name: str, task: str, /, **changes: Any) -> TrainConfig:
     """A task's usual configuration with some changes. `quick` takes minutes on two cores, `full` wants a GPU.
 
     Raises BadConfig.
     """
     _known("preset", name, PRESETS)
     _known("task", task, TASKS)
+    if changes.get("task", task) != task:
+        raise BadConfig(f"A training of {task} cannot be one of {changes['task']}. Ask for that one instead.")
     chosen = {"quick": _quick, "full": _full}[name](task)
     return parse(json.loads(replace(chosen).as_json()) | changes)
 

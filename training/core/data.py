@@ -6,7 +6,7 @@ All chance hangs on the seed, the epoch and the step, so that a run that goes on
 import hashlib
 import json
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import pairwise
 from pathlib import Path
@@ -24,6 +24,7 @@ from inference.core.attributes import GENDER, REAL_AGE, Attribute
 from inference.core.bundle import cold_start, open_embedder
 from inference.core.bundle import load as load_bundle
 from inference.core.types import Crops, CropSpec
+from training.core.apart import used
 from training.core.config import COLD, BadConfig, TrainConfig
 from training.core.losses import soft_years
 from training.core.metrics import age_bands
@@ -112,19 +113,27 @@ class Examples:
 def load(releases: Sequence[Release], split: str, config: TrainConfig, cache: Path) -> Examples:
     """The faces of one part that have a label of the task, their crops cut once and kept in `cache`.
 
-    Of an embedding: the faces with an identity, or for a distillation all. Raises NothingToLearnFrom, BadRelease.
+    Of an embedding: the faces with an identity, or for a distillation all. A photo that several releases have counts
+    once, and in no part but the last that one of them gives it. Raises NothingToLearnFrom, BadRelease.
     """
-    parts = [_of_release(release, split, config, cache) for release in releases]
+    allowed = used(releases, split) if len(releases) > 1 else [None]
+    parts = [
+        _of_release(release, split, config, cache, faces) for release, faces in zip(releases, allowed, strict=True)
+    ]
     parts = [part for part in parts if len(part)]
     if not parts:
         raise NothingToLearnFrom(config.task, split, " and ".join(each.description.name for each in releases))
     return parts[0] if len(parts) == 1 else _joined(parts)
 
 
-def _of_release(release: Release, split: str, config: TrainConfig, cache: Path) -> Examples:
+def _of_release(
+    release: Release, split: str, config: TrainConfig, cache: Path, allowed: Collection[int] | None
+) -> Examples:
     crops, faces = crops_of(release, split, config.crop, cache)
     wanted = _columns(config.attribute)
     rows = [row for batch in release.rows(wanted, split) for row in batch.to_pylist()]
+    if allowed is not None:
+        rows = [row for row in rows if row["face"] in allowed]
     told = {row["face"]: row for row in rows if config.loss == "distilled" or row[_label(config)] is not None}
     chosen = np.array([index for index, face in enumerate(faces) if int(face) in told], np.int64)
     known = [told[int(faces[index])] for index in chosen]
@@ -223,7 +232,7 @@ def _taught(release: Release, split: str, config: TrainConfig, cache: Path) -> F
     if network.dimensions != config.dimensions:
         raise BadConfig(f"The teacher has {network.dimensions} dimensions: set dimensions={network.dimensions}.")
     crops, _ = crops_of(release, split, network.crop, cache)
-    path = cache / f"{_key(release.id, split, teacher.checksum)}.vectors.npy"
+    path = crops_folder(cache, release.id) / f"{_key(split, teacher.checksum)}.vectors.npy"
     if not path.exists():
         part = path.with_suffix(f".{os.getpid()}.npy")
         pieces = (np.array(crops[at : at + AT_ONCE]) for at in range(0, len(crops), AT_ONCE))
@@ -236,22 +245,37 @@ def _key(*parts: object) -> str:
     return hashlib.sha256(json.dumps(parts).encode()).hexdigest()[:24]
 
 
+def crops_folder(cache: Path, release_id: str) -> Path:
+    """Where the crops of a release are: when something is erased of it, all of them go."""
+    return cache / release_id[:32]
+
+
 def crops_of(release: Release, split: str, crop: CropSpec, cache: Path) -> tuple[Crops, Ints]:
     """All crops (n, side, side, 3) of one part, and whose they are (n,); cut once, then read from disk."""
-    key = _key(release.id, split, crop.template, crop.size)
-    crops, faces = cache / f"{key}.npy", cache / f"{key}.faces.npy"
+    folder, key = crops_folder(cache, release.id), _key(split, crop.template, crop.size)
+    crops, faces = folder / f"{key}.npy", folder / f"{key}.faces.npy"
     if not (crops.exists() and faces.exists()):
-        cache.mkdir(parents=True, exist_ok=True)
+        folder.mkdir(parents=True, exist_ok=True)
         count = int(release.counts["splits"][split])
         part = crops.with_suffix(f".{os.getpid()}.part")  # of two processes that cut at once both do it, the same
-        kept = np.lib.format.open_memmap(part, "w+", np.uint8, (count, crop.size, crop.size, 3))
-        numbers = np.zeros(count, np.int64)
-        for row, (face, cut) in enumerate(_cut(release, split, crop)):
-            numbers[row], kept[row] = face, cut
-        kept.flush()
-        np.save(faces, numbers)
-        part.rename(crops)  # the last step: what is there is whole
+        try:
+            kept = np.lib.format.open_memmap(part, "w+", np.uint8, (count, crop.size, crop.size, 3))
+            _take_room(part)
+            numbers = np.zeros(count, np.int64)
+            for row, (face, cut) in enumerate(_cut(release, split, crop)):
+                numbers[row], kept[row] = face, cut
+            kept.flush()
+            np.save(faces, numbers)
+            part.rename(crops)  # the last step: what is there is whole
+        finally:
+            part.unlink(missing_ok=True)
     return np.load(crops, mmap_mode="r"), np.load(faces)
+
+
+def _take_room(path: Path) -> None:
+    """All of it on the disk now: a full disk would kill whoever writes to a mapped file later. Raises OSError."""
+    with path.open("r+b") as file:
+        os.posix_fallocate(file.fileno(), 0, path.stat().st_size)
 
 
 def _cut(release: Release, split: str, crop: CropSpec) -> Iterator[tuple[int, Crops]]:

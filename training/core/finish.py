@@ -66,7 +66,7 @@ def finish(
     else:
         assert isinstance(learner, EmbeddingLearner)
         described, judged = _embedding(learner, validation, test), None
-    metrics = {"test": described.pop("metrics"), "config": _plain(config)}
+    metrics = {"test": described.pop("metrics"), "config": as_metrics(config)}
     written = card(config, releases, judged, metrics["test"], counts=(len(training), len(validation), len(test)))
     with tempfile.TemporaryDirectory() as scratch:
         weights = Path(scratch) / "network.safetensors"
@@ -93,7 +93,8 @@ def finish(
     return bundle, judged
 
 
-def _plain(config: TrainConfig) -> dict[str, Any]:
+def as_metrics(config: TrainConfig) -> dict[str, Any]:
+    """As a bundle states what it was made by."""
     return {name: list(map(list, value)) if name == "groups" else value for name, value in vars(config).items()}
 
 

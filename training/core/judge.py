@@ -15,7 +15,7 @@ from inference.core.attributes import ATTRIBUTES, Attribute
 from inference.core.cold_attributes import expected_years
 from inference.core.types import AttributeModel, Beliefs, Embedder, Vectors
 from training.core.config import TrainConfig, preset
-from training.core.data import Examples, crops_of, load
+from training.core.data import Examples, NothingToLearnFrom, crops_of, load
 from training.core.evaluate import Truth
 
 AT_ONCE = 256
@@ -35,10 +35,12 @@ class Heard:
     milliseconds: float  # a face takes by itself, the median
 
 
-def hear(model: AttributeModel, release: Release, cache: Path, *, split: str = "test") -> Heard:
-    """Raises NothingToLearnFrom, BadRelease."""
+def hear(
+    model: AttributeModel, release: Release, cache: Path, *, split: str = "test", without: Ints | None = None
+) -> Heard:
+    """`without`: faces that are not asked about. Raises NothingToLearnFrom, BadRelease."""
     config = _config(model.attribute, model.crop.template, model.crop.size)
-    examples = load([release], split, config, cache)
+    examples = _asked(load([release], split, config, cache), release, split, config, cache, without)
     _, faces = crops_of(release, split, model.crop, cache)
     beliefs = [model.look(crops)[0] for crops in _pieces(examples)]
     return Heard(
@@ -59,10 +61,12 @@ class Placed:
     milliseconds: float  # a face takes by itself, the median
 
 
-def place(embedder: Embedder, release: Release, cache: Path, *, split: str = "test") -> Placed:
-    """Raises NothingToLearnFrom, BadRelease."""
+def place(
+    embedder: Embedder, release: Release, cache: Path, *, split: str = "test", without: Ints | None = None
+) -> Placed:
+    """`without`: faces that are not asked about. Raises NothingToLearnFrom, BadRelease."""
     config = preset("quick", "embedding", template=embedder.crop.template, side=embedder.crop.size)
-    examples = load([release], split, config, cache)
+    examples = _asked(load([release], split, config, cache), release, split, config, cache, without)
     vectors = np.concatenate([embedder.embed(crops) for crops in _pieces(examples)])
     return Placed(
         vectors=vectors,
@@ -70,6 +74,18 @@ def place(embedder: Embedder, release: Release, cache: Path, *, split: str = "te
         slices={by: names for by, names in examples.slices.items() if len(set(names) - {""}) > 1},
         milliseconds=_timed(lambda crops: embedder.embed(crops), examples),
     )
+
+
+def _asked(
+    examples: Examples, release: Release, split: str, config: TrainConfig, cache: Path, without: Ints | None
+) -> Examples:
+    if without is None or not len(without):
+        return examples
+    _, faces = crops_of(release, split, config.crop, cache)
+    left = examples.part(~np.isin(faces[examples.pictures.row], without))
+    if not len(left):
+        raise NothingToLearnFrom(config.task, f"unseen {split}", release.description.name)
+    return left
 
 
 def _config(attribute: Attribute, template: str, side: int) -> TrainConfig:

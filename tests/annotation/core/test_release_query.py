@@ -1,6 +1,7 @@
 """A query asks for what there is, and comes back from JSON as it was."""
 
 import json
+import math
 
 import pytest
 
@@ -23,7 +24,12 @@ def test_a_query_comes_back_from_json_as_it_was():
         ({"decided_by": ["robot"]}, "Known are: person, machine, import"),
         ({"min_confidence": 2}, "from 0 to 1"),
         ({"min_confidence": True}, "a number"),
-        ({"min_sharpness": -1}, "negative"),
+        ({"min_sharpness": -1}, "min_sharpness -1: a number from 0"),
+        ({"min_sharpness": math.nan}, "min_sharpness nan: a number from 0"),
+        ({"shares": {"train": math.nan, "validation": 0.5, "test": 0.5}}, "cannot be train nan"),
+        ({"sources": ["a\0b"]}, "a list of words"),
+        ({"seed": 2**70}, "64 bits"),
+        ({"cap_per_age": 2**70}, "at least one"),
         ({"max_yaw": 100}, "from 0 to 90"),
         ({"cap_per_age": 0}, "at least one"),
         ({"cap_per_age": "9"}, "cap_per_age must be"),

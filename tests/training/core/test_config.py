@@ -37,7 +37,25 @@ def test_ages_are_looked_at_in_a_wider_crop_than_people() -> None:
         ({"architecture": "iresnet5"}, "no network 'iresnet5'. Did you mean 'iresnet50'?"),
         ({"template": "dlib-15"}, "Did you mean 'dlib-150'?"),
         ({"loss": "age"}, "The loss 'age' is not one for gender. Use: soft labels."),
-        ({"epochs": 0}, "epochs is 0; it must be at least 1"),
+        ({"epochs": 0}, "epochs is 0; it must be from 1 to 10,000"),
+        ({"epochs": 10**12}, "epochs is 1000000000000; it must be from 1 to 10,000"),
+        ({"epochs": 2.7}, "epochs must be a whole number, not 2.7"),
+        ({"epochs": "1e999"}, "epochs must be a whole number"),
+        ({"batch": 10**12}, "batch is"),
+        ({"side": 10**6}, "side is"),
+        ({"dimensions": 10**9}, "dimensions is"),
+        ({"rate": "nan"}, "rate is nan; it must be from 0 to 10"),
+        ({"rate": "inf"}, "rate is inf"),
+        ({"weight_decay": -5}, "weight_decay is -5.0"),
+        ({"augment": "nan"}, "augment is nan"),
+        ({"deviation": 0}, "deviation is 0.0"),
+        ({"l1": -1}, "l1 is -1.0"),
+        ({"checkpoint_minutes": "nan"}, "checkpoint_minutes is nan"),
+        ({"threads": -1}, "threads is -1"),
+        ({"frozen": -1}, "frozen is -1"),
+        ({"seed": -1}, "seed is -1"),
+        ({"seed": 2**70}, "seed is"),
+        ({"start": "a\0b"}, "start must be text"),
         ({"epochs": "many"}, "epochs must be a whole number, not 'many'"),
         ({"epochs": True}, "epochs must be a whole number, not True"),
         ({"flip": "maybe"}, "flip must be true or false"),
@@ -56,6 +74,11 @@ def test_contradictions_are_refused_by_name(changes: dict[str, object], message:
         a_config("gender", **changes)
 
     assert message in str(refused.value)
+
+
+def test_a_change_cannot_make_it_a_training_of_something_else() -> None:
+    with pytest.raises(BadConfig, match="A training of gender cannot be one of emotion"):
+        preset("quick", "gender", **{"task": "emotion"})
 
 
 def test_groups_go_with_their_loss() -> None:

@@ -67,7 +67,7 @@ def test_crops_are_cut_once(tmp_path: Path) -> None:
 
 
 def test_two_releases_are_joined_and_their_people_kept_apart(tmp_path: Path) -> None:
-    releases = [a_release(tmp_path / "a", 20), a_release(tmp_path / "b", 40)]
+    releases = [a_release(tmp_path / "a", 20), a_release(tmp_path / "b", 40, photos=1_000)]
     one, other = (load([each], "train", a_config("embedding"), tmp_path / "cache") for each in releases)
 
     both = load(releases, "train", a_config("embedding"), tmp_path / "cache")

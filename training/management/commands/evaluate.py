@@ -7,10 +7,12 @@ from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError
 
+from annotation.errors import AnnotationError
 from annotation.models import Release
 from inference.models import ModelVersion
 from training import runs
 from training.core.run import Troubles
+from training.errors import TrainingError
 from training.models import Evaluation
 
 
@@ -38,7 +40,7 @@ def model_of(pk: int) -> ModelVersion:
 
 def release_named(name: str | None) -> Release:
     done = Release.objects.filter(state=Release.State.DONE).order_by("-pk")
-    found = done.filter(name=name).first() if name else done.first()
+    found = done.filter(name=name).first() if name else done.filter(erasures=None).first()
     if found is None and name:
         there = ", ".join(done.values_list("name", flat=True)[:20]) or "none yet"
         raise CommandError(f"There is no release {name!r} that is done. There are: {there}.")
@@ -50,7 +52,7 @@ def release_named(name: str | None) -> Release:
 def judge(version: ModelVersion, release: Release) -> Evaluation:
     try:
         return runs.evaluate_version(version, release)
-    except Troubles as error:
+    except (TrainingError, AnnotationError, OSError, *Troubles) as error:
         raise CommandError(str(error)) from error
 
 
@@ -77,6 +79,8 @@ def said(told: Mapping[str, Any]) -> str:
     else:
         share, faces = measured["false_accepts"], measured["faces"]
         lines.append(f"true accepts: {measured['true_accepts']:.4f} at false accepts of {share:g}, {faces} faces")
+    if measured.get("left_out"):
+        lines.append(f"{measured['left_out']} test faces are left out: one of the two learnt from the same person")
     if "main" in compared:
         beside = compared["metrics"][compared["main"]]
         lines.append(

@@ -46,7 +46,7 @@ class Command(BaseCommand):
 
 def _releases(names: list[str]) -> list[Release]:
     if not names:
-        latest = Release.objects.filter(state=Release.State.DONE).order_by("-pk").first()
+        latest = Release.objects.filter(state=Release.State.DONE, erasures=None).order_by("-pk").first()
         return [latest] if latest else []
     found = []
     for name in names:
@@ -62,7 +62,10 @@ def _pair(told: str) -> tuple[str, Any]:
     name, equals, value = told.partition("=")
     if not equals:
         raise CommandError(f"--set {name} lacks a value. Write --set {name}=VALUE.")
-    return name, json.loads(value) if value.startswith("[") else value
+    try:
+        return name, json.loads(value) if value.startswith("[") else value
+    except ValueError as error:
+        raise CommandError(f"--set {told} cannot be read: {error}. Write groups as [[0,2],[4,6]].") from error
 
 
 def report(run: TrainingRun) -> dict[str, Any]:
