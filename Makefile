@@ -25,8 +25,8 @@ test: $(STAMP) lint ## Everything that must hold: lint, scripts, the suite on SQ
 	echo "== on SQLite and the queue of files"
 	$(PY) -m pytest -q -n 2 --dist worksteal
 	echo "== on PostgreSQL and Redis"
-	# The cores know no database, and pages look the same on any: neither is run twice.
-	$(PY) -m tests.services -- $(PY) -m pytest -q -n 2 --dist worksteal -m "not browser" \
+	# The cores know no database, and pages look the same on any: neither is run twice, nor what is marked so.
+	$(PY) -m tests.services -- $(PY) -m pytest -q -n 2 --dist worksteal -m "not browser and not once" \
 	  --ignore tests/annotation/core --ignore tests/inference/core --ignore tests/training/core
 
 lint: $(STAMP) ## Style, types, import direction, missing migrations

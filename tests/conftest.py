@@ -64,6 +64,8 @@ DATA = _lay_out_environment()
 # The same examples each time: a landing must not fail by chance. `pytest --hypothesis-profile=default` seeks new ones.
 hypothesis.settings.register_profile("suite", derandomize=True, deadline=None)
 hypothesis.settings.load_profile("suite")
+# Whole processes, whole pages, whole rehearsals: begun first, so that no worker sits idle while another ends one.
+LONGEST = ["dager_site/test_up.py", "browser", "test_journey.py", "annotation/test_rehearsal.py", "training/core"]
 DESELECTED = pytest.StashKey[dict[str, int]]()
 
 
@@ -97,7 +99,13 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     deselected = {id(item): item for group in gone.values() for item in group}
     config.hook.pytest_deselected(items=list(deselected.values()))
     items[:] = [item for item in items if id(item) not in deselected]
+    items.sort(key=_place)
     config.stash[DESELECTED] = {name: len(group) for name, group in gone.items() if group}
+
+
+def _place(item: pytest.Item) -> int:
+    path = item.path.relative_to(REPOSITORY / "tests").as_posix()
+    return next((place for place, name in enumerate(LONGEST) if path.startswith(name)), len(LONGEST))
 
 
 def pytest_sessionfinish(session: pytest.Session) -> None:

@@ -25,7 +25,7 @@ from training.core.benchmarks.published import PUBLISHED
 __all__ = ["ids", "signed_in"]
 AROUND = " ,;:.()→←…"
 KEPT = models.CharField | models.TextField | models.JSONField
-pytestmark = pytest.mark.django_db
+pytestmark = [pytest.mark.django_db, pytest.mark.once]
 
 FILES = ("photo-file", "photo-small", "face-crop", "merge-with", "refusals-csv", "labels-csv", "labels-parquet")
 FILES += ("release-datasheet", "release-download", "practice-picture")

@@ -14,7 +14,7 @@ from inference.models import ModelVersion
 from tests.annotation.test_engine import a_corpus
 from tests.factories import a_version
 
-pytestmark = pytest.mark.django_db
+pytestmark = [pytest.mark.django_db, pytest.mark.once]  # what is copied into its scratch database is SQLite's
 
 FACES = 300
 

@@ -13,6 +13,8 @@ from kombu.exceptions import ChannelError
 
 from dager_site import celery, message_folder
 
+pytestmark = pytest.mark.once
+
 Open = Callable[[], message_folder.Channel]
 
 
