@@ -20,6 +20,8 @@ from training.core.verification import true_accepts
 
 EVALUATED = 128  # faces at a time
 FALSE_ACCEPTS = 1e-3  # at which a backbone's true accepts are counted
+FITTED = 20_000  # faces that a head is fitted to at most: it has a few thousand numbers
+RIDGE = 1e-2  # on the head's weights for features of deviation one
 
 
 class Learner(nn.Module):
@@ -62,9 +64,46 @@ class AttributeLearner(Learner):
     def heads(self) -> nn.Module:
         return self.network.head
 
+    def fit_head(self, examples: Examples) -> None:
+        """Give the head the best weights for the trunk as it is, before both learn together.
+
+        A head that begins with chance tears the trunk about for an epoch or two, and what the trunk knew is lost (Kumar
+        et al., "Fine-Tuning can Distort Pretrained Features and Underperform Out-of-Distribution", ICLR 2022).
+        """
+        device = self.network.head.weight.device
+        rows = np.sort(np.random.default_rng(self.config.seed).permutation(len(examples))[:FITTED])
+        features = self._features(examples, rows)
+        mean, deviation = features.mean(dim=0), features.std(dim=0) + 1e-6
+        scaled = (features - mean) / deviation
+        head = nn.Linear(features.shape[1], len(self.config.values), device=device)
+        nn.init.zeros_(head.weight)
+        nn.init.zeros_(head.bias)
+        search = torch.optim.LBFGS(head.parameters(), max_iter=100, line_search_fn="strong_wolfe")
+
+        def lowered() -> Tensor:
+            search.zero_grad()
+            loss = self._weighed(head(scaled), examples, rows) + RIDGE * (head.weight**2).sum()
+            loss.backward()  # type: ignore[no-untyped-call]
+            return loss
+
+        search.step(lowered)  # type: ignore[no-untyped-call]
+        with torch.no_grad():
+            self.network.head.weight.copy_(head.weight / deviation)
+            self.network.head.bias.copy_(head.bias - self.network.head.weight @ mean)
+
+    @torch.no_grad()
+    def _features(self, examples: Examples, rows: np.ndarray) -> Tensor:
+        """What the trunk sees of these rows (n, width)."""
+        self.eval()
+        device = self.network.head.weight.device
+        parts = (examples.pictures.take(rows[start : start + EVALUATED]) for start in range(0, len(rows), EVALUATED))
+        return torch.cat([self.network.see(self.normalise(as_pixels(part, device))).float() for part in parts])
+
     def forward(self, pixels: Tensor, examples: Examples, rows: np.ndarray, *, last: bool = False) -> Tensor:
         """`last` says that the run is in the epochs which lower the apparent error itself."""
-        logits = self.network(self.normalise(pixels)).float()
+        return self._weighed(self.network(self.normalise(pixels)).float(), examples, rows, last=last)
+
+    def _weighed(self, logits: Tensor, examples: Examples, rows: np.ndarray, *, last: bool = False) -> Tensor:
         each = self._loss(logits, examples, rows, last)
         if examples.weights is not None:
             each = each * torch.from_numpy(examples.weights[rows]).to(each.device)

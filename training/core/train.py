@@ -88,6 +88,8 @@ def train(
         optimiser = _optimiser(learner, config)
         state = State(config=config.as_json(), examples=checksum(training, validation))
         state = checkpoint.load(folder, learner, optimiser, state)
+        if config.fit_head and state.step == 0 and isinstance(learner, AttributeLearner):
+            learner.fit_head(training)
         yield from _Loop(config, training, validation, folder, stop, place, learner, optimiser, state).run()
 
 

@@ -48,7 +48,8 @@ if "toy" not in NETWORKS:
 
 def a_config(task: str = "gender", **changes: object) -> TrainConfig:
     """Learnt in a second."""
-    small = {"architecture": "toy", "start": "scratch", "dimensions": 16, "side": SIDE, "frozen": 0, "threads": 1}
+    small = {"architecture": "toy", "start": "scratch", "dimensions": 16, "side": SIDE, "threads": 1}
+    small |= {"frozen": 0, "fit_head": False}
     return preset("quick", task, **(small | {"batch": 8, "epochs": 2, "rate": 1e-2} | changes))
 
 

@@ -2,6 +2,7 @@ import json
 
 import pytest
 
+from inference.core.bundle import cold_start
 from tests.training.core.lessons import a_config
 from training.core.config import BadConfig, TrainConfig, parse, preset
 
@@ -25,9 +26,14 @@ def test_numbers_may_come_as_text_from_a_command_line() -> None:
     assert (config.epochs, config.rate, config.flip) == (3, 2e-4, False)
 
 
-def test_ages_are_looked_at_in_a_wider_crop_than_people() -> None:
-    assert preset("quick", "real_age").template == "wide-384"
-    assert preset("quick", "gender").template == "dlib-150"
+def test_a_network_that_learns_from_scratch_sees_ages_in_a_wider_crop_than_people() -> None:
+    assert preset("full", "real_age").template == "wide-384"
+    assert preset("full", "gender").template == "arcface-112"
+
+
+@pytest.mark.parametrize("task", ["real_age", "apparent_age", "gender", "emotion"])
+def test_the_backbone_that_ships_sees_faces_as_it_learnt_them(task: str) -> None:
+    assert preset("quick", task).crop == cold_start().crop
 
 
 @pytest.mark.parametrize(

@@ -15,7 +15,8 @@ from safetensors.torch import load_file
 from tests.training.core.lessons import a_config, some_examples
 from training.core.checkpoint import BEST, STATE, OtherRun
 from training.core.config import TrainConfig
-from training.core.train import Diverged, EpochDone, Stopped, history, train
+from training.core.learners import AttributeLearner
+from training.core.train import Diverged, EpochDone, Stopped, history, learner_for, train
 
 
 def config(**changes: object) -> TrainConfig:
@@ -116,6 +117,26 @@ def test_frozen_stages_stay_as_they_were(tmp_path: Path) -> None:
     same = {name for name, value in one.items() if torch.equal(value, other[name])}
     assert {name for name in one if name.startswith(("trunk.stages.0.", "trunk.stages.1."))} <= same
     assert not {name for name in one if name.startswith("head.")} & same
+
+
+def test_a_head_that_is_fitted_knows_before_the_first_step_what_the_trunk_shows() -> None:
+    faces, others = some_examples(96), some_examples(32, seed=1)
+    learner = learner_for(config(), faces)
+    assert isinstance(learner, AttributeLearner)
+    _, by_chance = learner.validate(others)
+
+    learner.fit_head(faces)
+
+    _, fitted = learner.validate(others)
+    assert fitted > 0.9 > by_chance
+
+
+def test_a_fitted_head_is_what_a_run_begins_with(tmp_path: Path) -> None:
+    lessons = some_examples(96), some_examples(32, seed=1)
+    reports = list(train(config(fit_head=True, epochs=1, rate=1e-9), *lessons, tmp_path))
+
+    (done,) = [report for report in reports if isinstance(report, EpochDone)]
+    assert done.figures["accuracy"] > 0.9
 
 
 def test_without_a_better_validation_it_ends_early(tmp_path: Path) -> None:
