@@ -19,6 +19,7 @@ from inference.core.faces import find_faces, framed
 from inference.core.images import PictureRefused
 from inference.core.landmarks import cold_landmarker
 from inference.core.types import FaceFound, Picture, Transform
+from inference.decoding import decode
 
 log = logging.getLogger(__name__)
 
@@ -67,13 +68,13 @@ def _look(photo: Photo) -> tuple[list[Face], list[Picture], int | None]:
     with default_storage.open(photo.key) as file:
         data = file.read()
     if photo.imported is not None and photo.imported["cropped"]:
-        return _look_closely(photo, pictures.decode(data).picture)
-    decoded = pictures.decode(data, max_side=REDUCED_SIDE)
+        return _look_closely(photo, decode(data).picture)
+    decoded = decode(data, max_side=REDUCED_SIDE)
     picture = decoded.picture
     found = find_faces(picture, cold_detector(), cold_landmarker())
     reduced = decoded.width > picture.shape[1]
     if reduced and (not found or min(face.quality.size for face in found) < SMALL_IN_REDUCED):
-        picture = pictures.decode(data).picture
+        picture = decode(data).picture
         found = find_faces(picture, cold_detector(), cold_landmarker())
     hashed = signed(perceptual_hash(picture))
     aligned = [align(picture, face.landmarks, pictures.CROP) for face in found]

@@ -20,7 +20,7 @@ from django.db import IntegrityError, transaction
 from django.db.models import F
 from django.utils import timezone
 
-from annotation import pictures, records
+from annotation import records
 from annotation.core import archives, downloads, folders, manifests
 from annotation.core.ages import ImpossibleAge
 from annotation.core.datasets import readers
@@ -30,6 +30,7 @@ from annotation.core.refusals import Skipped
 from annotation.errors import BadIntake, SourceExists
 from annotation.models import FILE_NAME_LENGTH, Copy, Intake, Photo, Refusal, Source, User
 from inference.core.images import PictureRefused
+from inference.decoding import decode
 
 log = logging.getLogger(__name__)
 
@@ -341,7 +342,7 @@ def take(source: Source, intake: Intake, arrival: Arrival) -> Taken:
 
 def _new(source: Source, intake: Intake, arrival: Arrival, data: bytes, sha256: str) -> Taken:
     try:
-        decoded = pictures.decode(data, max_side=CHECKED_AT)
+        decoded = decode(data, max_side=CHECKED_AT)
     except PictureRefused as error:
         return _refuse(source, intake, arrival.file, error.code, str(error))
     described = dict(arrival.described)

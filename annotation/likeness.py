@@ -21,6 +21,7 @@ from inference.core.faces import find_faces
 from inference.core.landmarks import cold_landmarker
 from inference.core.likeness import main_mode
 from inference.core.types import Picture, Vectors
+from inference.decoding import decode
 
 MATCHES = 8  # people shown for a face
 SOUGHT = 5  # faces of a photo that are looked for; more are a crowd
@@ -129,7 +130,7 @@ def search(data: bytes, *, by: User) -> list[Sought]:
 
     Raises PictureRefused.
     """
-    picture = pictures.decode(data, max_side=SIDE).picture
+    picture = decode(data, max_side=SIDE).picture
     found = sorted(find_faces(picture, cold_detector(), cold_landmarker()), key=lambda face: not face.chosen)[:SOUGHT]
     network = registry.embedder(registry.ensure_live())
     crops = [align(picture, face.landmarks, network.crop)[0] for face in found]

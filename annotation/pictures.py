@@ -1,45 +1,16 @@
-"""Pictures in and out of storage: photos that nobody vouches for, and the crops that we made of them."""
-
-import atexit
-from functools import cache
-from threading import Lock
+"""Crops in and out of storage: the pictures that we made of faces."""
 
 import cv2
 import numpy as np
-from django.conf import settings
 from django.core.files.base import ContentFile
 from django.core.files.storage import default_storage
 
 from annotation.models import Face
 from inference.core.align import align, apply
-from inference.core.images import Decoded, Decoder, Limits
 from inference.core.types import CropSpec, Picture
 
 CROP = CropSpec("wide-384", 384)
 JPEG_QUALITY = 90  # embeddings are made from the kept crop: 384 px at 90 keep more of it than 256 at 95
-
-_one_at_a_time = Lock()  # the web server's threads share the decoder's process
-
-
-def limits() -> Limits:
-    return Limits(
-        megapixels=settings.INTAKE_MEGAPIXELS,
-        megabytes=settings.INTAKE_FILE_MB,
-        seconds=settings.INTAKE_DECODE_SECONDS,
-    )
-
-
-@cache
-def _decoder() -> Decoder:
-    decoder = Decoder(limits())
-    atexit.register(decoder.close)
-    return decoder
-
-
-def decode(data: bytes, *, max_side: int | None = None) -> Decoded:
-    """Decode a file that nobody vouches for. Raises PictureRefused."""
-    with _one_at_a_time:
-        return _decoder().decode(data, max_side=max_side)
 
 
 def keep(key: str, crop: Picture) -> None:

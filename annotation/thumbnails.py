@@ -4,8 +4,8 @@ import cv2
 from django.core.files.base import ContentFile
 from django.core.files.storage import default_storage
 
-from annotation import pictures
 from annotation.models import Photo
+from inference.decoding import decode
 
 SIDE = 320  # pixels of the longer side: sharp on a high-density screen at the size that lists show
 SMALL_ENOUGH = 60_000  # bytes: such a photo is its own thumbnail
@@ -22,7 +22,7 @@ def key(photo: Photo) -> str:
     small = f"thumbnails/{photo.sha256[:2]}/{photo.sha256}.jpg"
     if not default_storage.exists(small):
         with default_storage.open(photo.key) as file:
-            picture = pictures.decode(file.read(), max_side=SIDE).picture
+            picture = decode(file.read(), max_side=SIDE).picture
         bgr = cv2.cvtColor(picture, cv2.COLOR_RGB2BGR)
         _, encoded = cv2.imencode(".jpg", bgr, [cv2.IMWRITE_JPEG_QUALITY, QUALITY])
         default_storage.save(small, ContentFile(encoded.tobytes()))

@@ -40,6 +40,7 @@ STATUS: dict[type[Exception], int] = {
     training.TrainingUnderWay: status.HTTP_409_CONFLICT,
     training.NotPromotable: status.HTTP_409_CONFLICT,
     training.PromotionUnderWay: status.HTTP_409_CONFLICT,
+    inference.BadPhoto: status.HTTP_400_BAD_REQUEST,
     inference.NoLiveModel: status.HTTP_503_SERVICE_UNAVAILABLE,
 }
 
@@ -49,7 +50,7 @@ def envelope(error: Exception, context: dict[str, Any]) -> Response | None:
     if type(error) in STATUS:
         set_rollback()
         code = getattr(error, "code", type(error).__name__)
-        return Response(_body(code, str(error)), status=STATUS[type(error)])
+        return Response(_body(code, str(error), getattr(error, "field", "")), status=STATUS[type(error)])
     answer = exception_handler(error, context)
     if answer is None:
         return None

@@ -39,6 +39,7 @@ INTAKE_FOLDERS = [
 ]  # folders the web pages may take in from
 DATA_UPLOAD_MAX_MEMORY_SIZE = 1_000_000  # of the form without its files
 FILE_UPLOAD_MAX_MEMORY_SIZE = 2_500_000  # larger uploads go to a temporary file
+PREDICT_REQUEST_MB = env.whole("DAGER_REQUEST_MB", 200, low=1, high=4000)  # held in memory, never on disk
 
 # ---- the belt
 REDIS = env.text("CELERY_BROKER_URL", "")

@@ -7,9 +7,12 @@ from django.urls import include, path
 from drf_spectacular.views import SpectacularAPIView, SpectacularSwaggerView
 from rest_framework.permissions import IsAuthenticated
 
+from annotation.api import Browses
 from dager_site.health import healthz
+from inference import api as predictions
 
 signed_in = {"permission_classes": [IsAuthenticated]}
+browses = {"permission_classes": [Browses]}  # who answers blind questions gets no machine to ask
 
 urlpatterns = [
     path("healthz", healthz, name="healthz"),
@@ -19,6 +22,9 @@ urlpatterns = [
     path("api/schema", SpectacularAPIView.as_view(**signed_in), name="schema"),
     path("api/docs/", login_required(SpectacularSwaggerView.as_view(**signed_in, url_name="schema")), name="api-docs"),
     path("admin/", admin.site.urls),
+    path("api/v1/predict", predictions.Predict.as_view(**browses), name="predict"),
+    path("api/v1/predict/batch", predictions.PredictBatch.as_view(**browses), name="predict-batch"),
+    path("api/v1/embed", predictions.Embed.as_view(**browses), name="embed"),
     path("", include("annotation.urls")),
     path("", include("training.urls")),
 ]

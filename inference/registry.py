@@ -10,6 +10,7 @@ from inference.core import bundle as bundles
 from inference.core.attributes import ATTRIBUTES
 from inference.core.bundle import EMBEDDING, Bundle, cold_start, load
 from inference.core.cold_attributes import COLD
+from inference.core.said import Sureness
 from inference.core.types import AttributeModel, Embedder
 from inference.errors import NoLiveModel
 from inference.models import ModelVersion
@@ -87,6 +88,16 @@ def _attribute_model(task: str, folder: str, checksum: str) -> AttributeModel:
 def attribute_model(version: ModelVersion) -> AttributeModel:
     """The network of an attribute's version, kept in memory as `embedder` is."""
     return _attribute_model(version.task, version.folder, version.checksum)
+
+
+def sureness(version: ModelVersion) -> Sureness:
+    """How far its confidence can be trusted; nobody has measured that of the networks that packages ship."""
+    return _sureness(version.folder, version.checksum) if version.folder else Sureness(False, 0.0)
+
+
+@cache
+def _sureness(folder: str, checksum: str) -> Sureness:
+    return Sureness(True, load(Path(folder)).abstain_below)
 
 
 def network_of(task: str) -> ModelVersion | None:

@@ -1,0 +1,178 @@
+"""A photo sent over REST: what comes back, what is refused, who may, and that nothing stays."""
+
+import base64
+from io import BytesIO
+
+import pytest
+from django.core.files.uploadedfile import SimpleUploadedFile
+from django.db import connection
+from PIL import Image
+
+from annotation.core.drawn import draw_group, draw_portrait
+from annotation.models import User
+from inference.core.attributes import ATTRIBUTES, EMOTION
+from tests.factories import a_user
+
+pytestmark = pytest.mark.django_db
+
+JSON = "application/json"
+
+
+def bytes_of(picture: Image.Image) -> bytes:
+    content = BytesIO()
+    picture.save(content, "JPEG")
+    return content.getvalue()
+
+
+@pytest.fixture(scope="module")
+def portrait() -> bytes:
+    return bytes_of(draw_portrait(10368, 1))
+
+
+@pytest.fixture
+def client(client):
+    client.force_login(a_user("eve", User.Role.ENGINEER))
+    return client
+
+
+def sent(data: bytes, name: str = "photo.jpg") -> SimpleUploadedFile:
+    return SimpleUploadedFile(name, data, "image/jpeg")
+
+
+def rows() -> dict[str, int]:
+    counts = {}
+    with connection.cursor() as cursor:
+        for table in connection.introspection.table_names():
+            cursor.execute(f"SELECT count(*) FROM {connection.ops.quote_name(table)}")
+            counts[table] = cursor.fetchone()[0]
+    return counts
+
+
+def test_a_photo_comes_back_as_its_faces_with_all_that_is_said_of_them(client, portrait):
+    answer = client.post("/api/v1/predict", {"photo": sent(portrait)})
+
+    assert answer.status_code == 200
+    told = answer.json()
+    assert (told["width"], told["height"]) == (360, 420)
+    (face,) = told["faces"]
+    assert face["chosen"]
+    box, share = face["box"], face["box_share"]
+    assert share["x"] == pytest.approx(box["x"] / 360, abs=1e-4)
+    assert share["height"] == pytest.approx(box["height"] / 420, abs=1e-4)
+    assert len(face["landmarks"]) == 68
+    assert set(face["emotion"]["distribution"]) == set(EMOTION.values)
+    assert sum(face["gender"]["distribution"].values()) == pytest.approx(1, abs=1e-3)
+    assert face["apparent_age"]["low"] <= face["apparent_age"]["mean"] <= face["apparent_age"]["high"]
+    assert face["real_age"] is None  # no package ships a model for it
+    assert not face["gender"]["calibrated"]
+    assert set(told["models"]) == {"embedding", *ATTRIBUTES} - {"real_age"}
+    assert told["models"]["gender"]["name"] == "dlib-gender"
+
+
+def test_base64_in_json_says_the_same_as_a_file(client, portrait):
+    text = base64.b64encode(portrait).decode()
+    as_file = client.post("/api/v1/predict", {"photo": sent(portrait)}).json()
+
+    assert client.post("/api/v1/predict", {"photo": text}, JSON).json() == as_file
+    assert client.post("/api/v1/predict", {"photo": f"data:image/jpeg;base64,{text}"}, JSON).json() == as_file
+
+
+def test_of_a_batch_each_succeeds_or_fails_alone(client, portrait):
+    group = bytes_of(draw_group([10245, 11178], 3))
+    answer = client.post("/api/v1/predict/batch", {"photos": [sent(portrait), sent(b"no picture"), sent(group)]})
+
+    assert answer.status_code == 200
+    one, refused, two = answer.json()["results"]
+    assert len(one["prediction"]["faces"]) == 1
+    assert (refused["prediction"], refused["error"]["code"]) == (None, "not_a_picture")
+    assert len(two["prediction"]["faces"]) == 2
+    assert two["error"] is None
+
+
+def test_vectors_are_of_unit_length_and_tell_people_apart(client, portrait):
+    def vector(data: bytes) -> list[float]:
+        return client.post("/api/v1/embed", {"photo": sent(data)}).json()["faces"][0]["vector"]
+
+    def cosine(one: list[float], other: list[float]) -> float:
+        return sum(a * b for a, b in zip(one, other, strict=True))
+
+    one, again = vector(portrait), vector(bytes_of(draw_portrait(10368, 2)))
+    other = vector(bytes_of(draw_portrait(10245, 1)))
+    assert cosine(one, one) == pytest.approx(1, abs=1e-4)
+    assert cosine(one, again) > 0.95 > cosine(one, other)
+
+
+@pytest.mark.parametrize(
+    ("body", "code"),
+    [
+        ({}, "missing"),
+        ({"photo": "no base64!"}, "not_base64"),
+        ({"photo": 7}, "not_base64"),
+        ({"photo": ["a"]}, "not_base64"),
+        ({"photo": ""}, "empty"),
+        ({"photo": base64.b64encode(b"GIF89a").decode()}, "not_a_picture"),
+        ([], "missing"),
+    ],
+)
+def test_what_is_no_photo_is_refused_with_a_code_and_the_field(client, body, code):
+    answer = client.post("/api/v1/predict", body, JSON)
+
+    assert answer.status_code == 400
+    assert (answer.json()["error"]["code"], answer.json()["error"]["field"]) == (code, "photo")
+    assert answer.json()["request_id"]
+
+
+@pytest.mark.parametrize(
+    "body", [{}, {"photos": []}, {"photos": "x"}, {"photos": {"a": 1}}, [1], {"photos": ["x"] * 65}]
+)
+def test_what_is_no_batch_is_refused(client, body):
+    answer = client.post("/api/v1/predict/batch", body, JSON)
+
+    assert answer.status_code == 400
+    assert answer.json()["error"]["field"] == "photos"
+
+
+def test_a_batch_of_nonsense_is_answered_one_by_one(client):
+    answer = client.post("/api/v1/predict/batch", {"photos": [None, 3, {}, "?", ""]}, JSON)
+
+    assert [each["error"]["code"] for each in answer.json()["results"]] == ["not_base64"] * 4 + ["empty"]
+
+
+def test_a_request_of_too_many_bytes_is_refused_before_it_is_read(client, portrait, settings):
+    settings.PREDICT_REQUEST_MB = 0
+    answer = client.post("/api/v1/predict", {"photo": sent(portrait)})
+
+    assert (answer.status_code, answer.json()["error"]["code"]) == (400, "too_large")
+    assert "DAGER_REQUEST_MB" in answer.json()["error"]["message"]
+
+
+def test_nothing_of_a_photo_is_kept(client, portrait, settings, monkeypatch):
+    client.post("/api/v1/predict", {"photo": sent(portrait)})  # the shipped models get their rows
+    before = rows(), sorted(settings.DATA_DIR.rglob("*"))
+    settings.FILE_UPLOAD_MAX_MEMORY_SIZE = 10  # so that Django's own handler would write a file
+    monkeypatch.setattr("tempfile.NamedTemporaryFile", None)
+    settings.FILE_UPLOAD_TEMP_DIR = "/nowhere"
+
+    for call, name in (("predict", "photo"), ("embed", "photo"), ("predict/batch", "photos")):
+        assert client.post(f"/api/v1/{call}", {name: sent(portrait)}).status_code == 200
+
+    assert (rows(), sorted(settings.DATA_DIR.rglob("*"))) == before
+
+
+@pytest.mark.parametrize("call", ["predict", "predict/batch", "embed"])
+def test_only_who_browses_may_ask_the_machine(client, call):
+    client.force_login(a_user("ann", User.Role.ANNOTATOR))  # would see what is asked of them blind
+    assert client.post(f"/api/v1/{call}", {}, JSON).status_code == 403
+    client.logout()
+    assert client.post(f"/api/v1/{call}", {}, JSON).status_code == 401
+
+
+def test_the_schema_describes_every_field(client, capsys):
+    schema = client.get("/api/schema?format=json").json()
+
+    assert set(schema["paths"]["/api/v1/predict"]["post"]["requestBody"]["content"]) == {"multipart/form-data", JSON}
+    assert "identical names" not in capsys.readouterr().err
+    described = schema["components"]["schemas"]
+    for name in ("Years", "Choice", "Quality", "Pose", "PredictedFace"):
+        assert name in described
+    assert "years" in described["Years"]["properties"]["mean"]["description"]
