@@ -549,15 +549,19 @@ class ReleaseFilter(forms.Form):
 class ReleaseSerializer(serializers.ModelSerializer):
     """A release, and while it is built how far it is."""
 
+    warnings = serializers.SerializerMethodField(help_text="what to know before trusting its parts")
     erased_photos = serializers.SerializerMethodField(help_text="SHA-256 of photos in it that were erased since")
 
     class Meta:
         model = Release
         fields = [
             "id", "name", "purpose", "state", "error", "query", "checksum", "counts", "changes", "predecessor",
-            "written", "total", "checked_at", "damage", "erased_photos", "created_at", "finished_at",
+            "written", "total", "checked_at", "damage", "warnings", "erased_photos", "created_at", "finished_at",
         ]  # fmt: skip
         read_only_fields = fields
+
+    def get_warnings(self, release: Release) -> list[str]:
+        return releases.warnings_of(release)
 
     def get_erased_photos(self, release: Release) -> list[str]:
         return sorted(each.sha256 for each in release.erasures.all())
@@ -590,6 +594,7 @@ class PreviewSerializer(serializers.Serializer):
     attributes = serializers.DictField(help_text="by attribute, part and value: faces; ages by the year")
     moved_to_test = serializers.IntegerField(help_text="faces that an earlier release had in another part")
     capped = serializers.IntegerField(help_text="faces left out of training: enough of their age")
+    warnings = serializers.ListField(child=serializers.CharField(), help_text="what to know before trusting the parts")
     one_in = serializers.IntegerField(help_text="above 1, all counts are estimated from one face in so many")
 
 

@@ -29,7 +29,7 @@ from annotation.core.release_diff import Difference, diff
 from annotation.core.release_formats.formats import format_named, stream
 from annotation.core.release_query import IDENTITY, BadQuery, ReleaseQuery, query_of
 from annotation.core.sampling import draw
-from annotation.core.splits import SPLITS, Candidate, assign, connected
+from annotation.core.splits import SPLITS, Candidate, assign, connected, warnings
 from annotation.errors import (
     BadReleaseQuery,
     ReleaseDamaged,
@@ -271,7 +271,13 @@ def preview(query: ReleaseQuery) -> dict[str, Any]:
     """What a release would count: of many faces, estimated from one in `one_in` that chance picks."""
     one_in = -(-_filtered(query).count() // PREVIEWED) or 1
     counts = plan(query, one_in=one_in).counts
-    return (_scaled(counts, one_in) if one_in > 1 else counts) | {"one_in": one_in}
+    counts = _scaled(counts, one_in) if one_in > 1 else counts
+    return counts | {"one_in": one_in, "warnings": warnings(counts, query.shares) if counts["faces"] else []}
+
+
+def warnings_of(release: Release) -> list[str]:
+    """What somebody should know who is to trust its parts."""
+    return warnings(release.counts, query_of(release.query).shares) if release.counts else []
 
 
 def _scaled(counts: Any, factor: int) -> Any:
@@ -619,7 +625,7 @@ def build(
         _require_own(release, frozen)
         _finish(release, frozen)
     except (SplitLeak, BadRow, BadRelease, OSError) as error:
-        log.exception("Release %s failed", release_id)
+        log.warning("Release %s failed: %s", release_id, error)
         _close(release, Release.State.FAILED, error=str(error) or type(error).__name__)
 
 

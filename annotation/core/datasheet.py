@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from annotation.core.release import Description
-from annotation.core.splits import SPLITS
+from annotation.core.splits import SPLITS, warnings
 from inference.core.attributes import ATTRIBUTES
 
 
@@ -44,6 +44,8 @@ def _composition(described: Description) -> Iterator[str]:
         f"{counts['groups']:,} groups; the largest has {counts['largest_group'] / counts['faces']:.1%} of the faces "
         f"({counts['largest_group']:,})."
     )
+    capped = {"capped": described.notes.get("capped", 0)}
+    yield from (f"**{each}**" for each in warnings(dict(counts) | capped, described.splits.get("shares") or {}))
     moved = described.notes.get("moved_to_test", 0)
     if moved:
         yield (

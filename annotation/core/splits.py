@@ -18,6 +18,10 @@ SPLITS: tuple[Split, ...] = ("train", "validation", "test")  # of two that becom
 SHARES: Mapping[Split, float] = {"train": 0.70, "validation": 0.15, "test": 0.15}
 
 
+LARGE, FEW = 0.1, 500  # a group that has more of all faces is told, if there are more than so few
+OFF, OFF_AT_LEAST = 0.25, 0.05  # of its share, and of all faces, by which a part may miss what it is to get
+
+
 class BadShares(ValueError):
     def __init__(self, shares: Mapping[str, float]) -> None:
         told = ", ".join(f"{name} {share}" for name, share in shares.items()) or "nothing"
@@ -107,6 +111,28 @@ class _Filled:
 
     def _lacks(self, place: int) -> float:
         return self.faces * self.shares[place] - self.all[place]
+
+
+def warnings(counts: Mapping[str, Any], shares: Mapping[Any, float]) -> list[str]:
+    """What somebody should know who is to trust these parts: `counts` has faces, faces by part, the largest group."""
+    faces, largest, told = counts["faces"], counts["largest_group"], list[str]()
+    if largest > LARGE * faces > LARGE * FEW:
+        told.append(
+            f"One group has {largest:,} of {faces:,} faces, and stays in one part: people who share photos are chained "
+            "together. With only the most centred face of each photo (chosen only) there are no such chains."
+        )
+    capped = counts.get("capped", 0)  # left out of training on purpose
+    faces += capped
+    for name, share in shares.items():
+        got = counts["splits"][name] + (capped if name == "train" else 0)
+        if share and not got:
+            told.append(f"The {name} part is empty: there are too few groups, or one is too large. Nothing can use it.")
+        elif faces > FEW and abs(got - share * faces) > max(OFF * share, OFF_AT_LEAST) * faces:
+            told.append(
+                f"The {name} part has {got / faces:.0%} of the faces, not the {share:.0%} that are its share: "
+                "groups are not torn apart, and who had a part keeps it."
+            )
+    return told
 
 
 def connected(count: int, *keys: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:

@@ -25,7 +25,6 @@ from annotation.views.page import SignedIn, act, only, page
 from inference.core.attributes import ATTRIBUTES
 
 RELEASES = 30
-LARGE, FEW = 0.1, 500  # a group that has more of all faces is told, if there are more than so few
 ERASED = 200  # photos that are listed
 
 
@@ -49,7 +48,6 @@ def _new(request: SignedIn) -> HttpResponse:
                 return _asked(request, form)
             planned = stage.preview(stage.checked_query(form.query()))
             context |= {"planned": planned, "tables": _tables(planned), "parts": _parts(planned)}
-            context["chained"] = planned["largest_group"] > LARGE * planned["faces"] > LARGE * FEW
         except AnnotationError as error:
             form.add_error(None, str(error))
     return render(request, "annotation/release_new.html", context, status=400 if form.errors else 200)
@@ -82,6 +80,7 @@ def release(request: SignedIn, pk: int) -> HttpResponse:
         "others": Release.objects.filter(state=Release.State.DONE).exclude(pk=pk).order_by("-pk")[:100],
     }
     if shown.state == Release.State.DONE:
+        context["warnings"] = stage.warnings_of(shown)
         context |= {"tables": _tables(shown.counts), "parts": _parts(shown.counts), **_opened(request, shown)}
     return render(request, "annotation/release.html", context)
 

@@ -10,6 +10,7 @@ from annotation import releases
 from annotation.core.release_formats import coco
 from annotation.models import Release
 from tests.annotation.test_releases import some_labelled
+from tests.factories import a_person
 
 pytestmark = pytest.mark.django_db
 
@@ -64,6 +65,14 @@ def test_a_preview_freezes_nothing():
 
     assert "Nothing was frozen" in say("--preview")
     assert not Release.objects.exists()
+
+
+def test_parts_that_are_not_what_was_asked_for_are_told_before_and_after():
+    a_person(some_labelled(6))
+
+    assert "Warning: The test part is empty" in say("--preview")
+    assert "Warning: The test part is empty" in say("one")
+    assert json.loads(say("other", "--json"))["warnings"]
 
 
 def test_two_are_compared_and_one_is_checked():

@@ -7,8 +7,8 @@ import pytest
 from django.test import Client
 
 from annotation import releases, tasks
+from annotation.core import splits
 from annotation.models import Release
-from annotation.views import releases as views
 from tests.annotation.test_releases import released, says, some_labelled
 from tests.factories import a_person, a_source, a_user
 
@@ -174,10 +174,14 @@ def test_one_under_way_and_one_that_failed_are_told_as_such(curator):
 
 
 def test_a_group_that_has_too_many_faces_is_told_before(curator, monkeypatch):
-    monkeypatch.setattr(views, "FEW", 10)
+    monkeypatch.setattr(splits, "FEW", 10)
     a_person(some_labelled(12))
     some_labelled(8)
 
     page = curator.post("/releases/new", {"act": "preview"})
 
-    assert "One group has more than a tenth" in page.content.decode()
+    assert "One group has 12 of 20 faces" in page.content.decode()
+    frozen = released()
+    assert "One group has 12 of 20 faces" in curator.get(f"/releases/{frozen.pk}/").content.decode()
+    assert "**One group has 12 of 20 faces" in curator.get(f"/releases/{frozen.pk}/datasheet").content.decode()
+    assert "One group has" in curator.get(f"/api/v1/releases/{frozen.pk}").json()["warnings"][0]

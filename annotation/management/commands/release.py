@@ -105,25 +105,31 @@ def _freeze(options: dict[str, Any]) -> tuple[Any, str]:
     if asked.state != Release.State.DONE:
         raise CommandError("Another release is being built. This one is kept: a worker builds it next.")
     told = {"id": asked.pk, "name": asked.name, "checksum": asked.checksum, "folder": str(releases.folder_of(asked))}
-    return told | {"counts": asked.counts, "changes": asked.changes}, "\n".join(
-        [_counts(asked.name, asked.counts), f"Its id is {asked.checksum}.", f"Written to {told['folder']}"]
+    told |= {"counts": asked.counts, "changes": asked.changes, "warnings": releases.warnings_of(asked)}
+    return told, "\n".join(
+        [
+            _counts(asked.name, asked.counts, releases.warnings_of(asked)),
+            f"Its id is {asked.checksum}.",
+            f"Written to {told['folder']}",
+        ]
     )
 
 
-def _counts(name: str, counts: dict[str, Any]) -> str:
+def _counts(name: str, counts: dict[str, Any], told: list[str]) -> str:
     parts = ", ".join(f"{split} {counts['splits'][split]:,}" for split in SPLITS)
     lines = [f"{name}: {counts['faces']:,} faces ({parts}), {counts['identities']:,} known people."]
     lines.append(f"{counts['groups']:,} groups stay together; the largest has {counts['largest_group']:,} faces.")
     for attribute, of in counts["attributes"].items():
         labelled = sum(count for values in of.values() for count in values.values())
         lines.append(f"  {attribute}: {labelled:,} labels")
+    lines += [f"Warning: {each}" for each in told]
     return "\n".join(lines)
 
 
 def _preview(options: dict[str, Any]) -> tuple[Any, str]:
     counts = releases.preview(releases.checked_query(_query(options)))
     how = f"\nEstimated from one face in {counts['one_in']}." if counts["one_in"] > 1 else ""
-    return counts, _counts("It would hold", counts) + how + "\nNothing was frozen."
+    return counts, _counts("It would hold", counts, counts["warnings"]) + how + "\nNothing was frozen."
 
 
 def _list(options: dict[str, Any]) -> tuple[Any, str]:

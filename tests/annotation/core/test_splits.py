@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from annotation.core.sampling import draw
-from annotation.core.splits import SHARES, SPLITS, BadShares, Candidate, assign, connected
+from annotation.core.splits import SHARES, SPLITS, BadShares, Candidate, assign, connected, warnings
 
 
 def candidates(sizes: list[tuple[int, str]], *, first: int = 0, seed: int = 0) -> list[Candidate]:
@@ -113,6 +113,40 @@ def test_a_part_without_a_share_gets_nothing_new():
 def test_shares_that_cannot_be_are_refused_by_their_values(shares):
     with pytest.raises(BadShares, match=r"shares of the splits cannot be"):
         assign([], shares)
+
+
+def parts(train: int, validation: int, test: int, largest: int = 1) -> dict[str, object]:
+    splits = {"train": train, "validation": validation, "test": test}
+    return {"faces": sum(splits.values()), "splits": splits, "largest_group": largest}
+
+
+@pytest.mark.parametrize(
+    ("counts", "told"),
+    [
+        (parts(700, 150, 150), []),
+        (parts(700, 150, 150, largest=90), []),
+        (parts(3, 1, 1, largest=3), []),
+        (
+            parts(650, 180, 170) | {"capped": 2_000},
+            ["train part has 88%", "validation part has 6%", "test part has 6%"],
+        ),
+        (parts(400, 150, 150) | {"capped": 300}, []),
+        (
+            parts(900, 60, 40, largest=850),
+            ["850 of 1,000", "train part has 90%", "validation part has 6%", "test part"],
+        ),
+        (parts(9, 1, 0), ["test part is empty"]),
+    ],
+)
+def test_parts_that_are_not_what_was_asked_for_are_told(counts, told):
+    said = warnings(counts, SHARES)
+
+    assert len(said) == len(told)
+    assert all(part in each for part, each in zip(told, said, strict=True)), said
+
+
+def test_a_part_without_a_share_is_missed_by_nobody():
+    assert warnings(parts(800, 200, 0), {"train": 0.8, "validation": 0.2, "test": 0.0}) == []
 
 
 @given(st.lists(st.tuples(st.integers(-1, 12), st.integers(-1, 12)), max_size=40))
