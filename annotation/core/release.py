@@ -539,9 +539,27 @@ def open_release(folder: Path) -> Release:
         release = Release(folder, Description(**content, files=files))
     except (TypeError, KeyError) as error:
         raise BadRelease(f"{folder / DESCRIPTION} does not say what it must ({error}).") from error
+    for name, fits in _fits(release.description).items():
+        if not fits:
+            raise BadRelease(f"{folder / DESCRIPTION} does not say what it must ({name}).")
     for file in release.description.files:
         _require_whole(folder, file)
     return release
+
+
+def _fits(said: Description) -> dict[str, bool]:
+    """Whether what is gone by is of the kind that it must be: whoever changed the file may have changed its id, too."""
+    splits = said.counts.get("splits") if isinstance(said.counts, dict) else None
+    return {
+        "files": all(
+            isinstance(file.file, str)
+            and all(isinstance(getattr(file, name), int) for name in ("size", "rows", "first", "last"))
+            for file in said.files
+        ),
+        "counts": isinstance(splits, dict) and all(isinstance(splits.get(split), int) for split in SPLITS),
+        "attributes": isinstance(said.attributes, dict)
+        and all(isinstance(values, list) for values in said.attributes.values()),
+    }
 
 
 def _require_whole(folder: Path, file: ReleaseFile) -> None:

@@ -1,5 +1,6 @@
 """A release is what was frozen, whole and consistent, or it is refused."""
 
+import hashlib
 import json
 import subprocess
 import sys
@@ -38,6 +39,28 @@ def written(folder: Path, rows=None, **options) -> Release:
 def small_shards(monkeypatch):
     monkeypatch.setattr(format_, "SHARD", 8)
     monkeypatch.setattr(format_, "GROUP", 4)
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"counts": None},
+        {"counts": {"splits": {"train": 1}}},
+        {"attributes": None},
+        {"attributes": {"gender": 1}},
+        {"files": [{"file": None, "sha256": "0" * 64, "size": 1}]},
+        {"files": [{"file": "faces/00000.parquet", "sha256": "0" * 64, "size": "1"}]},
+    ],
+)
+def test_what_is_not_said_as_it_must_be_is_refused_though_its_id_fits(tmp_path, changes):
+    release = write_release(tmp_path / "r", some_rows(3), name="r", query={})
+    content = json.loads((release.folder / "release.json").read_text()) | changes
+    del content["id"]
+    forged = {"id": hashlib.sha256(format_._as_json(content).encode()).hexdigest()} | content
+    (release.folder / "release.json").write_text(format_._as_json(forged))
+
+    with pytest.raises(BadRelease, match=rf"does not say what it must \({next(iter(changes))}\)"):
+        open_release(release.folder)
 
 
 def test_reading_gives_back_what_was_written(tmp_path):
@@ -230,7 +253,7 @@ def _lead_out(folder: Path) -> None:
     content = json.loads(path.read_text())
     content.pop("id")
     content["files"][0]["file"] = "../../secret.parquet"
-    content["id"] = format_.hashlib.sha256(format_._as_json(content).encode()).hexdigest()
+    content["id"] = hashlib.sha256(format_._as_json(content).encode()).hexdigest()
     path.write_text(json.dumps(content))
 
 
