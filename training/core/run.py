@@ -2,7 +2,7 @@
 
     python -m training.core.run --release DIR --task gender --out BUNDLE
 
-needs the folder of a release and no database.
+(or `training.core.train`) needs the folder of a release and no database.
 """
 
 import argparse
@@ -16,6 +16,7 @@ from typing import Any
 
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
+from safetensors import SafetensorError
 
 from annotation.core.release import BadRelease, Release, open_release
 from inference.core.bundle import TASKS, BadBundle, Bundle
@@ -29,7 +30,7 @@ from training.core.train import Diverged, EpochDone, Report, Stopped, train
 
 Troubles = (
     *(BadRelease, BadBundle, BadConfig, UnusableBackbone, OtherRun, NothingToLearnFrom, OnnxDiffers, Diverged),
-    *(FileExistsError, FileNotFoundError),
+    *(OSError, SafetensorError),  # a full disk, by either name
 )
 
 
@@ -115,7 +116,10 @@ def _settings(told: Sequence[str]) -> dict[str, Any]:
     for name, equals, _ in pairs:
         if not equals:
             raise BadConfig(f"--set {name} lacks a value. Write --set {name}=VALUE.")
-    return {name: json.loads(value) if value.startswith("[") else value for name, _, value in pairs}
+    try:
+        return {name: json.loads(value) if value.startswith("[") else value for name, _, value in pairs}
+    except ValueError as error:
+        raise BadConfig(f"--set cannot be read: {error}. Write groups as [[0,2],[4,6]].") from error
 
 
 def _watched(steps: Iterator[Report | Finished], console: Console) -> Finished | None:

@@ -6,6 +6,7 @@ Started by torchrun it runs on several GPUs or machines.
 import hashlib
 import json
 import os
+import runpy
 import time
 from collections.abc import Callable, Generator, Iterator, Mapping
 from contextlib import contextmanager
@@ -333,3 +334,7 @@ def history(folder: Path) -> list[Mapping[str, Any]]:
     """The reports of the epochs that are done, from a run's folder."""
     path = folder / checkpoint.STATE
     return json.loads(path.read_text())["history"] if path.exists() else []
+
+
+if __name__ == "__main__":
+    runpy.run_module("training.core.run", run_name="__main__")  # the loop by itself is no command

@@ -1,15 +1,19 @@
 """From a release to a bundle by the command, without a database."""
 
 import json
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
 import onnxruntime
 import pytest
 import torch
+from safetensors import SafetensorError
 
 from inference.core.bundle import load, open_attribute_model, open_embedder
 from tests.training.core.lessons import SIDE, a_release
+from training.core import checkpoint
 from training.core import finish as finishing
 from training.core.evaluate import Evaluation
 from training.core.finish import OnnxDiffers, abstain_below, temperature
@@ -78,6 +82,7 @@ def test_a_backbone_becomes_a_bundle_that_embeds(
     [
         (["--set", "epochz=3"], "Did you mean 'epochs'?"),
         (["--set", "epochs"], "Write --set epochs=VALUE"),
+        (["--set", "groups=[[0,2"], "--set cannot be read"),
         (["--set", "start=/nowhere"], "/nowhere is no bundle"),
     ],
 )
@@ -92,6 +97,23 @@ def test_a_folder_that_is_no_release_is_refused(tmp_path: Path, capsys: pytest.C
     assert main(command(tmp_path, "gender", tmp_path / "bundle")) == 1
 
     assert "release" in capsys.readouterr().err
+
+
+def test_a_full_disk_is_said(release: Path, tmp_path: Path, monkeypatch, capsys) -> None:
+    def full(*args: object) -> None:
+        raise SafetensorError("Error while serializing: I/O error: No space left on device (os error 28)")
+
+    monkeypatch.setattr(checkpoint, "save_file", full)
+
+    assert main(command(release, "gender", tmp_path / "bundle")) == 1
+    assert "No space left on device" in capsys.readouterr().err
+    assert not (tmp_path / "bundle").exists()
+
+
+def test_the_loop_as_a_command_is_the_same_command() -> None:
+    said = subprocess.run([sys.executable, "-m", "training.core.train", "--help"], capture_output=True, text=True)
+
+    assert "--release" in said.stdout
 
 
 def test_a_bundle_is_never_written_over(release: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
