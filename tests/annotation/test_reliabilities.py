@@ -4,7 +4,7 @@ from uuid import uuid4
 
 import pytest
 
-from annotation import reliabilities
+from annotation import ledger, reliabilities
 from annotation.answers import record_answer
 from annotation.models import Agreement, Decision, Label, Question, Reliability, User
 from inference.core.attributes import APPARENT_AGE, GENDER
@@ -85,3 +85,38 @@ def test_who_is_paused_has_their_pages_of_people_asked_again_and_others_stand():
     assert set(Label.objects.values_list("face_id", flat=True)) == set(pages[1].faces.values_list("pk", flat=True))
     line = Decision.objects.filter(kind="undo").first()
     assert (line.by, line.person) == ("machine", None)
+
+
+def test_whoever_is_asked_twice_about_a_face_counts_once_with_what_they_said_last():
+    person, other = an_annotator(), an_annotator()
+    face, another = a_face(), a_face()
+    for value in ("male", "male", "female"):
+        say(a_single(face), person, value)
+    say(a_single(another), person, "female")
+    say(a_single(face), other, "female")
+
+    reliabilities.learn(GENDER)
+
+    assert {row.annotator: row.votes for row in Reliability.objects.all()} == {person: 2, other: 1}
+    assert sorted(reliabilities._latest(GENDER)) == [
+        (face.pk, person.pk, "female", False),
+        (face.pk, other.pk, "female", False),
+        (another.pk, person.pk, "female", False),
+    ]
+
+
+def test_gold_whose_label_is_another_since_is_held_against_nobody():
+    annotator, faces = an_annotator(), [a_face() for _ in range(40)]
+    values = dict.fromkeys(faces, "female")
+    ledger.write([Decision(kind="value", face=f, attribute="gender", value=v, by="import") for f, v in values.items()])
+    for face in faces:
+        say(a_single(face, purpose="gold", value="female"), annotator, "male")
+    corrected = faces[2:]
+    ledger.write([Decision(kind="value", face=f, attribute="gender", value="male", by="import") for f in corrected])
+
+    reliabilities.learn(GENDER)
+
+    row = Reliability.objects.get(annotator=annotator)
+    assert (row.gold, row.gold_right) == (2, 0)  # the two whose answer still holds
+    annotator.refresh_from_db()
+    assert annotator.paused_at is None

@@ -378,3 +378,17 @@ def test_what_a_certificate_accepted_is_a_persons_once_their_word_weighs_enough(
     Reliability.objects.filter(annotator=weak).update(confusion=SURE)
     settle_clear(attribute("gender"))
     assert AttributeLabel.objects.get(face=face).decision.by == "person"
+
+
+def test_a_person_who_is_asked_three_times_does_not_outvote_the_bar_alone():
+    """Their answers are one voice: else whoever is asked again agrees with themselves."""
+    (face,), person = proposed(0.6), somebody()
+    somebody()  # there is somebody else to ask
+    for _ in range(3):
+        say(a_single(face), person, verdict="value", value="female")
+    story = votes.told([face.pk], attribute("gender"))[face.pk]
+    assert (story.voters, len(story.said)) == ([person.pk], 1)
+    assert value_of(face) is None
+
+    say(a_single(face), person, verdict="value", value="male")
+    assert votes.told([face.pk], attribute("gender"))[face.pk].named == {"male": 1}
