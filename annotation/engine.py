@@ -19,7 +19,7 @@ from annotation import (
 )
 from annotation.models import Calibration, Decision, Proposal, Thought, Vote
 from inference import registry
-from inference.core.attributes import REAL_AGE, Attribute, attribute
+from inference.core.attributes import ATTRIBUTES, REAL_AGE, Attribute
 
 LEARN_AT = 1.5  # times the labels that were learnt from before
 LEARN_FIRST = 60  # labels more than that before anything is learnt anew
@@ -30,16 +30,16 @@ CLAIM = timedelta(minutes=10)
 
 
 def asked() -> list[Attribute]:
-    """The attributes that people are asked about here; of real ages, whether their dates are right."""
-    return [*(attribute(name) for name in settings.ASKED), REAL_AGE]
+    """The attributes that people are asked about here, and ages: what can be believed of these is learnt anyway."""
+    return [each for each in ATTRIBUTES.values() if each.name in settings.ASKED or each.in_years]
 
 
 def behind(wanted: Attribute, now: datetime | None = None) -> bool:
     """Whether enough was said, decided or taken in since the engine last thought about an attribute."""
     now = now or timezone.now()
     last = Thought.objects.filter(attribute=wanted.name).first()
-    if last is None and wanted == REAL_AGE:
-        return Decision.objects.exists()
+    if last is None and wanted == REAL_AGE and Decision.objects.exists():
+        return True
     if last is None:
         return Proposal.objects.filter(attribute=wanted.name).exists()
     if last.claimed_until is not None and last.claimed_until > now:
@@ -87,30 +87,43 @@ def think(wanted: Attribute, *, since: int = 0) -> Calibration | None:
     """
     if wanted == REAL_AGE:
         lifetimes.keep_up(since)
-        estimates.ask()
-        return None
     if not Proposal.objects.filter(attribute=wanted.name).exists():
         return None
     if wanted.in_years:
-        reliabilities.learn(wanted)
-        routing.ask_years(wanted)
-        return None
+        return _think_of_years(wanted, since)
     reliabilities.learn(wanted)
     if wanted.of_identity:
         votes.follow_people(wanted)
     votes.settle_clear(wanted)
-    held = proposals.latest(wanted)
-    if held is None or _learnt_enough(wanted, held):
-        if held is not None:
-            certificates.review(wanted, held)  # the last audits count before the thresholds move
-        held = proposals.learn(wanted)
-    elif proposals.outdate(wanted, since) or proposals.fresh(wanted).exists():
-        held = proposals.learn(wanted, refit=False)
+    held = _believe(wanted, since)
     certificates.review(wanted, held)
     routing.route(wanted, held)
     doubts.ask(wanted)
     if wanted.of_identity:
         contradictions.ask(wanted)
+    return held
+
+
+def _think_of_years(wanted: Attribute, since: int) -> Calibration:
+    """No certificate accepts an age: dates or ten guesses give it. What is believed is there to be seen."""
+    held = _believe(wanted, since)
+    if wanted == REAL_AGE:
+        estimates.ask()
+    elif wanted.name in settings.ASKED:
+        reliabilities.learn(wanted)
+        routing.ask_years(wanted)
+    return held
+
+
+def _believe(wanted: Attribute, since: int) -> Calibration:
+    """Bring the beliefs up to date: all of them once enough was learnt, else those that rest on what has changed."""
+    held = proposals.latest(wanted)
+    if held is None or _learnt_enough(wanted, held):
+        if held is not None and not wanted.in_years:
+            certificates.review(wanted, held)  # the last audits count before the thresholds move
+        return proposals.learn(wanted)
+    if proposals.outdate(wanted, since) or proposals.fresh(wanted).exists():
+        return proposals.learn(wanted, refit=False)
     return held
 
 
@@ -123,7 +136,7 @@ def _of_other_models(wanted: Attribute, held: Calibration) -> bool:
 def _learnt_enough(wanted: Attribute, held: Calibration) -> bool:
     if _of_other_models(wanted, held) or tuple(held.sources) != proposals.SOURCES:
         return True
-    first = held.answers < routing.ENOUGH <= len(votes.control_said(wanted))
+    first = held.answers < routing.ENOUGH <= len(votes.control_known(votes.known_of(wanted)))
     more = proposals.labels_known(wanted) >= LEARN_AT * held.learnt_from + LEARN_FIRST
     others = len(proposals.corrected(wanted, held.decisions_seen)) >= max(LEARN_FIRST, CORRECTED * held.learnt_from)
     return first or more or others

@@ -5,8 +5,7 @@ from django.conf import settings
 
 from annotation.core.estimates import BEYOND, improbable
 from annotation.models import AttributeLabel, Decision, Label, Proposal, Question, QuestionFace
-from inference.core.attributes import APPARENT_AGE, REAL_AGE
-from inference.core.cold_attributes import expected_years
+from inference.core.attributes import REAL_AGE
 
 SEEN = "The network sees"
 WORTH = 0.5  # a wrong person found, now and then: what dates contradict comes first
@@ -53,7 +52,6 @@ def ask() -> int:
 
 
 def _estimated() -> dict[int, float]:
-    """By face, the years that the network for real ages sees, or while there is none that for apparent ones."""
-    wanted = REAL_AGE if Proposal.objects.filter(attribute=REAL_AGE.name).exists() else APPARENT_AGE
-    rows = Proposal.objects.filter(attribute=wanted.name).values_list("face_id", "belief")
-    return {face: float(expected_years(np.array(belief))) for face, belief in rows.iterator(chunk_size=5_000)}
+    """By face, the years that the network sees: other photos of a person may share the wrong date with this one."""
+    rows = Proposal.objects.filter(attribute=REAL_AGE.name).values_list("face_id", "evidence__network")
+    return {face: said[0] for face, said in rows.iterator(chunk_size=5_000)}

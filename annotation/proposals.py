@@ -19,7 +19,8 @@ from django.conf import settings
 from django.db import transaction
 from django.db.models import Exists, F, FilteredRelation, Max, OuterRef, Q, QuerySet
 
-from annotation import labels
+from annotation import age_sources, labels
+from annotation.age_sources import ALIKE
 from annotation.core.batches import batched
 from annotation.core.certificate import thresholds
 from annotation.core.sampling import in_control_slice
@@ -35,13 +36,14 @@ from annotation.models import (
     Proposal,
 )
 from annotation.pictures import cut, read_crop
-from annotation.votes import known_of
+from annotation.votes import known_of, number_of
 from inference import registry
 from inference.core import attributes
-from inference.core.attributes import Attribute
-from inference.core.calibrate import Calibrator, fit, reliability, uncalibrated
+from inference.core.attributes import REAL_AGE, Attribute
+from inference.core.calibrate import Calibrator, Reliability, fit, reliability, uncalibrated
 from inference.core.probe import hear, same_term, tell
 from inference.core.types import Picture, Vectors
+from inference.core.years import TILT, YEARS, coverage, median, over_years, shares, summary
 from inference.models import ModelVersion
 
 log = logging.getLogger(__name__)
@@ -51,17 +53,18 @@ Ints = npt.NDArray[np.int64]
 
 BATCH = 64
 MOVED = 1e-9  # a belief that changes by less is left as it was written; thresholds are compared to the last digit
-ALIKE = 0.3  # how much the network's mistakes on two faces of one person are the same mistake
 FOLDS = 5  # to judge a calibrator by answers that it was not fitted on
 CHUNK = 400
+FUSED = 10_000  # faces whose beliefs over the years are made at a time: 50 MB a source
+APART = 0.5  # years: a label that says less else than that corrects nothing
 FOLLOWED = 20_000  # proposals that are brought to another network's word at a time: a minute or so
 WHO = (Decision.Kind.LABEL, Decision.Kind.CANNOT_LINK, Decision.Kind.MERGE)  # lines that say who somebody is
 SOURCES = ("network", "head", "neighbours", "identity", "metadata")
 
 
-def asked() -> list[Attribute]:
-    """The attributes with classes that people are asked about here."""
-    return [attributes.attribute(name) for name in settings.ASKED if not attributes.attribute(name).in_years]
+def fused(attribute: Attribute) -> bool:
+    """Whether its beliefs are fused from all sources: those of ages, and of what people are asked about here."""
+    return attribute.in_years or attribute.name in settings.ASKED
 
 
 # ---- what the networks say
@@ -159,17 +162,21 @@ def unpacked(belief: bytes | memoryview) -> Floats:
 
 def _propose_as_told(version: ModelVersion, outputs: Sequence[NetworkOutput]) -> None:
     """What the network says is proposed until all sources are heard; what rests on another's word is fresh again."""
-    told = [_as_told(Proposal(face_id=each.face_id, attribute=version.task), version, each.belief) for each in outputs]
-    Proposal.objects.bulk_create(told, ignore_conflicts=True)
-    held = Proposal.objects.filter(attribute=version.task, face__in=[each.face_id for each in outputs])
-    held.filter(calibration__isnull=False).filter(_of_another(version)).update(calibration=None)
+    for name in attributes.ATTRIBUTES:
+        if registry.network_of(name) != version:
+            continue
+        told = [_as_told(Proposal(face_id=each.face_id, attribute=name), version, each.belief) for each in outputs]
+        Proposal.objects.bulk_create(told, ignore_conflicts=True)
+        held = Proposal.objects.filter(attribute=name, face__in=[each.face_id for each in outputs])
+        held.filter(calibration__isnull=False).filter(_of_another(version)).update(calibration=None)
 
 
 def _as_told(row: Proposal, version: ModelVersion, output: bytes | memoryview) -> Proposal:
-    belief = unpacked(output)
-    for name, value in _best(attributes.attribute(version.task), belief).items():
+    attribute, belief = attributes.attribute(row.attribute), unpacked(output)
+    for name, value in _best(attribute, belief).items():
         setattr(row, name, value)
-    row.network, row.evidence = version, {"network": rounded(belief)}
+    said = summary(belief[None])[0] if attribute.in_years else belief
+    row.network, row.evidence = version, {"network": rounded(said)}
     return row
 
 
@@ -181,10 +188,10 @@ def _of_another(version: ModelVersion) -> Q:
 def behind_network(attribute: Attribute) -> QuerySet[Proposal]:
     """Proposals that say what a network says, though another one is live and has looked at the face.
 
-    Of an attribute that people are asked about there are none: its beliefs are fused anew by `learn`.
+    Of an attribute whose beliefs are fused there are none: `learn` makes them anew.
     """
     version = registry.network_of(attribute.name)
-    if version is None or attribute in asked():
+    if version is None or fused(attribute):
         return Proposal.objects.none()
     of_attribute = Proposal.objects.filter(attribute=attribute.name, calibration=None)
     return of_attribute.filter(_of_another(version)).filter(heard(version, "face"))
@@ -212,7 +219,7 @@ def rounded(belief: Floats) -> list[float]:
 
 
 def _best(attribute: Attribute, belief: Floats) -> dict[str, Any]:
-    best = int(belief.argmax())
+    best = median(belief) if attribute.in_years else int(belief.argmax())
     value = str(best) if attribute.in_years else attribute.values[best]
     return {"value": value, "confidence": float(belief[best]), "belief": rounded(belief)}
 
@@ -229,8 +236,8 @@ class Table:
 
     proposals: Sequence[Proposal]
     network: ModelVersion | None
-    told: Floats  # (faces, sources, classes), NaN where a source says nothing
-    truth: Ints  # (faces,): the value that people or a record gave, −1 without
+    said: Floats  # (faces, sources, classes), of years (faces, sources, 2) mean and spread; NaN where one says nothing
+    truth: Floats  # (faces,): the value that people or a record gave, a class by its number; −1 without
     control: npt.NDArray[np.bool_]  # (faces,): drawn for the control slice, and answered blind
     stands: npt.NDArray[np.bool_]  # (faces,): asked about, for itself or for all of its person's faces
 
@@ -245,14 +252,28 @@ def learn(attribute: Attribute, *, refit: bool = True) -> Calibration:
         held = _calibrate(attribute, table)
         held.version, held.network, held.decisions_seen = version, network, seen
     calibrator = Calibrator(np.array(held.weights), np.array(held.bias), held.answers)
-    belief = calibrator.fuse(table.told) if len(table.told) else np.zeros((0, len(attribute.values)))
-    rows = range(len(belief)) if refit else [i for i, each in enumerate(table.proposals) if each.calibration_id is None]
+    rows = [row for row, each in enumerate(table.proposals) if refit or each.calibration_id is None]
+    belief = _fused(attribute, calibrator, table, rows)
     with transaction.atomic():
         if refit:
             held.sequences = _sequences(attribute, belief[table.stands])
         held.save()
         _store(attribute, table, belief, rows, held)
     return held
+
+
+def _fused(attribute: Attribute, calibrator: Calibrator, table: Table, rows: Sequence[int]) -> Floats:
+    """The beliefs (rows, classes): of years so many at a time, as there are 117 of them for each source."""
+    if not rows:
+        return np.zeros((0, _width(attribute)))
+    if not attribute.in_years:
+        return calibrator.fuse(table.said)[rows]
+    pieces = [np.array(piece, np.int64) for piece in batched(rows, FUSED)]
+    return np.concatenate([calibrator.fuse(_told(attribute, table.said[piece])).astype(np.float32) for piece in pieces])
+
+
+def _width(attribute: Attribute) -> int:
+    return len(YEARS) if attribute.in_years else len(attribute.values)
 
 
 def fresh(attribute: Attribute) -> QuerySet[Proposal]:
@@ -266,11 +287,13 @@ def fresh(attribute: Attribute) -> QuerySet[Proposal]:
 def outdate(attribute: Attribute, since: int) -> int:
     """Mark the proposals that rest on what changed after this line of the ledger. Returns how many that are.
 
-    What people's faces say together changes with who is who; what labelled faces say of those beside them, with a label
-    that was corrected. Labels that came in besides count when next all is learnt: a certificate speaks for proposals as
-    they were audited, so they may not move with every answer.
+    What people's faces say together changes with who is who, and with a date or a record of one of them; what labelled
+    faces say of those beside them, with a label that was corrected. Labels that came in besides count when next all is
+    learnt: a certificate speaks for proposals as they were audited, so they may not move with every answer.
     """
     faces = _of_changed_people(since) if attribute.of_identity else set()
+    if attribute.in_years:
+        faces |= _of_changed_dates(since)
     faces |= _beside(attribute, corrected(attribute, since))
     held = Proposal.objects.filter(attribute=attribute.name, calibration__isnull=False)
     return sum(held.filter(face__in=chunk).update(calibration=None) for chunk in batched(sorted(faces), CHUNK))
@@ -278,17 +301,33 @@ def outdate(attribute: Attribute, since: int) -> int:
 
 def _of_changed_people(since: int) -> set[int]:
     people = labels.people_since(since, WHO)
-    faces = set(
-        Decision.objects.filter(pk__gt=since, kind__in=WHO, face__isnull=False).values_list("face_id", flat=True)
-    )
+    lines = Decision.objects.filter(Q(pk__gt=since) | Q(undone_by__gt=since), kind__in=WHO, face__isnull=False)
+    faces = set(lines.values_list("face_id", flat=True))
     for chunk in batched(sorted(people), CHUNK):
         faces |= set(Label.objects.filter(identity__in=chunk).values_list("face_id", flat=True))
     return faces
 
 
+def _of_changed_dates(since: int) -> set[int]:
+    """Faces whose real age is written down anew, and the dated ones of people who have such a face or who changed."""
+    lines = Decision.objects.filter(kind=Decision.Kind.VALUE, attribute=REAL_AGE.name)
+    written = set(lines.filter(Q(pk__gt=since) | Q(undone_by__gt=since)).values_list("face_id", flat=True))
+    dated = Face.objects.filter(photo__taken_at__isnull=False)
+    people, found = set[int](), set[int](written)
+    for chunk in batched(sorted(written), CHUNK):
+        people |= set(Label.objects.filter(face__in=chunk, identity__isnull=False).values_list("identity", flat=True))
+    for chunk in batched(sorted(people), CHUNK):
+        found |= set(dated.filter(label__identity__in=chunk).values_list("pk", flat=True))
+    for chunk in batched(sorted(_of_changed_people(since)), CHUNK):
+        found |= set(dated.filter(pk__in=chunk).values_list("pk", flat=True))
+    return found
+
+
 def corrected(attribute: Attribute, since: int) -> set[int]:
     """Faces of which something else was known up to this line of the ledger than is known now."""
-    lines = Decision.objects.filter(kind=Decision.Kind.VALUE, attribute=attribute.name).exclude(by=Decision.By.MACHINE)
+    lines = Decision.objects.filter(kind=Decision.Kind.VALUE, attribute=attribute.name)
+    if attribute.asked:
+        lines = lines.exclude(by=Decision.By.MACHINE)
     said = lines.filter(pk__gt=since)
     gone = Q(undone_by__gt=since)
     overruled = Q(undone_by=None, face__in=said.filter(face__isnull=False).values("face")) | Q(
@@ -306,7 +345,9 @@ def corrected(attribute: Attribute, since: int) -> set[int]:
         for face, person, absorbed in theirs.values_list("face_id", "identity_id", "identity__absorbed"):
             before |= {(face, value) for each in (person, absorbed) for value in of_people.get(each or 0, ())}
     now = known_of(attribute).value if before else {}
-    return {face for face, value in before if value in attribute.values and now.get(face, -1) != attribute.index(value)}
+    numbers = {(face, number_of(attribute, value)) for face, value in before}
+    apart = APART if attribute.in_years else 0
+    return {face for face, number in numbers if number is not None and abs(now.get(face, np.inf) - number) > apart}
 
 
 def _beside(attribute: Attribute, changed: set[int]) -> set[int]:
@@ -330,7 +371,9 @@ def latest(attribute: Attribute) -> Calibration | None:
 
 
 def labels_known(attribute: Attribute) -> int:
-    return AttributeLabel.objects.filter(attribute=attribute.name).exclude(decision__by=Decision.By.MACHINE).count()
+    """Labels that somebody or a record gave; real ages are computed from dates, which is as good."""
+    held = AttributeLabel.objects.filter(attribute=attribute.name)
+    return (held.exclude(decision__by=Decision.By.MACHINE) if attribute.asked else held).count()
 
 
 def _load(attribute: Attribute, version: ModelVersion, network: ModelVersion | None) -> Table:
@@ -343,24 +386,27 @@ def _load(attribute: Attribute, version: ModelVersion, network: ModelVersion | N
         .exclude(face__label__verdict="not_a_face")
         .order_by("face_id")
         .select_related("face__photo", "face__label")
-        .defer("face__landmarks", "face__points", "face__photo__metadata")
+        .defer("belief", "evidence", "face__landmarks", "face__points", "face__photo__metadata")
     )
     faces = np.array([row.face_id for row in rows], np.int64)
     person = np.array([getattr(_label(row.face), "identity_id", None) or -row.face_id for row in rows], np.int64)
     known = known_of(attribute)
-    truth = np.array([known.value.get(face, -1) for face in faces.tolist()], np.int64)
-    seen = np.array([unpacked(row.told) for row in rows]).reshape(len(rows), len(attribute.values))
-    head, neighbours = _labelled_faces_say(attribute, faces, truth, person, version, network)
-    identity = _person_says(seen, person) if attribute.of_identity else np.full_like(seen, np.nan)
+    truth = np.array([known.value.get(face, -1) for face in faces.tolist()], np.float64)
     terms = {term: number for number, term in enumerate(sorted({_term(row.face) for row in rows} - {""}))}
-    metadata = same_term(
-        np.array([terms.get(_term(row.face), -1) for row in rows], np.int64), truth, person, len(attribute.values)
-    )
+    term = np.array([terms.get(_term(row.face), -1) for row in rows], np.int64)
+    has, vectors = vectors_of(attribute, faces, version, network)
+    if attribute.in_years:
+        seen = np.array([summary(unpacked(row.told)[None])[0] for row in rows]).reshape(len(rows), 2)
+        years = np.where(truth >= 0, truth, np.nan)
+        said = age_sources.said(attribute, [row.face for row in rows], seen, years, person, term, has, vectors)
+    else:
+        seen = np.array([unpacked(row.told) for row in rows]).reshape(len(rows), len(attribute.values))
+        said = _said(attribute, seen, truth.astype(np.int64), person, term, has, vectors)
     drawn = [in_control_slice(f"{row.face.photo.sha256}-{row.face.number}", settings.CONTROL_SHARE) for row in rows]
     return Table(
         proposals=rows,
         network=network,
-        told=np.stack([seen, head, neighbours, identity, metadata], axis=1),
+        said=said,
         truth=truth,
         control=np.array(drawn, np.bool_) & np.array([face in known.blind for face in faces.tolist()], np.bool_),
         stands=_stands(person) if attribute.of_identity else np.ones(len(rows), np.bool_),
@@ -376,21 +422,23 @@ def _label(face: Face) -> Any:
     return getattr(face, "label", None)
 
 
-def _labelled_faces_say(
+def _said(
     attribute: Attribute,
-    faces: Ints,
+    seen: Floats,
     truth: Ints,
     person: Ints,
-    version: ModelVersion,
-    network: ModelVersion | None,
-) -> tuple[Floats, Floats]:
-    classes = len(attribute.values)
-    head, neighbours = (np.full((len(faces), classes), np.nan) for _ in range(2))
-    has, vectors = vectors_of(attribute, faces, version, network)
+    term: Ints,
+    has: npt.NDArray[np.bool_],
+    vectors: Vectors,
+) -> Floats:
+    """What each source says of an attribute with classes (faces, sources, classes), in the order of SOURCES."""
+    head, neighbours, identity = (np.full_like(seen, np.nan) for _ in range(3))
     if has.any():
-        told = tell(vectors, truth[has], person[has], classes)
+        told = tell(vectors, truth[has], person[has], len(attribute.values))
         head[has], neighbours[has] = told.head, told.neighbours
-    return head, neighbours
+    if attribute.of_identity:
+        identity = _person_says(seen, person)
+    return np.stack([seen, head, neighbours, identity, same_term(term, truth, person, len(attribute.values))], axis=1)
 
 
 def vectors_of(
@@ -441,8 +489,8 @@ def _stands(person: Ints) -> npt.NDArray[np.bool_]:
 
 def _calibrate(attribute: Attribute, table: Table) -> Calibration:
     answered = np.flatnonzero(table.control)
-    told, truth = table.told[answered], table.truth[answered]
-    calibrator = fit(told, truth) if len(answered) else uncalibrated(len(SOURCES), len(attribute.values))
+    said, truth = table.said[answered], table.truth[answered]
+    calibrator = _fit(attribute, said, truth) if len(answered) else uncalibrated(len(SOURCES), _width(attribute))
     made = Calibration(
         attribute=attribute.name,
         sources=list(SOURCES),
@@ -452,20 +500,36 @@ def _calibrate(attribute: Attribute, table: Table) -> Calibration:
         learnt_from=int((table.truth >= 0).sum()),
     )
     if len(answered) >= 2 * FOLDS:
-        belief = _judged(told, truth)
-        judged = reliability(belief.max(axis=1), belief.argmax(axis=1) == truth)
+        judged = _judged(attribute, _out_of_fold(attribute, said, truth), truth)
         made.error = judged.error
         made.diagram = {name: getattr(judged, name).tolist() for name in ("confidence", "right", "count")}
     return made
 
 
-def _judged(told: Floats, truth: Ints) -> Floats:
+def _fit(attribute: Attribute, said: Floats, truth: Floats) -> Calibrator:
+    if attribute.in_years:
+        return fit(over_years(said), shares(truth), along=TILT)
+    return fit(said, truth.astype(np.int64))
+
+
+def _out_of_fold(attribute: Attribute, said: Floats, truth: Floats) -> Floats:
     """The belief in each answer by a calibrator that was fitted on the others."""
-    belief = np.zeros((len(truth), told.shape[2]))
+    belief = np.zeros((len(truth), _width(attribute)))
     fold = np.arange(len(truth)) % FOLDS
     for each in range(FOLDS):
-        belief[fold == each] = fit(told[fold != each], truth[fold != each]).fuse(told[fold == each])
+        others = _fit(attribute, said[fold != each], truth[fold != each])
+        belief[fold == each] = others.fuse(_told(attribute, said[fold == each]))
     return belief
+
+
+def _told(attribute: Attribute, said: Floats) -> Floats:
+    return over_years(said) if attribute.in_years else said
+
+
+def _judged(attribute: Attribute, belief: Floats, truth: Floats) -> Reliability:
+    if attribute.in_years:
+        return coverage(belief, truth)
+    return reliability(belief.max(axis=1), belief.argmax(axis=1) == truth)
 
 
 def _sequences(attribute: Attribute, belief: Floats) -> dict[str, list[float]]:
@@ -477,9 +541,9 @@ def _sequences(attribute: Attribute, belief: Floats) -> dict[str, list[float]]:
 
 def _store(attribute: Attribute, table: Table, belief: Floats, rows: Sequence[int], held: Calibration) -> None:
     moved = list[Proposal]()
-    for index in rows:
+    for index, believed in zip(rows, belief, strict=True):
         row = table.proposals[index]
-        found = _best(attribute, belief[index])
+        found = _best(attribute, believed)
         stays = (
             row.calibration_id is not None
             and found["value"] == row.value
@@ -494,7 +558,7 @@ def _store(attribute: Attribute, table: Table, belief: Floats, rows: Sequence[in
         row.stands, row.calibration, row.network = bool(table.stands[index]), held, table.network
         row.evidence = {
             name: rounded(told)
-            for name, told in zip(SOURCES, table.told[index], strict=True)
+            for name, told in zip(SOURCES, table.said[index], strict=True)
             if not np.isnan(told).any()
         }
         moved.append(row)

@@ -41,7 +41,8 @@ from annotation.models import (
     User,
     Vote,
 )
-from inference.core.attributes import ATTRIBUTES, OLDEST, Attribute, attribute
+from inference.core.attributes import ATTRIBUTES, Attribute, attribute
+from inference.core.years import interval
 
 Row = TypeVar("Row", bound=Model)
 
@@ -472,9 +473,6 @@ def standing_of(name: str) -> dict[str, Any]:
     )
     for held in certificates:
         held.holds = holds.get(held.pk, 0)  # type: ignore[attr-defined]
-    calibration = Calibration.objects.filter(attribute=name).order_by("-pk").first()
-    told = calibration.diagram if calibration else {}
-    points = zip(told.get("confidence", []), told.get("right", []), told.get("count", []), strict=True)
     return {
         "name": name,
         "title": name.replace("_", " "),
@@ -485,8 +483,18 @@ def standing_of(name: str) -> dict[str, Any]:
         "by_machine": by.get("machine", 0),
         "imported": by.get("import", 0),
         "open": Question.objects.filter(attribute=name, state=Question.State.OPEN).count(),
-        "calibration": calibration,
         "agreement": Agreement.objects.filter(attribute=name).first(),
+        "certificates": certificates,
+    } | _calibrated(name)
+
+
+def _calibrated(name: str) -> dict[str, Any]:
+    """The calibration that holds, with its reliability diagram."""
+    calibration = Calibration.objects.filter(attribute=name).order_by("-pk").first()
+    told = calibration.diagram if calibration else {}
+    points = zip(told.get("confidence", []), told.get("right", []), told.get("count", []), strict=True)
+    return {
+        "calibration": calibration,
         "diagram": [
             {
                 "x": round(100 * at, 2),
@@ -497,12 +505,11 @@ def standing_of(name: str) -> dict[str, Any]:
             }
             for at, right, count in points
         ],
-        "certificates": certificates,
     }
 
 
 def standing_of_years(name: str) -> dict[str, Any]:
-    """How an attribute in years stands: where its labels are from, and how far people agree who guess."""
+    """How an attribute in years stands: where its labels are from, how far people agree, and what can be believed."""
     labels = AttributeLabel.objects.filter(attribute=name)
     by = dict(labels.order_by().values_list("decision__by").annotate(count=Count("pk")))
     guessed = Vote.objects.filter(attribute=name, answer__undone_at=None).exclude(
@@ -521,7 +528,8 @@ def standing_of_years(name: str) -> dict[str, Any]:
         "begun": guessed.values("face").distinct().count(),
         "open": Question.objects.filter(attribute=name, state=Question.State.OPEN).count(),
         "agreement": Agreement.objects.filter(attribute=name).first(),
-    }
+        "proposed": Proposal.objects.filter(attribute=name).count(),
+    } | _calibrated(name)
 
 
 def reliabilities() -> list[Reliability]:
@@ -741,7 +749,8 @@ class Proposed:
     value: str
     confidence: float
     calibrated: bool
-    said: list[tuple[str, str, float]]  # source, the value that it believes most, and how much
+    said: list[tuple[str, str, float]]  # source, the value that it believes most, and how much; of an age, ± years
+    between: tuple[int, int] | None = None  # of an age: the years from and to that nine in ten are within
 
 
 def proposals_of(face: Face) -> list[Proposed]:
@@ -750,7 +759,16 @@ def proposals_of(face: Face) -> list[Proposed]:
 
 
 def _proposed(row: Proposal) -> Proposed:
-    values = attribute(row.attribute).values or tuple(str(years) for years in range(OLDEST + 1))
+    values = attribute(row.attribute).values
+    if not values:
+        return Proposed(
+            title=row.attribute.replace("_", " "),
+            value=row.value,
+            confidence=row.confidence,
+            calibrated=row.calibration_id is not None,
+            said=[(source, f"{mean:.0f}", spread) for source, (mean, spread) in row.evidence.items()],
+            between=interval(row.belief),
+        )
     best = {source: max(range(len(told)), key=told.__getitem__) for source, told in row.evidence.items()}
     return Proposed(
         title=row.attribute.replace("_", " "),

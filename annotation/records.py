@@ -92,8 +92,8 @@ def most_voted(votes: dict[str, int]) -> str | None:
     """What most voted for; between equals nobody can tell. None without a vote.
 
     A set like FER+ says how many of its ten people voted for what, never who did. Their answers stay what they are,
-    anonymous: all are in the label's distribution, and ten voices of which nothing tells the better ones weigh alike.
-    Nobody's reliability, agreement or drift is made up from them.
+    anonymous: all are in the label's distribution, and consensus hears each as that of somebody of whom nothing is
+    known, beside whoever is asked later. Nobody's reliability, agreement or drift is made up from them.
     """
     most = max(votes.values(), default=0)
     if most == 0:

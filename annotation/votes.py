@@ -43,6 +43,7 @@ CONTROL_BAR, CONTROL_MOST = (
     0.95,
     5,
 )  # of the control slice, at the least: the machine learns from it how far it is right
+WIDEST = 3.0  # years that a record of an age may leave open and still teach what faces of that age look like
 ALONE = 0.9  # belief that settles where nobody else is there to ask
 
 
@@ -60,6 +61,7 @@ class Story:
 
     voters: list[int] = field(default_factory=list)
     said: list[Said] = field(default_factory=list)
+    crowd: Counter[str] = field(default_factory=Counter)  # voices that came with a set: how many said what, never who
 
     def hear(self, voter: int, said: Said) -> None:
         """Whoever is asked again has one voice: the latest."""
@@ -71,13 +73,13 @@ class Story:
 
     @property
     def named(self) -> Counter[str]:
-        return Counter(each.value for each in self.said if not each.denied)
+        return Counter(each.value for each in self.said if not each.denied) + self.crowd
 
     @property
     def nobody_can_tell(self) -> bool:
         """Two people could not, and they are more than half."""
         count = self.named[CANNOT_TELL]
-        return count >= 2 and 2 * count > len(self.said)
+        return count >= 2 and 2 * count > len(self.said) + self.crowd.total()
 
 
 def cast(answer: Answer, question: Question, said: Mapping[int, Said]) -> bool:
@@ -125,8 +127,14 @@ def _weigh(answer: Answer, attribute: Attribute, faces: Collection[int], *, in_g
 
 
 def told(faces: Iterable[int], attribute: Attribute) -> dict[int, Story]:
-    """What people said of these faces, but for what was taken back and for people who are paused."""
+    """What people said of these faces, but for what was taken back and for people who are paused.
+
+    The votes that a set like FER+ came with are voices, too: each as that of somebody of whom nothing is known.
+    """
     stories = {face: Story() for face in faces}
+    sets = Decision.objects.standing().filter(kind=Decision.Kind.VALUE, by=Decision.By.IMPORT, attribute=attribute.name)
+    for face, crowd in sets.filter(face__in=list(stories)).values_list("face", "detail__votes"):
+        stories[face].crowd = Counter(crowd or {})
     rows = _counted(attribute).filter(face__in=list(stories))
     for face, voter, value, denied in rows.order_by("id").values_list("face", "annotator", "value", "denied"):
         stories[face].hear(voter, Said(value, denied))
@@ -233,6 +241,11 @@ def _believed(attribute: Attribute, faces: list[int], stories: dict[int, Story],
         for item, face in enumerate(faces)
         for voter, said in zip(stories[face].voters, stories[face].said, strict=True)
         if said.value != CANNOT_TELL
+    ] + [
+        (item, len(people), attribute.index(value), False)
+        for item, face in enumerate(faces)
+        for value in stories[face].crowd.elements()
+        if value in attribute.values
     ]
     if not cells:
         return prior
@@ -241,13 +254,14 @@ def _believed(attribute: Attribute, faces: list[int], stories: dict[int, Story],
 
 
 def _confusions(attribute: Attribute, people: list[int]) -> Floats:
+    """How these people answer, and after them whoever is nobody in particular."""
     known = dict(
         Reliability.objects.filter(attribute=attribute.name, annotator__in=people).values_list(
             "annotator_id", "confusion"
         )
     )
     unknown = stranger(len(attribute.values))
-    return np.array([known.get(person, unknown) for person in people], np.float64)
+    return np.array([*(known.get(person, unknown) for person in people), unknown], np.float64)
 
 
 def answering() -> Iterable[tuple[int, str]]:
@@ -396,12 +410,14 @@ def _counted(attribute: Attribute) -> QuerySet[Vote]:
 class Known:
     """What people or a record say, by face."""
 
-    value: dict[int, int]  # by its number
+    value: dict[int, float]  # a class by its number, an age in years
     blind: set[int]  # said of this very face, by a record or by people who were shown no proposal
 
 
 def known_of(attribute: Attribute) -> Known:
     """A face that is a person's, or another's duplicate, has its label from there: what was shown there, who knows."""
+    if attribute.in_years:
+        return _ages_known(attribute)
     labels = AttributeLabel.objects.filter(attribute=attribute.name, value__in=attribute.values)
     rows = labels.exclude(decision__by=Decision.By.MACHINE).values_list(
         "face_id", "value", "decision__face", "decision__by", "decision__evidence__kind", "decision__evidence__face"
@@ -414,10 +430,38 @@ def known_of(attribute: Attribute) -> Known:
     return known
 
 
+def number_of(attribute: Attribute, value: str) -> float | None:
+    """A value as it is counted with: a class by its number, an age in years; None where nobody could tell."""
+    if attribute.in_years:
+        return None if value == CANNOT_TELL else float(value)
+    return attribute.index(value) if value in attribute.values else None
+
+
+def _ages_known(attribute: Attribute) -> Known:
+    """Nobody sees a proposal before a guess, and dates are no answers: all that is said of a face itself is blind.
+
+    A record that leaves more than a few years open, as Adience's do, says too little to learn from.
+    """
+    labels = AttributeLabel.objects.filter(attribute=attribute.name).exclude(value=CANNOT_TELL)
+    rows = labels.values_list("face_id", "value", "detail", "decision__face").iterator(chunk_size=5_000)
+    known = Known({}, set())
+    for face, value, detail, of_face in rows:
+        if detail.get("high", 0.0) - detail.get("low", 0.0) <= WIDEST:
+            known.value[face] = float(value)
+            if of_face == face:
+                known.blind.add(face)
+    return known
+
+
 def control_said(attribute: Attribute) -> dict[int, str]:
     """By face of the control slice: the value that was answered blind."""
     known = known_of(attribute)
+    return {face: attribute.values[int(known.value[face])] for face in control_known(known)}
+
+
+def control_known(known: Known) -> set[int]:
+    """The faces of the control slice of which something was said blind."""
     drawn = set[int]()
     for chunk in batched(sorted(known.blind), CHUNK):
         drawn |= in_control(chunk)
-    return {face: attribute.values[known.value[face]] for face in drawn}
+    return drawn

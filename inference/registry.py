@@ -7,7 +7,7 @@ from django.db import transaction
 from django.utils import timezone
 
 from inference.core import bundle as bundles
-from inference.core.attributes import ATTRIBUTES
+from inference.core.attributes import APPARENT_AGE, ATTRIBUTES, REAL_AGE
 from inference.core.bundle import EMBEDDING, Bundle, cold_start, load
 from inference.core.cold_attributes import COLD
 from inference.core.said import Sureness
@@ -101,5 +101,9 @@ def _sureness(folder: str, checksum: str) -> Sureness:
 
 
 def network_of(task: str) -> ModelVersion | None:
-    """The version whose network speaks for an attribute now; None where none is known for it."""
-    return ensure_attributes().get(task)
+    """The version whose network speaks for an attribute now; None where none is known for it.
+
+    Until there is one for real ages, the one for how old people look speaks of them, too.
+    """
+    live = ensure_attributes()
+    return live.get(task) or (live.get(APPARENT_AGE.name) if task == REAL_AGE.name else None)

@@ -55,15 +55,16 @@ class BirthRecord:
 
 
 def stated_birth(birth: PartialDate) -> BirthRecord:
-    return BirthRecord(_in_years(birth.first), _in_years(birth.last))
+    return BirthRecord(in_years(birth.first), in_years(birth.last))
 
 
 def implied_birth(taken: PartialDate, low: float, high: float) -> BirthRecord:
     """What a photo of somebody between `low` and `high` years old says of the birth: recorded, or as it looks."""
-    return BirthRecord(_in_years(taken.first) - high, _in_years(taken.last) - low)
+    return BirthRecord(in_years(taken.first) - high, in_years(taken.last) - low)
 
 
-def _in_years(day: date) -> float:
+def in_years(day: date) -> float:
+    """A date as a number."""
     return day.year + (day - date(day.year, 1, 1)) / timedelta(days=DAYS)
 
 

@@ -21,7 +21,8 @@ class Calibrator:
     """How much each source counts, and what all of them miss.
 
     A logarithmic opinion pool (Genest & Zidek, 1986) with one weight a source and one bias a class, which for a single
-    source is temperature scaling with a bias (Guo et al., 2017). What is absent of a face counts nothing.
+    source is temperature scaling with a bias (Guo et al., 2017). What is absent of a face counts nothing. The biases of
+    an age's years are no free numbers but a tilt along them: p(y) ∝ exp(b₁z + b₂z²) Π pₛ(y)^wₛ, z the year, −1 to 1.
     """
 
     weights: Floats  # (sources,)
@@ -38,37 +39,45 @@ def uncalibrated(sources: int, classes: int) -> Calibrator:
     return Calibrator(np.array([1.0] + [0.5] * (sources - 1)), np.zeros(classes))
 
 
-def fit(beliefs: Floats, truth: Ints) -> Calibrator:
-    """The calibrator for beliefs (n, sources, classes) of which people said the truth (n,).
+def fit(beliefs: Floats, truth: Ints | Floats, *, along: Floats | None = None) -> Calibrator:
+    """The calibrator for beliefs (n, sources, classes) of which people said the truth (n,), or its shares (n, classes).
 
     Only the control slice may be given: what people get to see because the machine was unsure is no random sample.
-    Maximises the likelihood, with the weights held back as PULL says. Raises ValueError for shapes that do not match.
+    Maximises the likelihood, with the weights held back as PULL says. Every class has a bias of its own, or what all
+    miss runs along the columns of `along` (classes, terms). Raises ValueError for shapes that do not match.
     """
     if beliefs.ndim != 3 or len(beliefs) != len(truth):
         raise ValueError(f"Beliefs {beliefs.shape} must be (n, sources, classes) for the {len(truth)} answers.")
     _, sources, classes = beliefs.shape
-    if len(truth) and not (truth.min() >= 0 and truth.max() < classes):
-        raise ValueError(f"An answer lies outside of 0 to {classes - 1}.")
     start = uncalibrated(sources, classes)
-    evidence, chosen = _evidence(beliefs), np.eye(classes)[truth]
+    evidence, chosen = _evidence(beliefs), _chosen(truth, classes)
+    terms = np.eye(classes) if along is None else along
 
     def loss(parameters: Floats) -> tuple[float, Floats]:
         weights, bias = parameters[:sources], parameters[sources:]
-        logs = log_softmax(evidence @ weights + bias, axis=1)
+        logs = log_softmax(evidence @ weights + terms @ bias, axis=1)
         wrong = np.exp(logs) - chosen  # (n, classes)
         away = weights - start.weights
         value = -(logs * chosen).sum() + PULL * (away @ away + bias @ bias) / 2
-        slope = np.concatenate([np.einsum("nk,nks->s", wrong, evidence) + PULL * away, wrong.sum(axis=0) + PULL * bias])
-        return float(value), slope
+        of_weights = np.einsum("nk,nks->s", wrong, evidence) + PULL * away
+        return float(value), np.concatenate([of_weights, wrong.sum(axis=0) @ terms + PULL * bias])
 
     found = minimize(
         loss,
-        np.concatenate([start.weights, start.bias]),
+        np.concatenate([start.weights, np.zeros(terms.shape[1])]),
         jac=True,
         method="L-BFGS-B",
-        bounds=[(0.0, HEAVIEST)] * sources + [(None, None)] * classes,
+        bounds=[(0.0, HEAVIEST)] * sources + [(None, None)] * terms.shape[1],
     )
-    return Calibrator(found.x[:sources], found.x[sources:], answers=len(truth))
+    return Calibrator(found.x[:sources], terms @ found.x[sources:], answers=len(truth))
+
+
+def _chosen(truth: Ints | Floats, classes: int) -> Floats:
+    if truth.ndim == 2:
+        return np.asarray(truth, np.float64)
+    if len(truth) and not (truth.min() >= 0 and truth.max() < classes):
+        raise ValueError(f"An answer lies outside of 0 to {classes - 1}.")
+    return np.eye(classes)[truth.astype(np.int64)]
 
 
 def _evidence(beliefs: Floats) -> Floats:

@@ -77,7 +77,7 @@ def _neighbours(vectors: Vectors, truth: Ints, group: Ints, classes: int) -> Bel
     known = np.flatnonzero(truth >= 0)
     if len(known) == 0:
         return found
-    near, cosine = _nearest(vectors, known)
+    near, cosine = nearest(vectors, known)
     strange = float(np.median(cosine[:, -1]))
     weight = np.clip((cosine - strange) / NEAR, 0, None) ** 2
     weight[group[near] == group[:, None]] = 0
@@ -93,11 +93,11 @@ def hear(vectors: Vectors, labelled: npt.NDArray[np.bool_], speaks: npt.NDArray[
     known = np.flatnonzero(labelled)
     if len(known) == 0:
         return np.zeros(len(vectors), np.bool_)
-    near, _ = _nearest(vectors, known)
+    near, _ = nearest(vectors, known)
     return np.asarray(speaks[near].any(axis=1), np.bool_)
 
 
-def _nearest(vectors: Vectors, known: Ints) -> tuple[Ints, npt.NDArray[np.float32]]:
+def nearest(vectors: Vectors, known: Ints) -> tuple[Ints, npt.NDArray[np.float32]]:
     """The known rows nearest to each, (n, neighbours), and their cosines."""
     index = faiss.IndexFlatIP(vectors.shape[1])
     index.add(np.ascontiguousarray(vectors[known]))

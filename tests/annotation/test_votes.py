@@ -392,3 +392,23 @@ def test_a_person_who_is_asked_three_times_does_not_outvote_the_bar_alone():
 
     say(a_single(face), person, verdict="value", value="male")
     assert votes.told([face.pk], attribute("gender"))[face.pk].named == {"male": 1}
+
+
+def test_the_ten_voices_that_came_with_a_set_count_with_those_of_who_is_asked_later():
+    face, another = a_face(), a_face()
+    crowds = {face: {"happy": 8, "neutral": 2}, another: {"angry": 5, "sad": 5}}
+    lines = [
+        Decision(kind="value", face=each, attribute="emotion", value=value, by="import", detail={"votes": crowds[each]})
+        for each, value in ((face, "happy"), (another, "cannot_tell"))
+    ]
+    ledger.write(lines)
+
+    for each in (face, another):
+        say(a_single(each, attribute="emotion"), somebody(np.eye(7).tolist(), "emotion"), verdict="value", value="sad")
+
+    assert (value_of(face, "emotion"), value_of(another, "emotion")) == ("happy", "sad")
+    label = AttributeLabel.objects.get(face=face, attribute="emotion")
+    assert label.detail == {"votes": {"happy": 8, "neutral": 2, "sad": 1}}
+    assert not Reliability.objects.filter(attribute="emotion", votes__gt=100).exists()
+    say(a_single(face, attribute="emotion", purpose="verdict"), a_user(), verdict="value", value="sad")
+    assert value_of(face, "emotion") == "sad"

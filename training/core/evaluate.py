@@ -8,9 +8,10 @@ import numpy as np
 import numpy.typing as npt
 
 from inference.core.attributes import OLDEST, Attribute
-from inference.core.calibrate import reliability
+from inference.core.calibrate import Reliability, reliability
 from inference.core.cold_attributes import expected_years
 from inference.core.types import Beliefs
+from inference.core.years import coverage
 from training.core import bootstrap
 from training.core.bootstrap import ROUNDS, Measured, Statistic
 from training.core.metrics import (
@@ -19,7 +20,6 @@ from training.core.metrics import (
     Ints,
     age_bands,
     confusion,
-    covered,
     cumulative_score,
     epsilon,
     macro_f1,
@@ -27,7 +27,6 @@ from training.core.metrics import (
     one_off,
 )
 
-LEVELS = tuple(round(0.1 * tenth, 1) for tenth in range(1, 10))  # of the intervals that an age's calibration looks at
 AGE_STEP = 5  # years of a bar of the error by age
 LOWER_IS_BETTER = frozenset({"mae", "epsilon"})
 FEWEST = 10  # faces; of a smaller slice nothing is stated
@@ -179,7 +178,8 @@ def evaluate(
         name: bootstrap.measured(each, truth.groups, rounds=rounds, seed=seed) for name, each in statistics.items()
     }
     in_years = truth.attribute.in_years
-    bins, error = _coverage(beliefs, truth) if in_years else _confidence(beliefs, truth)
+    judged = _judged(beliefs, truth)
+    bins = Bins(*(tuple(each.tolist()) for each in (judged.confidence, judged.right, judged.count)))
     table = () if in_years else _table(confusion(told.astype(np.int64), _classes(truth), len(truth.attribute.values)))
     return Evaluation(
         attribute=truth.attribute.name,
@@ -191,7 +191,7 @@ def evaluate(
             by: {name: _slice(told[chosen], truth.part(chosen), rounds, seed) for name, chosen in _slices(column)}
             for by, column in _all_slices(truth).items()
         },
-        calibration_error=error,
+        calibration_error=judged.error,
         reliability=bins,
         values=truth.attribute.values,
         confusion=table,
@@ -333,17 +333,10 @@ def _compared(new: Floats, old: Floats, truth: Truth, metric: str, rounds: int, 
     return Compared(len(truth), ours.value, theirs.value, found, p)
 
 
-def _confidence(beliefs: Beliefs, truth: Truth) -> tuple[Bins, float]:
-    found = reliability(beliefs.max(axis=1), beliefs.argmax(axis=1) == truth.values)
-    bins = Bins(tuple(found.confidence.tolist()), tuple(found.right.tolist()), tuple(found.count.tolist()))
-    return bins, found.error
-
-
-def _coverage(beliefs: Beliefs, truth: Truth) -> tuple[Bins, float]:
-    """An age is never told to the year, so intervals are looked at: do those of nine in ten hold nine in ten?"""
-    inside = covered(beliefs, np.asarray(truth.values, np.float64), LEVELS)
-    bins = Bins(LEVELS, tuple(inside.tolist()), (len(truth),) * len(LEVELS))
-    return bins, float(np.abs(inside - np.array(LEVELS)).mean())
+def _judged(beliefs: Beliefs, truth: Truth) -> Reliability:
+    if truth.attribute.in_years:
+        return coverage(beliefs, np.asarray(truth.values, np.float64))
+    return reliability(beliefs.max(axis=1), beliefs.argmax(axis=1) == truth.values)
 
 
 def _by_age(error: Floats, years: Floats) -> tuple[AgeError, ...]:

@@ -1,6 +1,5 @@
 """How far off: the measures that the field states its results in, on plain arrays."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -92,21 +91,6 @@ def epsilon(told: Floats, mean: Floats, deviation: Floats) -> Floats:
 def cumulative_score(errors: Floats, within: int = WITHIN) -> Floats:
     """The share of faces whose age is off by at most 0, 1, …, `within` years (Geng et al., 2007)."""
     return np.array([(errors <= years).mean() if len(errors) else np.nan for years in range(within + 1)])
-
-
-def placed(beliefs: Beliefs, years: Floats) -> Floats:
-    """Where the true age lies in the distribution over the years (n, 117): the share (n,) believed to be younger.
-
-    The mass of a year is spread over half a year on both sides of it. Of a calibrated model these are even over 0–1.
-    """
-    below = np.clip(years[:, None] - np.arange(beliefs.shape[1]) + 0.5, 0, 1)
-    return np.asarray((beliefs * below).sum(axis=1), np.float64)
-
-
-def covered(beliefs: Beliefs, years: Floats, levels: Sequence[float]) -> Floats:
-    """For each level the share of true ages inside the central interval that should hold so many of them."""
-    off = np.abs(placed(beliefs, years) - 0.5) * 2
-    return np.array([(off <= level).mean() if len(off) else np.nan for level in levels])
 
 
 def mcnemar(one: Truths, other: Truths) -> float:

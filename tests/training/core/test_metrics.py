@@ -4,9 +4,6 @@ import math
 
 import numpy as np
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
-from scipy.stats import norm
 
 from training.core import metrics
 from training.core.metrics import AGE_BANDS, AgeGroups
@@ -71,18 +68,6 @@ def test_epsilon_without_a_spread_is_refused():
 
 def test_the_cumulative_score_counts_who_is_within():
     assert metrics.cumulative_score(np.array([0.0, 1.0, 1.5, 4.0]), within=4).tolist() == [0.25, 0.5, 0.75, 0.75, 1.0]
-
-
-@given(st.floats(5, 60), st.floats(2, 9))
-def test_a_truth_drawn_from_the_belief_is_covered_as_often_as_it_says(middle: float, spread: float):
-    belief = norm.pdf(np.arange(117), middle, spread)
-    belief /= belief.sum()
-    rng = np.random.default_rng(0)
-    years = rng.choice(117, 4_000, p=belief) + rng.uniform(-0.5, 0.5, 4_000)
-
-    found = metrics.covered(np.tile(belief, (4_000, 1)), years, (0.5, 0.9))
-
-    assert found == pytest.approx([0.5, 0.9], abs=0.03)
 
 
 def test_mcnemar_looks_only_at_the_faces_on_which_two_models_differ():
