@@ -26,11 +26,13 @@ def figure_of(outcome: Mapping[str, Any], name: str) -> Figure:
     left.plot(actions, [each["labelled"][name] for each in moments], label="labelled")
     if any(name in each["by_machine"] for each in moments):
         left.plot(actions, [each["by_machine"].get(name, 0) for each in moments], label="of them by certificate")
-    left.axhline(outcome["known"][name], color="gray", linewidth=0.8, linestyle=":")
+    left.axhline(outcome["known"][name], color="gray", linewidth=0.8, linestyle=":", label="faces that can be scored")
     left.plot([0, outcome["known"][name]], [0, outcome["known"][name]], "--", color="gray", label="one answer each")
     left.set(title=f"{name}: labels", xlabel="human actions", ylabel="faces", xlim=(0, max([*actions, 1]) * 1.05))
     left.legend()
-    right.plot(actions, [1 - each["right"][name] / each["labelled"][name] for each in moments], label="the engine")
+    wrong = [1 - each["right"][name] / each["labelled"][name] for each in moments]
+    engine = f"the engine: {wrong[-1]:.3f}, {actions[-1]:,} actions" if wrong else "the engine"
+    right.plot(actions, wrong, label=engine)
     ways = [each for each in outcome["baselines"] if each["attribute"] == name and each["labelled"]]
     for number, each in enumerate(ways):
         error = 1 - each["right"] / each["labelled"]
