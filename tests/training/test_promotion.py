@@ -13,7 +13,7 @@ from django.utils import timezone
 from annotation import belt, clustering, engine, proposals
 from annotation.models import Embedding, Face, NetworkOutput, Proposal, Release
 from inference import registry
-from inference.core.attributes import GENDER
+from inference.core.attributes import GENDER, REAL_AGE
 from inference.core.bundle import Calibration, cold_start
 from inference.core.embed import UnusableBackbone
 from inference.models import ModelVersion
@@ -335,14 +335,18 @@ def test_of_two_that_finish_at_once_one_does():
     assert not promotion.finish(made.pk)
 
 
-def test_the_first_model_of_a_task_is_live_at_once_and_the_belt_looks(networks):
-    face, candidate = faces(1)[0], a_candidate("real_age")
+def test_the_first_model_of_a_task_is_live_and_has_seen_whom_another_ones_word_was_proposed_of(networks):
+    """Of real ages the network for apparent ones speaks until then."""
+    known, candidate = faces(1)[0], a_candidate("real_age")
     made = promotion.promote(candidate)
     assert (made.state, made.replaced) == ("live", None)
     assert live_models("real_age") == [candidate]
-    assert list(proposals.without_proposal(Face.objects.all())) == [face]
-    proposals.propose([face])
-    assert Proposal.objects.get(attribute="real_age").network == candidate
+    late = a_seen_face()
+    assert list(proposals.without_proposal(Face.objects.all())) == [late]
+    proposals.propose([late])
+    assert Proposal.objects.get(face=late, attribute="real_age").network == candidate
+    engine.think(REAL_AGE)
+    assert Proposal.objects.get(face=known, attribute="real_age").network == candidate
 
 
 def test_called_off_nothing_is_live_that_was_not():
