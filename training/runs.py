@@ -42,6 +42,7 @@ log = logging.getLogger(__name__)
 
 CLAIM = timedelta(minutes=3)  # a worker says every minute that it is still at it
 BEAT = 60.0  # seconds
+LOOKED_AT = 100  # releases
 LOOKED = 2.0  # seconds between two looks whether somebody wants it stopped
 State = TrainingRun.State
 
@@ -85,6 +86,20 @@ def _require_whole(release: Release) -> None:
         raise BadTraining(
             f"Of the release {release.name} {erased} photos were erased since. Freeze a new one: it leaves them out."
         )
+
+
+def latest_release(task: str) -> Release | None:
+    """The one that a training or a judgement is about if nobody says which: the latest that knows of the task; else
+    the latest, whose refusal says what it lacks."""
+    done = Release.objects.filter(state=Release.State.DONE, erasures=None).order_by("-pk")
+    known = (each for each in done[:LOOKED_AT] if _knows(each, task))
+    return next(known, None) or done.first()
+
+
+def _knows(release: Release, task: str) -> bool:
+    if task == EMBEDDING:
+        return bool(release.counts.get("identities"))
+    return bool(release.counts.get("attributes", {}).get(task, {}).get("test"))
 
 
 def _require_free(task: str) -> None:

@@ -34,6 +34,7 @@ DESCRIPTION = "bundle.json"
 EMBEDDING = "embedding"
 TASKS = (EMBEDDING, *ATTRIBUTES)
 CHANNELS = ("rgb", "bgr")
+LONGEST_NAME = 100
 
 
 class BadBundle(ValueError):
@@ -103,6 +104,8 @@ class Bundle:
             )
         if not min(self.deviation) > 0:
             raise BadBundle(f"Every channel's deviation must be above zero, not {self.deviation}.")
+        if not 0 < len(self.name) <= LONGEST_NAME:
+            raise BadBundle(f"A bundle's name has 1 to {LONGEST_NAME} letters, not {len(self.name)}.")
         if not self.weights:
             raise BadBundle("A bundle needs at least one weight file.")
         for weight in self.weights:

@@ -1,5 +1,6 @@
 """JSON that somebody wrote, read into dataclasses: every key known, every value of its type, refused by name else."""
 
+import json
 import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import MISSING, dataclass, fields
@@ -32,8 +33,13 @@ class StrictJson:
         return value
 
     def mapping(self, value: object, where: str) -> Mapping[str, object]:
-        if not isinstance(value, dict):
+        """An object with whatever is JSON: neither NaN nor infinity, which a database does not keep, nor NUL."""
+        if not isinstance(value, dict) or "\\u0000" in json.dumps(value):
             raise self._refused(where, "an object", value)
+        try:
+            json.dumps(value, allow_nan=False)
+        except ValueError as error:
+            raise self.error(f"In {self.file}, {where} has a number that is not finite.") from error
         return value
 
     def items(self, value: object, where: str) -> list[object]:
@@ -42,7 +48,7 @@ class StrictJson:
         return value
 
     def text(self, value: object, where: str) -> str:
-        if not isinstance(value, str):
+        if not isinstance(value, str) or "\0" in value:
             raise self._refused(where, "text", value)
         return value
 

@@ -1,6 +1,7 @@
 """Releases hold what they should, tear nobody apart, and keep their test."""
 
 import io
+import random
 from datetime import timedelta
 
 import numpy as np
@@ -9,10 +10,11 @@ from django.core.files.base import ContentFile
 from django.core.files.storage import default_storage
 from django.utils import timezone
 
-from annotation import intake, ledger, releases, tasks
+from annotation import answers, intake, ledger, people, releases, tasks
 from annotation.core.release import FaceRow
 from annotation.core.release_query import ReleaseQuery
 from annotation.errors import (
+    AnnotationError,
     BadReleaseQuery,
     ReleaseDamaged,
     ReleaseExists,
@@ -20,9 +22,11 @@ from annotation.errors import (
     ReleaseNotDone,
     RightsNotStated,
 )
-from annotation.models import Decision, Face, Photo, Release, Source
+from annotation.models import Answer, Decision, Face, Identity, Photo, Release, Source
 from tests.annotation.core.releases import a_jpeg
 from tests.factories import a_cluster, a_face, a_person, a_photo, a_run, a_source, a_user, a_version
+
+OTHER_SHARES = {"train": 0.9, "validation": 0.05, "test": 0.05}
 
 pytestmark = pytest.mark.django_db
 
@@ -280,6 +284,36 @@ def test_somebody_new_who_is_somebody_in_the_test_is_in_the_test_though_that_fac
     second = released("large", min_size=150)
 
     assert splits(second) == {new.pk: "test"}
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_whatever_is_merged_split_or_undone_a_test_face_never_comes_to_be_learnt_from(seed):
+    chance, by = random.Random(seed), a_user()
+    faces = [face.pk for face in some_labelled(40)]
+    acts, tested = list[Answer](), set[int]()
+    for round_ in range(5):
+        for _ in range(6):
+            known = list(Identity.objects.filter(merged_into=None, face_count__gt=0))
+            what = chance.choice(["assign", "merge", "split", "undo"])
+            try:
+                if what == "assign":
+                    acts.append(people.assign(face_ids=chance.sample(faces, 3), identity_id=None, by=by))
+                elif what == "merge" and len(known) > 1:
+                    one, other = chance.sample(known, 2)
+                    acts.append(people.merge(identity_ids=[one.pk], into_id=other.pk, by=by))
+                elif what == "split" and known:
+                    person = chance.choice(known)
+                    theirs = list(person.labels.values_list("face_id", flat=True))
+                    acts.append(people.split(identity_id=person.pk, face_ids=theirs[:1], by=by))
+                elif acts:
+                    answers.undo_answer(answer_id=acts.pop(chance.randrange(len(acts))).pk, by=by)
+            except AnnotationError:
+                continue  # what cannot be done any more
+        asked = chance.choice([{}, {"attributes": ["gender"]}, {"seed": round_}, {"shares": OTHER_SHARES}])
+        given = splits(released(f"round {round_}", **asked))
+        assert {given[face] for face in tested & set(given)} <= {"test"}
+        tested |= {face for face, split in given.items() if split == "test"}
+    assert tested
 
 
 def test_of_two_who_turn_out_to_be_one_the_test_keeps_both_and_says_so():

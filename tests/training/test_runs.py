@@ -313,6 +313,17 @@ def test_a_full_disk_is_told_and_leaves_nothing_half_made(release, monkeypatch):
     assert not [path for path in runs.cache().rglob("*") if path.is_file()]
 
 
+def test_what_nobody_names_is_the_latest_release_that_knows_of_the_task(release):
+    done = {"query": {}, "state": "done", "finished_at": timezone.now()}
+    Release.objects.filter(pk=release.pk).update(counts={"attributes": {"gender": {"test": {"female": 2}}}})
+    of_emotions = {"attributes": {"emotion": {"test": {"happy": 1}}}, "identities": 3}
+    other = Release.objects.create(name="faces", folder="faces", checksum="2" * 64, counts=of_emotions, **done)
+
+    assert runs.latest_release("gender") == release
+    assert runs.latest_release("emotion") == runs.latest_release("embedding") == other
+    assert runs.latest_release("real_age") == other
+
+
 def test_the_command_trains_and_says_how_good_it_is(release, capsys):
     registry.ensure_attributes()
     settings = [word for name, value in SMALL.items() for word in ("--set", f"{name}={value}")]

@@ -28,6 +28,7 @@ from training.core.evaluate import Evaluation, evaluate
 from training.core.judge import truth_of
 from training.core.learners import FALSE_ACCEPTS, AttributeLearner, EmbeddingLearner, Learner
 from training.core.losses import soft_cross_entropy
+from training.core.plain import plain
 from training.core.train import learner_for
 from training.core.verification import calibrated, true_accepts
 
@@ -66,7 +67,7 @@ def finish(
     else:
         assert isinstance(learner, EmbeddingLearner)
         described, judged = _embedding(learner, validation, test), None
-    metrics = {"test": described.pop("metrics"), "config": as_metrics(config)}
+    metrics = plain({"test": described.pop("metrics"), "config": as_metrics(config)})
     written = card(config, releases, judged, metrics["test"], counts=(len(training), len(validation), len(test)))
     with tempfile.TemporaryDirectory() as scratch:
         weights = Path(scratch) / "network.safetensors"

@@ -21,12 +21,12 @@ class Command(BaseCommand):
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         parser.add_argument("model", type=int, metavar="ID", help="as the page of models, or `promote`, names it")
-        parser.add_argument("--release", metavar="NAME", help="default: the latest one")
+        parser.add_argument("--release", metavar="NAME", help="default: the latest that knows of its task")
         parser.add_argument("--json", action="store_true", help="report as JSON")
 
     def handle(self, *args: Any, **options: Any) -> None:
         version = model_of(options["model"])
-        told = report(judge(version, release_named(options["release"])))
+        told = report(judge(version, release_named(options["release"], version.task)))
         self.stdout.write(json.dumps(told, indent=2) if options["json"] else said(told))
 
 
@@ -38,9 +38,9 @@ def model_of(pk: int) -> ModelVersion:
     return version
 
 
-def release_named(name: str | None) -> Release:
+def release_named(name: str | None, task: str) -> Release:
     done = Release.objects.filter(state=Release.State.DONE).order_by("-pk")
-    found = done.filter(name=name).first() if name else done.filter(erasures=None).first()
+    found = done.filter(name=name).first() if name else runs.latest_release(task)
     if found is None and name:
         there = ", ".join(done.values_list("name", flat=True)[:20]) or "none yet"
         raise CommandError(f"There is no release {name!r} that is done. There are: {there}.")

@@ -77,7 +77,7 @@ def _version(options: dict[str, Any]) -> ModelVersion:
     live = promotion.live_of(version.task)
     if version != live and not version.evaluations.filter(against=live).exists():
         try:
-            judge(version, release_named(options["release"]))
+            judge(version, release_named(options["release"], version.task))
         except CommandError:
             if not options["force"]:
                 raise

@@ -19,7 +19,9 @@ class Command(BaseCommand):
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         parser.add_argument("task", choices=[task for task, _ in ModelVersion.TASKS])
-        parser.add_argument("--release", action="append", default=[], metavar="NAME", help="default: the latest one")
+        parser.add_argument(
+            "--release", action="append", default=[], metavar="NAME", help="default: the latest that knows of the task"
+        )
         parser.add_argument("--preset", default="quick", choices=PRESETS)
         parser.add_argument("--set", action="append", default=[], metavar="NAME=VALUE", help="change one setting of it")
         parser.add_argument("--queue", action="store_true", help="leave it to the workers")
@@ -29,7 +31,7 @@ class Command(BaseCommand):
         try:
             run = runs.start_run(
                 task=options["task"],
-                releases=_releases(options["release"]),
+                releases=_releases(options["release"], options["task"]),
                 preset_name=options["preset"],
                 changes=dict(_pair(each) for each in options["set"]),
             )
@@ -44,9 +46,9 @@ class Command(BaseCommand):
         self.stdout.write(json.dumps(told, indent=2) if options["json"] else said(told))
 
 
-def _releases(names: list[str]) -> list[Release]:
+def _releases(names: list[str], task: str) -> list[Release]:
     if not names:
-        latest = Release.objects.filter(state=Release.State.DONE, erasures=None).order_by("-pk").first()
+        latest = runs.latest_release(task)
         return [latest] if latest else []
     found = []
     for name in names:
