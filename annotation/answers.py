@@ -7,7 +7,7 @@ from typing import Any
 from uuid import UUID
 
 from django.db import IntegrityError, transaction
-from django.db.models import QuerySet
+from django.db.models import Q, QuerySet
 from django.utils import timezone
 
 from annotation import ledger, votes
@@ -79,9 +79,12 @@ def _record(
     annotator = User.objects.select_for_update(no_key=True).get(pk=annotator.pk)
     # The lock queues up answers that arrive together: the first settles it, the others find themselves or it closed.
     question = Question.objects.select_for_update().filter(pk=question_id).first()
-    earlier = Answer.objects.filter(annotator=annotator, client_id=client_id).first()
-    if earlier is not None:
-        return earlier
+    own = list(
+        Answer.objects.filter(Q(client_id=client_id) | Q(question=question_id, undone_at=None), annotator=annotator)
+    )
+    for earlier in own:
+        if earlier.client_id == client_id:
+            return earlier
     if annotator.paused_at is not None:
         raise AnnotatorPaused(annotator.paused_because)
     question = _require_open(question, question_id, annotator, now)
@@ -90,11 +93,10 @@ def _record(
         said = _read(question, content, shown)
     except Malformed as error:
         raise BadAnswer(str(error)) from error
-    own = question.answers.filter(annotator=annotator, undone_at=None)
-    if own.exclude(content__verdict="skip").exists():
+    if any(each.content.get("verdict") != "skip" for each in own):
         raise QuestionClosed(question_id, "answered by you already, perhaps in another tab")
-    # Whoever skipped it and answers after all has one answer, not two.
-    own.update(undone_at=now)
+    if own:  # whoever skipped it and answers after all has one answer, not two
+        Answer.objects.filter(pk__in=[each.pk for each in own]).update(undone_at=now)
     answer = Answer.objects.create(
         question=question,
         annotator=annotator,
@@ -154,8 +156,9 @@ def _settle(question: Question, said: SaidToIt, answer: Answer, shown: list[int]
 def _settle_values(question: Question, answer: Answer, words: Mapping[int, str]) -> bool:
     """By face: a value, or one of "other", "not_a_face" and "cannot_tell"."""
     wrong = [face for face, word in words.items() if word == "not_a_face"]
-    ledger.write([ledger.line(answer, Decision.Kind.NOT_A_FACE, face=face) for face in wrong])
-    drop_settled_faces(wrong, but=question.pk)
+    if wrong:
+        ledger.write([ledger.line(answer, Decision.Kind.NOT_A_FACE, face=face) for face in wrong])
+        drop_settled_faces(wrong, but=question.pk)
     said = {
         face: votes.Said(question.value, denied=True) if word == "other" else votes.Said(word)
         for face, word in words.items()
@@ -213,7 +216,8 @@ def _settle_pair(question: Question, said: PairAnswer, answer: Answer) -> bool:
     """Returns whether that settles it: an answer against what the machine believes is somebody else's to confirm."""
     if said.verdict == "cannot_tell":
         return True
-    one, other = question.identity, question.other_identity
+    sides = Identity.objects.select_related("merged_into").in_bulk([question.identity_id, question.other_identity_id])
+    one, other = (sides.get(pk or 0) for pk in (question.identity_id, question.other_identity_id))
     if one is None or other is None:
         raise BadAnswer(f"Question {question.pk} no longer has two people to compare. Ask for the next one.")
     one, other = one.merged_into or one, other.merged_into or other

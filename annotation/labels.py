@@ -19,7 +19,7 @@ OF_FACES = (
 CHUNK = 500  # SQLite takes so many values in one query, and more
 
 
-@transaction.atomic
+@transaction.atomic(savepoint=False)
 def derive(*, faces: Collection[int] = (), identities: Collection[int] = ()) -> None:
     """Bring the labels of these faces, and of everyone merged with these identities, up to date."""
     related = _related(identities)
@@ -35,7 +35,7 @@ def derive(*, faces: Collection[int] = (), identities: Collection[int] = ()) -> 
         _leave_wrong_clusters(chunk)
 
 
-@transaction.atomic
+@transaction.atomic(savepoint=False)
 def derive_attributes(*, faces: Collection[int] = (), identities: Collection[int] = ()) -> None:
     """Bring the attributes of these faces, and of all faces of these identities, up to date; who they are stands."""
     affected = set(faces)

@@ -35,7 +35,7 @@ def ask_about_clusters(
     return asked
 
 
-@transaction.atomic
+@transaction.atomic(savepoint=False)
 def withdraw(questions: QuerySet[Question], *, now: datetime | None = None) -> int:
     """Take open questions that nobody holds out of the queue; those that nobody ever saw leave no row behind."""
     free = Q(leased_to=None) | Q(leased_until__lt=now or timezone.now())
@@ -160,6 +160,8 @@ def ask_single(attribute: str, faces: Collection[int], purpose: Question.Purpose
 
     A face that is asked about so already keeps its question, which may become a curator's. Returns how many are new.
     """
+    if not faces:
+        return 0
     kept = Question.objects.filter(
         kind=Question.Kind.VALUE, attribute=attribute, state=Question.State.OPEN, shown__face__in=list(faces)
     ).exclude(purpose=Question.Purpose.GOLD)

@@ -25,13 +25,13 @@ def take_next(
     if annotator.paused_at is not None:
         raise AnnotatorPaused(annotator.paused_because)
     taken = list[Question]()
-    below, size = None, ahead
+    below, size = None, 2 * ahead  # of faces in grids that they did, this person has spoken: they ask others
     while len(taken) < ahead:
         candidates = list(_free(annotator, kind, now, below)[:size])
-        if not candidates:
+        taken += _lease(_not_spoken_of(annotator, candidates), annotator, now, at_most=ahead - len(taken))
+        if len(candidates) < size:
             break
         below, size = candidates[-1], min(2 * size, LOOK_AT_MOST)
-        taken += _lease(_not_spoken_of(annotator, candidates), annotator, now, at_most=ahead - len(taken))
     return taken
 
 
@@ -74,12 +74,15 @@ def _not_spoken_of(annotator: User, questions: list[Question]) -> list[Question]
     """Whoever spoke of a face in a grid is no second opinion on it; a curator may think again about their own word."""
     again = {Question.Purpose.VERDICT, *([Question.Purpose.DOUBT] if annotator.curates else [])}
     of_values = (Question.Kind.GRID, Question.Kind.VALUE)
-    asked = {each.pk: each.attribute for each in questions if each.kind in of_values and each.purpose not in again}
-    shown = list(QuestionFace.objects.filter(question__in=asked).order_by().values_list("question_id", "face_id"))
+    asked = [each.pk for each in questions if each.kind in of_values and each.purpose not in again]
+    if not asked:
+        return questions
     counts = Q(answer__undone_at=None) | Q(answer__reassigned_at__isnull=False)
-    own = Vote.objects.filter(counts, annotator=annotator, face__in={face for _, face in shown})
-    spoken = set(own.values_list("face_id", "attribute"))
-    known = {question for question, face in shown if (face, asked[question]) in spoken}
+    own = Vote.objects.filter(
+        counts, annotator=annotator, face=OuterRef("face"), attribute=OuterRef("question__attribute")
+    )
+    shown = QuestionFace.objects.filter(Exists(own), question__in=asked).order_by()
+    known = set(shown.values_list("question_id", flat=True))
     return [each for each in questions if each.pk not in known]
 
 

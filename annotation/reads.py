@@ -167,11 +167,6 @@ def exemplars(identities: Collection[int], count: int = EXEMPLARS) -> dict[int, 
     return found
 
 
-def face_counts(identities: Collection[int]) -> dict[int, int]:
-    counts = Label.objects.filter(identity__in=identities).values_list("identity_id").annotate(count=Count("pk"))
-    return dict(counts.order_by())
-
-
 @dataclass(frozen=True)
 class Person:
     """Somebody with a few of their faces."""
@@ -197,7 +192,7 @@ class Merging:
 
 def merging(people: Sequence[int], into: int | None = None) -> Merging:
     """The preview of a merge; in a fixed number of queries. Without `into` whoever has most faces stays."""
-    persons = _persons(people)
+    persons = _persons(Identity.objects.in_bulk(people).values())
     sides = sorted(persons.values(), key=lambda side: (-side.face_count, side.identity.pk))
     stays = persons[into].identity if into in persons else sides[0].identity
     photos = Label.objects.filter(identity__in=people).order_by().values("face__photo")
@@ -350,12 +345,12 @@ def asked(questions: Sequence[Question]) -> list[Asked]:
     ):
         shown[place.question_id].append(place.face)
     people_of = _people_of(questions)
-    everybody = _persons({pk for pks in people_of.values() for pk in pks})
+    everybody = _persons(person for people in people_of.values() for person in people)
     return [
         Asked(
             question=question,
             faces=_shuffled(question, shown[question.pk]),
-            people=[everybody[pk] for pk in _sides(question, people_of[question.pk])],
+            people=[everybody[person.pk] for person in _sides(question, people_of[question.pk])],
             queries=[] if question.blind else tally_of(face.photo.query for face in shown[question.pk]),
             sources=tally_of(face.photo.source.name for face in shown[question.pk]),
         )
@@ -370,11 +365,11 @@ def _shuffled(question: Question, faces: list[Face]) -> list[Face]:
     return sorted(faces, key=lambda face: draw(str(face.pk), f"place{question.pk}"))
 
 
-def _sides(question: Question, people: list[int]) -> list[int]:
+def _sides(question: Question, people: list[Identity]) -> list[Identity]:
     return people[::-1] if draw(str(question.pk), "side") < 0.5 else people
 
 
-def _people_of(questions: Sequence[Question]) -> dict[int, list[int]]:
+def _people_of(questions: Sequence[Question]) -> dict[int, list[Identity]]:
     """Who each question is about, as they are after all merges."""
     about = {
         question.pk: [pk for pk in (question.identity_id, question.other_identity_id) if pk is not None]
@@ -386,16 +381,15 @@ def _people_of(questions: Sequence[Question]) -> dict[int, list[int]]:
         if question.cluster_id in known and not about[question.pk]:
             about[question.pk] = [known[question.cluster_id]]
     mentioned = {pk for pks in about.values() for pk in pks}
-    now = dict(Identity.objects.filter(pk__in=mentioned, merged_into__isnull=False).values_list("pk", "merged_into_id"))
-    return {question: [now.get(pk) or pk for pk in pks] for question, pks in about.items()}
+    known_as = Identity.objects.select_related("merged_into").in_bulk(mentioned)
+    now = {pk: row.merged_into or row for pk, row in known_as.items()}
+    return {question: [now[pk] for pk in pks if pk in now] for question, pks in about.items()}
 
 
-def _persons(identities: Collection[int]) -> dict[int, Person]:
-    if not identities:
-        return {}
-    faces, counts = exemplars(identities), face_counts(identities)
-    rows = Identity.objects.in_bulk(identities)
-    return {pk: Person(identity=row, face_count=counts.get(pk, 0), faces=faces.get(pk, [])) for pk, row in rows.items()}
+def _persons(people: Iterable[Identity]) -> dict[int, Person]:
+    rows = {person.pk: person for person in people}
+    faces = exemplars(rows.keys()) if rows else {}
+    return {pk: Person(row, row.face_count, faces.get(pk, [])) for pk, row in rows.items()}
 
 
 def tally_of(values: Iterable[str]) -> list[tuple[str, int]]:

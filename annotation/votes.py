@@ -146,9 +146,10 @@ def _values(attribute: Attribute, stories: dict[int, Story], in_grids: bool) -> 
     faces = [face for face in stories if face not in settled]
     if not faces:
         return settled, {}
-    prior = machine_says(faces, attribute)
+    control = in_control(faces)
+    prior = machine_says(faces, attribute, control)
     belief = _believed(attribute, faces, stories, prior)
-    control, accepted = in_control(faces), _accepted(faces, attribute)
+    accepted = _accepted(faces, attribute) if in_grids else set()
     asked = dict(answering())
     curators = {pk for pk, role in asked.items() if role != User.Role.ANNOTATOR}
     open_: Open = {}
@@ -213,12 +214,12 @@ def _guesses(attribute: Attribute, stories: dict[int, Story]) -> tuple[Settled, 
     return settled, open_
 
 
-def machine_says(faces: Collection[int], attribute: Attribute) -> Floats:
+def machine_says(faces: Collection[int], attribute: Attribute, control: Collection[int] | None = None) -> Floats:
     """The machine's vote (faces, values): its proposal, never quite certain; of the control slice it says nothing."""
     count = len(attribute.values)
     prior = np.full((len(faces), count), 1 / count)
     proposed = dict(Proposal.objects.filter(attribute=attribute.name, face__in=faces).values_list("face_id", "belief"))
-    control = in_control(faces)
+    control = in_control(proposed) if control is None else control
     for row, face in enumerate(faces):
         if face in proposed and face not in control:
             prior[row] = proposed[face]
@@ -274,8 +275,8 @@ def _write(answer: Answer, attribute: Attribute, settled: Settled, stories: Mapp
     """A line for each; where the attribute is the person's, it is said of the person."""
     people = {}
     if attribute.of_identity:
-        faces = Face.objects.filter(pk__in=list(settled), label__identity__isnull=False)
-        people = {face.pk: face.label.identity for face in faces.select_related("label__identity")}
+        labels = Label.objects.filter(face__in=list(settled), identity__isnull=False)
+        people = {label.face_id: label.identity for label in labels.select_related("identity")}
     lines = []
     for face, (value, evidence) in settled.items():
         person = people.get(face)
