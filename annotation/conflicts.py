@@ -140,8 +140,8 @@ def _of_vote(vote: Vote, known: Reliability | None) -> Voice:
 
 
 def _of_pair(answer: Answer, right: float | None) -> Voice:
-    words = {"same": "one person", "different": "two people"}
-    said = words.get(answer.content["verdict"], answer.content["verdict"].replace("_", " "))
+    words = {"same": _("one person"), "different": _("two people"), "cannot_tell": _("cannot tell")}
+    said = words.get(answer.content["verdict"], answer.content["verdict"])
     return Voice(answer.annotator, said, answer.at, right, None)
 
 

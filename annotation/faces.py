@@ -58,7 +58,11 @@ def seek(photos: Sequence[Photo], *, now: datetime | None = None) -> int:
             Face.objects.bulk_create(faces)
             records.write_down(again)
             Photo.objects.filter(pk=photo.pk).update(
-                faces_sought_at=now or timezone.now(), claimed_until=None, perceptual_hash=hashed, failure=failure
+                faces_sought_at=now or timezone.now(),
+                face_count=len(faces),
+                claimed_until=None,
+                perceptual_hash=hashed,
+                failure=failure,
             )
         done += 1
     return done

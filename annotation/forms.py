@@ -6,7 +6,7 @@ from typing import Any, get_args
 
 from django import forms
 from django.conf import settings
-from django.db.models import Exists, OuterRef, Q, QuerySet
+from django.db.models import Q, QuerySet
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy as later
 
@@ -73,7 +73,6 @@ class PhotoFilter(Filter):
     taken_to = forms.DateField(required=False, label=later("Taken to"), widget=DateInput)
 
     def of(self, photos: QuerySet[Photo]) -> QuerySet[Photo]:
-        has_face = Exists(Face.objects.filter(photo=OuterRef("pk")))
         found = photos
         for name, value in self.chosen().items():
             match name, value:
@@ -82,13 +81,13 @@ class PhotoFilter(Filter):
                 case "query", _:
                     found = found.filter(query__istartswith=value)
                 case "faces", "some":
-                    found = found.filter(has_face)
+                    found = found.filter(face_count__gt=0)
                 case "faces", "none":
-                    found = found.filter(~has_face, faces_sought_at__isnull=False)
+                    found = found.filter(face_count=0, faces_sought_at__isnull=False)
                 case "faces", "unsought":
                     found = found.without_faces_sought()  # type: ignore[attr-defined]
                 case "duplicates", "only":
-                    found = found.exclude(duplicate_of=None)
+                    found = found.filter(duplicate_of__isnull=False)
                 case "duplicates", "without":
                     found = found.filter(duplicate_of=None)
                 case "taken_from", _:
@@ -118,7 +117,7 @@ class FaceFilter(Filter):
                 case "query", _:
                     found = found.filter(photo__query__istartswith=value)
                 case "label", "none":
-                    found = found.filter(label=None)
+                    found = found.filter(labelled=False)
                 case "label", _:
                     found = found.filter(label__verdict=value)
                 case "usable", _:

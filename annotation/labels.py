@@ -103,13 +103,16 @@ def _derive_faces(chunk: Collection[int]) -> None:
         for face, original in stands_for.items()
     }
     before = _identities_of(held)
-    Label.objects.filter(face__in=[face for face, found in held.items() if found is None]).delete()
+    bare = [face for face, found in held.items() if found is None]
+    Label.objects.filter(face__in=bare).delete()
     Label.objects.bulk_create(
         list(_rows(held)),
         update_conflicts=True,
         unique_fields=["face"],
         update_fields=["identity", "verdict", "decision"],
     )
+    Face.objects.filter(pk__in=bare, labelled=True).update(labelled=False)
+    Face.objects.filter(pk__in=held.keys() - set(bare), labelled=False).update(labelled=True)
     _count_faces(before | _identities_of(held))
 
 

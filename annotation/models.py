@@ -168,6 +168,7 @@ class Photo(models.Model):
 
     claimed_until = models.DateTimeField(null=True)  # a worker has it in hand
     faces_sought_at = models.DateTimeField(null=True)
+    face_count = models.PositiveIntegerField(default=0)  # found then, so that a list of those without need not look
     failure = models.TextField(blank=True)  # why its faces could not be sought
     perceptual_hash = models.BigIntegerField(null=True)  # 64 bits, as a signed number
     # The photo that stands for this one: the same picture re-encoded, resized or slightly cropped.
@@ -180,6 +181,11 @@ class Photo(models.Model):
             models.Index(fields=["id"], condition=Q(faces_sought_at=None), name="photo_faces_not_sought"),
             models.Index(fields=["source", "id"], name="photo_by_source"),
             models.Index(fields=["source", "file"], name="photo_by_file"),
+            models.Index(
+                fields=["-id"], condition=Q(face_count=0, faces_sought_at__isnull=False), name="photo_without_face"
+            ),
+            models.Index(fields=["-id"], condition=Q(duplicate_of__isnull=False), name="photo_duplicate"),
+            models.Index(fields=["taken_at", "-id"], name="photo_by_date"),
         ]
         constraints = [
             models.CheckConstraint(condition=~Q(duplicate_of=F("id")), name="not_its_own_duplicate"),
@@ -249,6 +255,7 @@ class Face(models.Model):
     failure = models.TextField(blank=True)  # why it could not be embedded
     # The part that a release first gave it to: in every later one it is there again, as a test may only grow.
     split = models.CharField(max_length=10, blank=True)
+    labelled = models.BooleanField(default=False)  # has a `Label`: `labels.derive` writes both
 
     objects = FaceQuerySet.as_manager()
 
@@ -259,6 +266,9 @@ class Face(models.Model):
         ]
         indexes = [
             models.Index(fields=["claimed_until"], condition=Q(claimed_until__isnull=False), name="face_claimed"),
+            models.Index(fields=["-id"], condition=Q(labelled=False), name="face_without_label"),
+            # All that a list is filtered by: a million of these are read in a tenth of a second, a million rows in ten.
+            models.Index(fields=["-id", "usable", "chosen", "gray", "width", "height", "photo"], name="face_filtered"),
         ]
 
     def __str__(self) -> str:
@@ -633,7 +643,10 @@ class Label(models.Model):
                 name="an_identity_label_names_one",
             ),
         ]
-        indexes = [models.Index(fields=["identity", "face"], name="label_by_identity")]
+        indexes = [
+            models.Index(fields=["identity", "face"], name="label_by_identity"),
+            models.Index(fields=["verdict", "-face"], name="label_by_verdict"),
+        ]
 
 
 class AttributeLabel(models.Model):

@@ -87,6 +87,12 @@ def page(rows: QuerySet[Row], *, order: Sequence[str], cursor: str = "", size: i
     )
 
 
+def whole(keys: Sequence[Row], rows: QuerySet[Row]) -> list[Row]:
+    """All of these rows, in their order, of which only the key was read: from an index, however rare they are."""
+    found = rows.in_bulk([each.pk for each in keys])
+    return [found[each.pk] for each in keys if each.pk in found]
+
+
 def _after(order: Sequence[str], values: Sequence[Any]) -> Q:
     beyond, level = Q(), Q()
     for name, value in zip(order, values, strict=True):
@@ -325,11 +331,13 @@ class Asked:
 def facts_of(photo: Photo) -> str:
     """The dates that came with a photo, in words."""
     low, high = (photo.imported or {}).get("age") or (None, None)
-    age = "" if low is None else f"{low:g}" if high - low <= 1 else f"{low:g} to {high:g}"
+    age = "" if low is None else f"{low:g}"
+    if low is not None and high - low > 1:
+        age = _("{low} to {high}").format(low=age, high=f"{high:g}")
     facts = [
-        f"taken {lifetimes.date_of(photo, 'taken_at')}" if photo.taken_at else "",
-        f"born {lifetimes.date_of(photo, 'birth_date')}" if photo.birth_date else "",
-        f"aged {age}" if age else "",
+        _("taken {date}").format(date=lifetimes.date_of(photo, "taken_at")) if photo.taken_at else "",
+        _("born {date}").format(date=lifetimes.date_of(photo, "birth_date")) if photo.birth_date else "",
+        _("aged {age}").format(age=age) if age else "",
     ]
     return ", ".join(fact for fact in facts if fact)
 
@@ -610,7 +618,8 @@ def _faces_said(answer: Answer, about: Asked | None) -> list[tuple[Face, str]]:
         return []
     faces = about.faces or [face for person in about.people for face in person.faces[:3]]
     marks = answer.content.get("marks", {})
-    return [(face, str(marks.get(str(face.pk), "")).replace("_", " ")) for face in faces]
+    said = {face.pk: str(marks.get(str(face.pk), "")).replace("_", " ") for face in faces}
+    return [(face, _(said[face.pk]) if said[face.pk] else "") for face in faces]
 
 
 # ---- the ledger as people read it

@@ -9,6 +9,7 @@ them: they are the same for pages and API, in English. Of a text with `one` and 
 from collections.abc import Iterable
 from typing import TypeAlias
 
+from django.http import HttpRequest
 from django.utils.functional import Promise
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy as later
@@ -102,6 +103,46 @@ DESK: Texts = {
         "other": later("{right} of {count} right. From here on it counts."),
     },
     "practice_missing": later("The practice cannot be loaded: {message}"),
+}
+
+# What the scripts say that several pages have.
+EVERYWHERE: Texts = {
+    "server_away": later("The server cannot be reached."),
+    "server_silent": later("The server answered {status}, without a reason."),
+    "so_many_of": later("{done} of {total}"),
+    "so_many_faces": {"one": later("{count} face"), "other": later("{count} faces")},
+    "selected": {"one": later("{count} selected"), "other": later("{count} selected")},
+    "somebody": later("Person"),
+    # a file that is uploaded, and all of them
+    "file_taken": later("taken in"),
+    "file_copy": later("exact copy"),
+    "file_known": later("known before"),
+    "file_delivery": later("being unpacked"),
+    "file_refused": later("refused"),
+    "file_failed": later("not sent"),
+    "files_of": later("{ended} of {total}"),
+    "files_of_which": later("{ended} of {total}: {parts}"),
+    "files_taken": {"one": later("{count} taken in"), "other": later("{count} taken in")},
+    "files_copy": {"one": later("{count} exact copy"), "other": later("{count} exact copies")},
+    "files_known": {"one": later("{count} known before"), "other": later("{count} known before")},
+    "files_delivery": {"one": later("{count} being unpacked"), "other": later("{count} being unpacked")},
+    "files_refused": {"one": later("{count} refused"), "other": later("{count} refused")},
+    "files_failed": {"one": later("{count} not sent"), "other": later("{count} not sent")},
+    # an intake
+    "intake_taken": {"one": later("{count} taken"), "other": later("{count} taken")},
+    "intake_copies": {"one": later("{count} copy"), "other": later("{count} copies")},
+    "intake_known": {"one": later("{count} known"), "other": later("{count} known")},
+    "intake_skipped": {"one": later("{count} skipped"), "other": later("{count} skipped")},
+    "intake_refused": {"one": later("{count} refused"), "other": later("{count} refused")},
+    "intake_folder": later("Folder"),
+    "intake_archive": later("Archive"),
+    "intake_manifest": later("Manifest"),
+    "intake_upload": later("Upload"),
+    "intake_labelled": later("Labelled"),
+    "intake_waiting": later("Waiting"),
+    "intake_running": later("Running"),
+    "intake_done": later("Done"),
+    "intake_failed": later("Failed"),
 }
 
 # What the scripts of other pages say.
@@ -205,3 +246,8 @@ def why_asked(question: Question) -> str:
     return _(
         "People look at such faces each for themselves; some are here because the machine is unsure, some by chance."
     )
+
+
+def for_scripts(request: HttpRequest) -> dict[str, Texts]:
+    """What scripts say, on every page: a context processor."""
+    return {"words_of_all": EVERYWHERE}

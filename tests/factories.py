@@ -7,6 +7,7 @@ from itertools import count
 import numpy as np
 from django.core.files.base import ContentFile
 from django.core.files.storage import default_storage
+from django.db.models import F
 from django.utils import timezone
 
 from annotation import people
@@ -90,7 +91,9 @@ def a_face(photo: Photo | None = None, **fields: object) -> Face:
         "usable": True,
         "transform": [[1.0, 0.0, 0.0], [0.0, 1.0, 0.0]],
     }
-    return Face.objects.create(photo=photo or a_photo(), **(defaults | fields))
+    face = Face.objects.create(photo=photo or a_photo(), **(defaults | fields))
+    Photo.objects.filter(pk=face.photo_id).update(face_count=F("face_count") + 1)
+    return face
 
 
 def a_version(**fields: object) -> ModelVersion:

@@ -14,6 +14,9 @@ RUN: dict[str, str | Promise] = {
     "step_left": later(
         "Epoch {epoch} of {epochs}, step {step} of {steps}; loss {loss}; {images} images a second; about {left} left."
     ),
+    "seconds": later("{count} s"),
+    "minutes": later("{count} min"),
+    "hours": later("{count} h"),
     "waits": later("It waits for a worker."),
     "reads": later("It reads the releases."),
     "lost": later("The line is lost. It goes on once it is back."),

@@ -28,18 +28,20 @@ TYPES = {"jpg": "image/jpeg", "png": "image/png", "webp": "image/webp"}
 
 @page(BROWSE)
 def photos(request: SignedIn) -> HttpResponse:
-    form, rows = _filtered(request, PhotoFilter, Photo.objects.select_related("source"))
+    form, rows = _filtered(request, PhotoFilter, Photo.objects.only("pk"))
     found = reads.page(rows, order=["-pk"], cursor=request.GET.get("cursor", ""), size=PHOTOS)
-    context = {"form": form, "page": found, "photos": found.rows, "total": reads.count_up_to_many(rows)}
+    shown = reads.whole(found.rows, Photo.objects.select_related("source"))
+    context = {"form": form, "page": found, "photos": shown, "total": reads.count_up_to_many(rows)}
     return render(request, "annotation/photos.html", context)
 
 
 @page(BROWSE)
 def faces(request: SignedIn) -> HttpResponse:
-    form, rows = _filtered(request, FaceFilter, Face.objects.select_related("photo__source", "label__identity"))
+    form, rows = _filtered(request, FaceFilter, Face.objects.only("pk"))
     found = reads.page(rows, order=["-pk"], cursor=request.GET.get("cursor", ""), size=FACES)
-    total = reads.count_up_to_many(rows)
-    context = {"form": form, "page": found, "faces": found.rows, "total": total, "ask": AskForm()}
+    related = Face.objects.select_related("photo__source", "label__identity").defer("landmarks", "points")
+    shown, total = reads.whole(found.rows, related), reads.count_up_to_many(rows)
+    context = {"form": form, "page": found, "faces": shown, "total": total, "ask": AskForm()}
     return render(request, "annotation/faces.html", context)
 
 

@@ -23,12 +23,14 @@ import time
 from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
+from datetime import date, timedelta
 from typing import Any
 from uuid import uuid4
 
 import django
 import numpy as np
 from django.core.management import call_command
+from django.utils import timezone
 
 from tests.services import free_port
 
@@ -88,12 +90,41 @@ def _faces() -> list[int]:
 
     source = Source.objects.create(name="made up")
     bare = {"format": "jpg", "size": 1, "width": 100, "height": 100}
-    photos = [Photo(source=source, sha256=f"{k:064x}", file=f"{k}.jpg", **bare) for k in range(FACES)]
+    photos = [
+        Photo(
+            source=source,
+            sha256=f"{k:064x}",
+            file=f"{k}.jpg",
+            query=f"Term {k % 5_000}",
+            taken_at=date(2000, 1, 1) + timedelta(days=k % 9_000),
+            faces_sought_at=timezone.now(),
+            face_count=1,
+            **bare,
+        )
+        for k in range(FACES)
+    ]
     _store(photos)
-    box = {"x": 1, "y": 1, "width": 90, "height": 90, "score": 1, "points": [], "landmarks": [], "chosen": True}
-    pose = {"yaw": 0, "pitch": 0, "roll": 0, "truncated": False, "transform": [], "usable": True}
-    light = {"sharpness": 100, "brightness": 0.5, "gray": False}
-    faces = [Face(photo=photo, number=0, **box, **pose, **light) for photo in photos]
+    rng = np.random.default_rng(1)
+    landmarks = [rng.uniform(0, 480, (68, 2)).round(2).tolist() for _ in range(500)]
+    box = {"x": 1, "y": 1, "score": 1, "points": landmarks[0][:5]}
+    pose = {"yaw": 0, "pitch": 0, "roll": 0, "truncated": False, "transform": []}
+    faces = [
+        Face(
+            photo=photo,
+            number=0,
+            width=20 + k * 7_919 % 10_007 / 20,
+            height=25 + k * 7_919 % 10_007 / 20,
+            landmarks=landmarks[k % 500],
+            chosen=k % 1_500 > 0,
+            usable=k % 20 > 0,
+            gray=k % 3_000 == 0,
+            sharpness=100,
+            brightness=0.5,
+            **box,
+            **pose,
+        )
+        for k, photo in enumerate(photos)
+    ]
     _store(faces)
     return [face.pk for face in faces]
 

@@ -30,6 +30,15 @@ PAGES = {
     "photos": "/photos/",
     "faces": "/faces/",
     "faces without a label": "/faces/?label=none",
+    "not a face": "/faces/?label=not_a_face",
+    "gray faces, one in 3,000": "/faces/?gray=yes",
+    "not chosen, one in 1,500": "/faces/?chosen_face=no",
+    "not usable, large": "/faces/?usable=no&min_size=500",
+    "faces of a search term": "/faces/?query=term+123",
+    "photos of a search term": "/photos/?query=term+123",
+    "photos without a face": "/photos/?faces=none",
+    "photos of a week": "/photos/?taken_from=2001-02-03&taken_to=2001-02-09",
+    "duplicates": "/photos/?duplicates=only",
     "sources": "/sources/",
     "runs": "/runs/",
     "conflicts": "/curate/",
@@ -50,10 +59,11 @@ def make(count: int) -> Any:
 
     desk.FACES = count
     faces, curator, run = desk._faces(), a_user("carol"), a_run()
-    people = [m.Identity(name=f"Somebody {k}", face_count=5) for k in range(count // 10)]
+    labelled = count - max(count // 50_000, 1)  # nearly all: what is rare takes longest to be found
+    people = [m.Identity(name=f"Somebody {k}", face_count=10) for k in range(count // 10)]
     desk._store(people)
-    for start in range(0, count // 2, desk.CHUNK):
-        stretch = range(start, min(start + desk.CHUNK, count // 2))
+    for start in range(0, labelled, desk.CHUNK):
+        stretch = range(start, min(start + desk.CHUNK, labelled))
         lines = [
             m.Decision(kind="label", face_id=faces[k], identity=people[k % len(people)], by="import") for k in stretch
         ]
@@ -62,6 +72,12 @@ def make(count: int) -> Any:
             m.Label(face_id=line.face_id, identity_id=line.identity_id, verdict="identity", decision=line)
             for line in lines
         )
+    wrong = m.Label.objects.filter(face__in=faces[:labelled:5_000])
+    wrong.update(verdict="not_a_face", identity=None)
+    m.Face.objects.filter(pk__lte=faces[labelled - 1]).update(labelled=True)
+    m.Photo.objects.filter(pk__in=m.Photo.objects.order_by("pk").values("pk")[:100]).update(face_count=0)
+    original = m.Photo.objects.latest("pk")
+    m.Photo.objects.filter(pk__in=m.Photo.objects.order_by("pk").values("pk")[100:300]).update(duplicate_of=original)
     clusters = [m.Cluster(run=run, face_count=10) for _ in range(count // 20)]
     desk._store(clusters)
     free = faces[count // 2 :]

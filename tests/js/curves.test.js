@@ -41,5 +41,5 @@ test("figures are named once, as they come up", () => {
 });
 
 test("time left is told in a unit that fits", () => {
-  assert.deepEqual([42, 600, 9_000, null].map(duration), ["42 s", "10 min", "2.5 h", ""]);
+  assert.deepEqual([42, 600, 9_000, null].map(duration), [["seconds", { count: 42 }], ["minutes", { count: 10 }], ["hours", { count: 2.5 }], null]);
 });

@@ -34,6 +34,8 @@ test("a lost line is tried again, a refusal is not", async () => {
 });
 
 test("the summary counts what came of the files", () => {
-  assert.equal(summary({}, 3), "0 of 3");
-  assert.equal(summary({ taken: 2, refused: 1 }, 3), "3 of 3: 2 taken in, 1 refused");
+  const say = (name, values) => `${name} ${JSON.stringify(values)}`;
+  assert.equal(summary({}, 3, say), 'files_of {"ended":0,"total":3,"parts":""}');
+  const parts = 'files_taken {"count":2}, files_refused {"count":1}';
+  assert.equal(summary({ taken: 2, refused: 1 }, 3, say), `files_of_which ${JSON.stringify({ ended: 3, total: 3, parts })}`);
 });

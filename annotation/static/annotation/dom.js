@@ -12,7 +12,7 @@ export function element(tag, attributes = {}, ...children) {
   return made;
 }
 
-export const number = (value) => Number(value).toLocaleString("en-GB");
+export const number = (value) => Number(value).toLocaleString(document.documentElement.lang);
 
 // A face with as much around it as it is wide, cut from the whole photo at its full resolution.
 export function largerCrop(face, alt) {

@@ -3,6 +3,7 @@
 import { element, number } from "./dom.js";
 import { drawIntakes } from "./intakes.js";
 import { ask } from "./server.js";
+import { say } from "./words.js";
 
 const BUSY = 2_000; // ms
 const IDLE = 20_000;
@@ -18,7 +19,7 @@ function draw(standing) {
   steps.hidden = standing.done;
   steps.replaceChildren(
     ...standing.steps.map((step) =>
-      element("label", { class: "bar" }, element("span", {}, step.name), element("progress", { value: step.done, max: step.total || 1 }), element("span", { class: "number" }, `${number(step.done)} of ${step.total === null ? "?" : number(step.total)}`)),
+      element("label", { class: "bar" }, element("span", {}, step.name), element("progress", { value: step.done, max: step.total || 1 }), element("span", { class: "number" }, say("so_many_of", { done: step.done, total: step.total ?? "?" }))),
     ),
   );
   drawIntakes(root.querySelector("[data-intakes]"), standing.intakes);

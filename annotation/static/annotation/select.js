@@ -4,6 +4,7 @@ import { element } from "./dom.js";
 import { listen } from "./keys.js";
 import { columnsOf, moved } from "./moves.js";
 import { ask } from "./server.js";
+import { say } from "./words.js";
 
 const PAUSE = 200; // ms after the last key before names are looked up
 
@@ -14,7 +15,7 @@ if (form) {
 
   const count = () => {
     const chosen = boxes.filter((box) => box.checked).length;
-    form.querySelector("[data-selected]").textContent = chosen ? `${chosen} selected` : form.dataset.none;
+    form.querySelector("[data-selected]").textContent = chosen ? say("selected", { count: chosen }) : form.dataset.none;
     for (const button of form.querySelectorAll("[data-needs-selection]")) button.disabled = !chosen;
   };
 
@@ -56,7 +57,7 @@ for (const field of document.querySelectorAll("[data-people]")) {
       try {
         const { results } = await ask(`/api/v1/identities?limit=12&search=${encodeURIComponent(search)}`);
         if (turn !== asked) return;
-        const options = results.map((person) => element("option", { value: `${person.name || "Person"} (#${person.id})` }, `${person.face_count} faces`));
+        const options = results.map((person) => element("option", { value: `${person.name || say("somebody")} (#${person.id})` }, say("so_many_faces", { count: person.face_count })));
         document.getElementById("people-names").replaceChildren(...options);
       } catch {
         // Without suggestions a number or the whole name still does.

@@ -20,10 +20,10 @@ export async function persistently(work, isFinal, { times = 4, wait = (ms) => ne
   }
 }
 
-// How the whole lot stands, in words.
-export function summary(counts, total) {
+// How the whole lot stands, in words that `say` has.
+export function summary(counts, total, say) {
   const ended = Object.values(counts).reduce((sum, count) => sum + count, 0);
-  const words = { taken: "taken in", copy: "exact copies", known: "known before", delivery: "being unpacked", refused: "refused", failed: "not sent" };
-  const parts = Object.entries(words).filter(([name]) => counts[name]).map(([name, word]) => `${counts[name]} ${word}`);
-  return `${ended} of ${total}${parts.length ? `: ${parts.join(", ")}` : ""}`;
+  const outcomes = ["taken", "copy", "known", "delivery", "refused", "failed"].filter((name) => counts[name]);
+  const parts = outcomes.map((name) => say(`files_${name}`, { count: counts[name] })).join(", ");
+  return say(parts ? "files_of_which" : "files_of", { ended, total, parts });
 }

@@ -1,5 +1,7 @@
 // Talks to the API. Errors carry the status, and the server's own words.
 
+import { say } from "./words.js";
+
 export class Refused extends Error {
   constructor(status, code, message) {
     super(message);
@@ -20,16 +22,16 @@ export async function ask(path, { method = "GET", body, keepalive = false } = {}
   try {
     response = await fetch(path, { method, headers, keepalive, body: body === undefined ? undefined : JSON.stringify(body) });
   } catch {
-    throw new Offline("The server cannot be reached.");
+    throw new Offline(say("server_away"));
   }
   if (response.status === 204) return null;
   let answer;
   try {
     answer = await response.json();
   } catch {
-    throw new Refused(response.status, "unreadable", `The server answered ${response.status}, without a reason.`);
+    throw new Refused(response.status, "unreadable", say("server_silent", { status: String(response.status) }));
   }
-  if (!response.ok) throw new Refused(response.status, answer.error?.code ?? "", answer.error?.message ?? `The server answered ${response.status}.`);
+  if (!response.ok) throw new Refused(response.status, answer.error?.code ?? "", answer.error?.message ?? say("server_silent", { status: String(response.status) }));
   return answer;
 }
 
@@ -43,11 +45,11 @@ export function send(path, file, onProgress) {
     request.setRequestHeader("X-CSRFToken", csrf());
     request.responseType = "json";
     request.upload.onprogress = (event) => event.lengthComputable && onProgress(event.loaded / event.total);
-    request.onerror = () => reject(new Offline("The server cannot be reached."));
+    request.onerror = () => reject(new Offline(say("server_away")));
     request.onload = () => {
       const answer = request.response;
       if (request.status < 300 && answer) resolve(answer);
-      else reject(new Refused(request.status, answer?.error?.code ?? "", answer?.error?.message ?? `The server answered ${request.status}.`));
+      else reject(new Refused(request.status, answer?.error?.code ?? "", answer?.error?.message ?? say("server_silent", { status: String(request.status) })));
     };
     request.send(form);
   });

@@ -4,10 +4,10 @@ import { element } from "./dom.js";
 import { isFinal } from "./outbox.js";
 import { persistently, someAtATime, summary } from "./sending.js";
 import { send } from "./server.js";
+import { say } from "./words.js";
 
 const WIDTH = 3;
 const ROWS = 200; // of files that went well; beyond it the summary tells enough
-const WORDS = { taken: "taken in", copy: "exact copy", known: "known before", delivery: "being unpacked", refused: "refused" };
 
 const root = document.querySelector("[data-upload]");
 const list = root.querySelector("[data-list]");
@@ -32,12 +32,12 @@ async function one(file) {
   try {
     const answer = await persistently(() => send(root.dataset.upload, file, (share) => (progress.value = share)), isFinal);
     counts[answer.outcome] = (counts[answer.outcome] ?? 0) + 1;
-    told.textContent = WORDS[answer.outcome] ?? answer.outcome;
+    told.textContent = say(`file_${answer.outcome}`);
     told.classList.toggle("ok", answer.outcome !== "refused");
     if (answer.reason) row.append(element("span", { class: "refused" }, answer.reason));
   } catch (error) {
     counts.failed = (counts.failed ?? 0) + 1;
-    told.textContent = "not sent";
+    told.textContent = say("file_failed");
     row.append(element("span", { class: "refused" }, error.message));
   }
   progress.replaceWith(told);
@@ -56,7 +56,7 @@ function tell() {
   root.querySelector("[data-summary]").hidden = false;
   bar.max = total;
   bar.value = ended;
-  root.querySelector("[data-told]").textContent = summary(counts, total);
+  root.querySelector("[data-told]").textContent = summary(counts, total, say);
 }
 
 // ---- folders that were dropped hold files at any depth

@@ -1,6 +1,7 @@
-// The texts of the page, as the server has them in the reader's language: one place, `annotation/words.py`.
+// The texts of the page and those of all pages, as the server has them in the reader's language: one place, `annotation/words.py`.
 
-const texts = () => JSON.parse(globalThis.document?.getElementById("words")?.textContent ?? "{}");
+const read = (id) => JSON.parse(globalThis.document?.getElementById(id)?.textContent ?? "{}");
+const texts = () => ({ ...read("words-of-all"), ...read("words") });
 let known = null;
 
 // A text with its values filled in; of one that has forms, the form that the language wants for `count`.

@@ -44,9 +44,10 @@ export const path = (points) => points.map(({ x, y }, place) => `${place ? "L" :
 // The names of the figures of the validation part, in the order in which they first came up.
 export const figures = (history) => [...new Set(history.flatMap((report) => Object.keys(report.figures ?? {})))];
 
+// A span of time: the name of a text, and what belongs into it. Null for none.
 export function duration(seconds) {
-  if (!finite(seconds) || seconds < 0) return "";
-  if (seconds < 90) return `${Math.round(seconds)} s`;
-  if (seconds < 5_400) return `${Math.round(seconds / 60)} min`;
-  return `${(seconds / 3_600).toFixed(1)} h`;
+  if (!finite(seconds) || seconds < 0) return null;
+  if (seconds < 90) return ["seconds", { count: Math.round(seconds) }];
+  if (seconds < 5_400) return ["minutes", { count: Math.round(seconds / 60) }];
+  return ["hours", { count: Math.round(seconds / 360) / 10 }];
 }

@@ -48,7 +48,7 @@ function show(run) {
     bar.max = at.steps;
     bar.value = at.step;
     const left = duration(at.seconds_left);
-    const now = { epoch: at.epoch, epochs: run.epochs, step: String(at.step), steps: String(at.steps), loss: short(at.loss), images: String(Math.round(at.images_per_second)), left };
+    const now = { epoch: at.epoch, epochs: run.epochs, step: String(at.step), steps: String(at.steps), loss: short(at.loss), images: String(Math.round(at.images_per_second)), left: left ? say(...left) : "" };
     told.textContent = say(left ? "step_left" : "step", now);
   } else told.textContent = say(run.state === "waiting" ? "waits" : "reads");
 }
