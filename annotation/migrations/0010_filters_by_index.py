@@ -29,7 +29,7 @@ def forget_terms(apps, schema_editor):
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('annotation', '0008_claimed_faces'),
+        ('annotation', '0009_ages_are_fused'),
     ]
 
     operations = [
