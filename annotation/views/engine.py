@@ -22,7 +22,7 @@ def engine(request: SignedIn) -> HttpResponse:
         "attributes": [
             reads.standing_of_years(name) if each.in_years else reads.standing_of(name)
             for name, each in ATTRIBUTES.items()
-            if name in settings.ASKED or not each.asked
+            if name in settings.ASKED or each.in_years
         ],
         "target": settings.TARGET_ERROR,
         "people": reads.reliabilities(),
