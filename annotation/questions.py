@@ -50,7 +50,8 @@ def withdraw(questions: QuerySet[Question], *, now: datetime | None = None) -> i
 
 
 def _ask(run: ClusteringRun, members: QuerySet[Membership]) -> int:
-    asked_elsewhere = QuestionFace.objects.filter(face=OuterRef("face"), question__state=Question.State.OPEN)
+    elsewhere = {"question__kind": Question.Kind.CLUSTER, "question__state": Question.State.OPEN}
+    asked_elsewhere = QuestionFace.objects.filter(face=OuterRef("face"), **elsewhere)
     to_ask = members.filter(
         ~Exists(asked_elsewhere), face__usable=True, face__duplicate_of=None, face__label=None
     ).order_by("cluster_id", "belief", "face_id")

@@ -9,7 +9,18 @@ from annotation.answers import record_answer, undo_answer
 from annotation.errors import ClusteringUnderWay, RunNotProposed, RunOutdated
 from annotation.models import ClusteringRun, Decision, Face, Label, Membership, Photo, Question
 from inference.models import ModelVersion
-from tests.factories import a_cluster, a_face, a_photo, a_run, a_source, a_user, a_version, an_annotator, an_embedding
+from tests.factories import (
+    a_cluster,
+    a_face,
+    a_photo,
+    a_run,
+    a_single,
+    a_source,
+    a_user,
+    a_version,
+    an_annotator,
+    an_embedding,
+)
 
 pytestmark = pytest.mark.django_db
 WIDTH = 16
@@ -55,6 +66,17 @@ def test_the_first_run_groups_applies_itself_and_asks(version: ModelVersion):
     assert len({cluster_of(face) for face in one}) == 1
     assert len({cluster_of(face) for face in one + other + alone}) == 3
     assert {question.shown.count() for question in Question.objects.all()} == {4, 3}
+
+
+def test_who_a_face_is_gets_asked_though_its_age_is_being_asked(version: ModelVersion):
+    faces = person(version, 0, 4)
+    for face in faces:
+        a_single(face, attribute="apparent_age")
+
+    clustering.keep_up()
+
+    page = Question.objects.get(kind="cluster")
+    assert set(page.shown.values_list("face", flat=True)) == {face.pk for face in faces}
 
 
 def test_keeping_up_twice_changes_nothing(version: ModelVersion):
