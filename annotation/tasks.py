@@ -6,7 +6,7 @@ from celery import shared_task
 from django.db.models import Exists, OuterRef, QuerySet
 from django.utils import timezone
 
-from annotation import belt, clustering, embeddings, engine, faces, intake, proposals, releases, wanted
+from annotation import belt, clustering, embeddings, engine, faces, gallery, intake, proposals, releases, wanted
 from annotation.models import ClusteringRun, Embedding, Face, Photo, Release
 from inference import registry
 from inference.core.attributes import ATTRIBUTES, attribute
@@ -73,6 +73,12 @@ def group() -> None:
 def cluster(run_id: int) -> None:
     """Compute a run that somebody asked for."""
     clustering.compute(ClusteringRun.objects.get(pk=run_id))
+
+
+@shared_task
+def know_people() -> None:
+    """Keep everybody's mean vector at hand for searches by face."""
+    gallery.keep_up()
 
 
 @shared_task(acks_late=True)

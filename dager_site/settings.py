@@ -77,6 +77,7 @@ SWEEP_SECONDS = env.whole("DAGER_SWEEP_SECONDS", 20, low=1, high=3600)
 CELERY_BEAT_SCHEDULE = {
     "sweep": {"task": "annotation.tasks.sweep", "schedule": SWEEP_SECONDS},
     "sweep-training": {"task": "training.tasks.sweep", "schedule": SWEEP_SECONDS},
+    "know-people": {"task": "annotation.tasks.know_people", "schedule": max(300, SWEEP_SECONDS)},
     # It counts all labels, and they grow by the hour: the sweep's pace would be waste.
     "consider-training": {"task": "training.tasks.consider", "schedule": max(300, SWEEP_SECONDS)},
 }

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from annotation import likeness, people
+from annotation import gallery
 from annotation.core.drawn import draw_portrait
 from annotation.likeness import search, spread
 from annotation.models import FaceSearch
@@ -23,7 +23,7 @@ pytestmark = pytest.mark.django_db
 
 @pytest.fixture(autouse=True)
 def nobody_known(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(likeness, "_held", None)
+    monkeypatch.setattr(gallery, "_held", None)
 
 
 def as_file(picture: Image.Image) -> bytes:
@@ -64,32 +64,6 @@ def test_a_photo_without_a_face_finds_nobody_and_one_that_is_none_is_refused():
     assert search(as_file(Image.new("RGB", (200, 200), "gray")), by=a_user()) == []
     with pytest.raises(PictureRefused):
         search(b"no picture", by=a_user())
-
-
-def test_means_follow_every_decision():
-    version = a_version()
-    one, other = [a_face() for _ in range(2)], [a_face() for _ in range(2)]
-    for face in one:
-        an_embedding(face, version, [1, 0, 0, 0])
-    for face in other:
-        an_embedding(face, version, [0, 1, 0, 0])
-    first, second = a_person(one), a_person(other)
-    query = np.array([[1, 0, 0, 0]], np.float32)
-
-    def best() -> tuple[int, float]:
-        return likeness._nearest(query)[0][0]
-
-    assert best() == (first.pk, pytest.approx(1.0, abs=1e-3))
-    act = people.merge(identity_ids=[first.pk], into_id=second.pk, by=a_user())
-    assert best() == (second.pk, pytest.approx(0.707, abs=1e-3))
-    assert len(likeness._nearest(query)[0]) == 1
-    people.split(identity_id=second.pk, face_ids=[one[0].pk], by=act.annotator)
-    assert best()[1] == pytest.approx(1.0, abs=1e-3)
-
-
-def test_nobody_is_found_where_nobody_is_known():
-    a_version()
-    assert likeness._nearest(np.ones((1, 4), np.float32)) == [[]]
 
 
 def test_a_minority_of_somebody_else_falls_out_first():
