@@ -22,6 +22,7 @@ from annotation.models import Face, Release
 from annotation.views.page import Rest, SignedIn, View, act, back, page, tell_mistakes
 from annotation.words import called
 from inference import registry
+from inference.core.attributes import ATTRIBUTES
 from inference.core.bundle import EMBEDDING, BadBundle
 from inference.models import ModelVersion
 from training import promotion, runs, tasks
@@ -305,8 +306,14 @@ def differences(request: SignedIn, pk: int) -> HttpResponse:
     """The faces that two models see most differently. Those erased since are not shown."""
     each = get_object_or_404(Evaluation.objects.select_related("version", "release", "against"), pk=pk)
     there = Face.objects.in_bulk([row["face"] for row in each.differ])
+    is_class = bool(ATTRIBUTES[each.version.task].values) if each.version.task in ATTRIBUTES else False
     rows = [
-        {**row, "face": there[row["face"]], "right": row["says"] == row["known"]}
+        {
+            **row,
+            "face": there[row["face"]],
+            "wrong": is_class and row["says"] != row["known"],
+            "other_wrong": is_class and row["against"] != row["known"],
+        }
         for row in each.differ
         if row["face"] in there
     ]

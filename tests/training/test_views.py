@@ -180,6 +180,8 @@ def test_faces_that_differ_link_to_their_pages_and_erased_ones_are_left_out(engi
     assert f"/faces/{kept.pk}/" in page.content.decode()
     assert f"/faces/{gone}/" not in page.content.decode()
     assert page.context["erased"] == 1
+    assert "<dd>female</dd>" in page.content.decode()
+    assert '<em class="badge bad">male</em>' in page.content.decode()  # the other one was wrong
 
 
 def test_the_leader_board_says_what_is_not_measured_and_shows_what_is(engineer):

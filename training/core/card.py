@@ -6,7 +6,7 @@ from typing import Any
 from annotation.core.release import Release
 from training.core.bootstrap import Measured
 from training.core.config import TrainConfig
-from training.core.evaluate import Evaluation
+from training.core.evaluate import FEWEST, Evaluation
 
 PURPOSE = {
     "embedding": "tells faces of one person from faces of others",
@@ -85,7 +85,11 @@ def _judged(judged: Evaluation) -> list[str]:
             for name, part in parts.items()
             if judged.main in part.metrics
         ]
-    return [*lines, "", f"Calibration error {judged.calibration_error:.3f}."]
+    return [
+        *lines,
+        "",
+        f"Parts of fewer than {FEWEST} faces are not told. Calibration error {judged.calibration_error:.3f}.",
+    ]
 
 
 def _named(metric: str) -> str:

@@ -50,10 +50,10 @@ def _better(shown: Shown) -> Iterator[Check]:
         low = found["gain"]["low"]
         told = (
             f"{_named(main)} {found['candidate']:.4f}, {shown.beside} {found['live']:.4f} on the same {found['n']} "
-            f"{'pairs' if main == 'true_accepts' else 'faces'}: better by {_interval(found['gain'])}."
+            f"{'pairs' if main == 'true_accepts' else 'faces'}: {_by(found['gain'])}."
         )
         passed = low is not None and low > 0
-        yield Check("better than the live model", passed, told if passed else f"{told} That may be chance.")
+        yield Check("better than the live model", passed, told if passed else f"{told} {_why_not(found['gain'])}")
 
 
 def _slices(shown: Shown) -> Iterator[Check]:
@@ -98,6 +98,14 @@ def _calibrated(shown: Shown) -> Iterator[Check]:
 
 def _named(metric: str) -> str:
     return {"mae": "mean error in years", "true_accepts": "true accepts"}.get(metric, metric)
+
+
+def _why_not(gain: Mapping[str, Any]) -> str:
+    return "That is no chance." if gain["high"] is not None and gain["high"] < 0 else "That may be chance."
+
+
+def _by(gain: Mapping[str, Any]) -> str:
+    return f"worse by {_interval(gain, -1)}" if gain["value"] < 0 else f"better by {_interval(gain)}"
 
 
 def _interval(gain: Mapping[str, Any], sign: int = 1) -> str:

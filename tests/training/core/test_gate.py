@@ -1,5 +1,6 @@
 """What passes the gate, what does not, and what it says."""
 
+import re
 from dataclasses import replace
 
 import numpy as np
@@ -37,11 +38,14 @@ def test_a_model_that_is_better_beyond_chance_passes_and_says_by_how_much():
     ]  # fmt: skip
     assert "old net 0.8" in checks[0].told
     assert "on the same 400 faces: better by 0.0950" in checks[0].told
+    worse = gate(shown(0.85, 0.97))[0].told
+    assert "faces: worse by 0.1" in worse
+    assert worse.endswith("That is no chance.")
 
 
 @pytest.mark.parametrize(("right", "live"), [(0.9, 0.9), (0.85, 0.97)])
 def test_one_that_is_not_better_or_only_by_chance_does_not(right, live):
-    assert "may be chance" in failed(shown(right, live))["better than the live model"]
+    assert re.search("That (may be|is no) chance", failed(shown(right, live))["better than the live model"])
 
 
 def test_a_slice_that_is_worse_by_more_than_the_margin_stops_it_and_is_named():
