@@ -2,7 +2,7 @@
 
 python -m tests.services -- python -m tests.benchmarks.by_face [--people 100000] [--faces 5]
 
-Made-up vectors. The photo's own part, decoding it and embedding its faces, is left out: it does not grow with the people.
+Made-up vectors. The photo's own part, decoding it and embedding its faces, is left out: it does not grow with people.
 """
 
 import argparse

@@ -64,3 +64,15 @@ def test_the_pages_of_models_fit_every_screen_and_hinder_nobody(site: Site) -> N
         page = site.open(address)
         page.wait_for_load_state("load")
         assert_fits_and_hinders_nobody(page, address)
+
+
+def test_no_column_of_the_leader_board_is_squeezed_to_a_letter_on_a_phone(site: Site) -> None:
+    site.page.set_viewport_size({"width": 375, "height": 800})
+    site.sign_in(a_user("eve", User.Role.ENGINEER))
+
+    page = site.open("/leader-board/?task=gender")
+
+    widths = page.locator("tbody td").evaluate_all("cells => cells.map(cell => cell.clientWidth)")
+    assert widths
+    assert min(widths) > 40
+    assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
