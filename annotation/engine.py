@@ -17,13 +17,14 @@ from annotation import (
     routing,
     votes,
 )
-from annotation.models import Calibration, Decision, Proposal, Thought, Vote
+from annotation.models import Calibration, Decision, Photo, Proposal, Thought, Vote
 from inference import registry
 from inference.core.attributes import ATTRIBUTES, REAL_AGE, Attribute
 
 LEARN_AT = 1.5  # times the labels that were learnt from before
 LEARN_FIRST = 60  # labels more than that before anything is learnt anew
 CORRECTED = 0.1  # of the labels that were learnt from turned out to be others: all is learnt anew
+COME_IN = 0.05  # of all faces, before an age is believed of those that come in
 EVERY = 25  # votes after which the engine thinks again
 PATIENCE = timedelta(seconds=30)  # with fewer: a decision, or new faces
 CLAIM = timedelta(minutes=10)
@@ -122,9 +123,20 @@ def _believe(wanted: Attribute, since: int) -> Calibration:
         if held is not None and not wanted.in_years:
             certificates.review(wanted, held)  # the last audits count before the thresholds move
         return proposals.learn(wanted)
-    if proposals.outdate(wanted, since) or proposals.fresh(wanted).exists():
+    if proposals.outdate(wanted, since) or _to_be_heard(wanted):
         return proposals.learn(wanted, refit=False)
     return held
+
+
+def _to_be_heard(wanted: Attribute) -> bool:
+    """Whether fresh faces are to be fused now: of ages, while photos come in, only once they are a share of all.
+
+    To hear a few takes as long as to hear all, and nobody is asked because of what an age is believed to be.
+    """
+    fresh = proposals.fresh(wanted)
+    if not wanted.in_years or not Photo.objects.without_faces_sought().exists():
+        return fresh.exists()
+    return fresh.count() >= max(1, COME_IN * Proposal.objects.filter(attribute=wanted.name).count())
 
 
 def _of_other_models(wanted: Attribute, held: Calibration) -> bool:

@@ -10,6 +10,7 @@ from django.db import connection
 from django.db.migrations.executor import MigrationExecutor
 from django.test import Client
 from django.urls import reverse
+from django.utils import timezone
 from scipy.stats import norm
 
 from annotation import engine, ledger, proposals, votes
@@ -19,7 +20,7 @@ from inference import registry
 from inference.core.attributes import APPARENT_AGE, REAL_AGE
 from inference.core.years import interval, median
 from tests.annotation.test_lifetimes import a_dated_face, one_person, say, the_question
-from tests.factories import a_face, a_user, a_version, an_embedding
+from tests.factories import a_face, a_photo, a_user, a_version, an_embedding
 
 pytestmark = pytest.mark.django_db
 
@@ -191,6 +192,22 @@ def test_a_real_age_that_comes_in_is_heard_of_the_apparent_one(faces):
     ledger.write([line])
     engine.think(APPARENT_AGE, since=since)
     assert of(late, "apparent_age").evidence["metadata"][0] == 30.5
+
+
+def test_while_photos_come_in_few_fresh_faces_wait_and_at_rest_none(faces):
+    since = thought()
+    waiting, late = a_photo(faces_sought_at=None), a_dated_face(None)
+    seen_as([late], [40])
+    engine.think(REAL_AGE, since=since)
+    assert of(late).calibration is None
+    Photo.objects.filter(pk=waiting.pk).update(faces_sought_at=timezone.now())
+    engine.think(REAL_AGE, since=since)
+    assert of(late).calibration is not None
+    Photo.objects.filter(pk=waiting.pk).update(faces_sought_at=None)
+    many = [a_dated_face(None) for _ in range(10)]
+    seen_as(many, [40] * 10)
+    engine.think(REAL_AGE, since=since)
+    assert of(many[0]).calibration is not None
 
 
 def test_a_vague_record_teaches_nothing(faces):
