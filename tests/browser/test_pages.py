@@ -291,6 +291,7 @@ GROUND = """() => {
 }"""
 
 
+@pytest.mark.timeout(600)  # all pages, three screens, two schemes: three minutes on a machine that is busy
 def test_every_page_fits_every_screen_and_hinders_nobody_by_day_or_night(site: Site, furnished: list[str]) -> None:
     site.page.emulate_media(reduced_motion="reduce")
     for address in furnished:
