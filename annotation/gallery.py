@@ -37,8 +37,21 @@ _one_at_a_time = threading.Lock()
 
 def keep_up() -> None:
     """Bring the kept file up to date: no search has to read a million vectors first. A worker does it now and then."""
-    version = registry.ensure_live()
-    kept, gallery = _read(version), current()
+    _keep(current(), registry.ensure_live())
+
+
+def build(version: ModelVersion) -> None:
+    """Keep the gallery of a model that is not live yet, so that it has one from its first moment."""
+    _keep(_followed(_read(version), version, _last_line()), version)
+
+
+def drop(version: ModelVersion) -> None:
+    """Its vectors are dropped, and so are their means."""
+    default_storage.delete(_key(version))
+
+
+def _keep(gallery: Gallery, version: ModelVersion) -> None:
+    kept = _read(version)
     if kept is None or kept.line < gallery.line:
         file = io.BytesIO()
         line = [gallery.line, _written_at(gallery.line)]
@@ -71,25 +84,32 @@ def _written_at(line: int) -> int:
 def current() -> Gallery:
     """Everybody's mean vector. The first call of a process reads the kept ones; then, what changed since."""
     global _held
-    version = registry.ensure_live()
-    last = Decision.objects.aggregate(last=Max("pk"))["last"] or 0
+    version, last = registry.ensure_live(), _last_line()
     with _one_at_a_time:
-        if _held is None or _held.version != version.pk:
-            _held = _read(version)
-        if _held is None:
-            people, means = _means(version.pk, version.dimensions)
-            _held = Gallery(version.pk, last, people, means)
-        elif last > _held.line:
-            changed = _touched_since(_held.line)
-            gone = np.isin(_held.people, list(changed))
-            people, means = _means(version.pk, version.dimensions, changed)
-            _held = Gallery(
-                version.pk,
-                last,
-                np.concatenate([_held.people[~gone], people]),
-                np.concatenate([_held.means[~gone], means]),
-            )
+        known = _held if _held is not None and _held.version == version.pk else _read(version)
+        _held = _followed(known, version, last)
         return _held
+
+
+def _last_line() -> int:
+    return Decision.objects.aggregate(last=Max("pk"))["last"] or 0
+
+
+def _followed(known: Gallery | None, version: ModelVersion, last: int) -> Gallery:
+    """A gallery brought up to this line of the ledger; made anew where none is known."""
+    if known is None:
+        return Gallery(version.pk, last, *_means(version.pk, version.dimensions))
+    if last <= known.line:
+        return known
+    changed = _touched_since(known.line)
+    gone = np.isin(known.people, list(changed))
+    people, means = _means(version.pk, version.dimensions, changed)
+    return Gallery(
+        version.pk,
+        last,
+        np.concatenate([known.people[~gone], people]),
+        np.concatenate([known.means[~gone], means]),
+    )
 
 
 def _touched_since(line: int) -> set[int]:

@@ -2,8 +2,8 @@
 
 At every moment one model of a task is live, with all that it said. A candidate looks at the faces while the live one
 answers; then one transaction makes it live. What rests on a live model's word follows in the rows themselves: the
-engine calibrates anew and its certificates begin again, the faces are grouped anew. (A gallery of known people, once
-there is one, is built before `_flip` and swapped in it.)
+engine calibrates anew and its certificates begin again, the faces are grouped anew. The gallery of known people is
+built before a backbone is live, so that a search finds it there.
 """
 
 import logging
@@ -16,7 +16,7 @@ from django.db import DatabaseError, IntegrityError, transaction
 from django.db.models import Exists, F, OuterRef, QuerySet
 from django.utils import timezone
 
-from annotation import belt, embeddings, proposals
+from annotation import belt, embeddings, gallery, proposals
 from annotation.models import ClusteringRun, Embedding, Face, NetworkOutput, User
 from inference import registry
 from inference.core.bundle import EMBEDDING, BadBundle, Bundle
@@ -224,6 +224,8 @@ def finish(promotion_id: int, now: datetime | None = None) -> bool:
         if left:
             look(promotion_id, left)
         _require_usable(promotion.version)
+        if promotion.version.task == EMBEDDING:
+            gallery.build(promotion.version)
         return _flip(promotion_id)
     except NotPromotable as error:
         _end(promotion_id, State.FAILED, error=str(error))
@@ -367,4 +369,6 @@ def drop_old(most: int = 20 * DROPPED) -> int:
                 break
             _looked_at(version).filter(pk__in=rows).delete()
             done += len(rows)
+        if version.task == EMBEDDING and not _looked_at(version)[:1]:
+            gallery.drop(version)
     return done

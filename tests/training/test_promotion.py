@@ -10,14 +10,14 @@ from django.core.management import CommandError, call_command
 from django.db import OperationalError
 from django.utils import timezone
 
-from annotation import belt, clustering, engine, proposals
+from annotation import belt, clustering, engine, gallery, proposals
 from annotation.models import Embedding, Face, NetworkOutput, Proposal, Release
 from inference import registry
 from inference.core.attributes import GENDER, REAL_AGE
 from inference.core.bundle import Calibration, cold_start
 from inference.core.embed import UnusableBackbone
 from inference.models import ModelVersion
-from tests.factories import a_face, a_picture, a_run, a_user, a_version
+from tests.factories import a_face, a_person, a_picture, a_run, a_user, a_version
 from tests.networks import Says, a_seen_face, play_networks
 from training import promotion, runs, tasks
 from training.errors import NotPromotable, PromotionUnderWay
@@ -444,6 +444,26 @@ def test_only_the_words_of_the_live_and_the_last_retired_model_are_kept(monkeypa
     promotion.rollback("gender")
     with pytest.raises(NotPromotable, match=r"was dropped since\. It looks at them again by `manage\.py promote"):
         promotion.rollback("gender")
+
+
+def test_a_backbone_has_its_gallery_before_it_is_live_and_loses_it_with_its_vectors(monkeypatch):
+    somebody = a_person(faces(2))
+    old, kept = registry.ensure_live(), list[list[int]]()
+    gallery.keep_up()
+    made = promotion.promote(candidate := a_candidate("embedding"))
+    with monkeypatch.context() as patch:
+        patch.setattr(promotion, "_flip", lambda pk: kept.append(list(gallery._read(candidate).people)))
+        promotion.finish(made.pk)
+    assert (kept, live_models("embedding")) == ([[somebody.pk]], [old])
+
+    promotion.carry_out(made.pk)
+    with monkeypatch.context() as patch:
+        patch.setattr(gallery, "_means", None)  # a process that begins now reads what was kept
+        patch.setattr(gallery, "_held", None)
+        assert list(gallery.current().people) == [somebody.pk]
+    monkeypatch.setattr(promotion, "to_drop", lambda: [old])
+    promotion.drop_old()
+    assert gallery._read(old) is None
 
 
 def test_vectors_that_the_grouping_rests_on_are_kept():
