@@ -267,17 +267,20 @@ class _Nodes:
     known: dict[str, Floats] = field(default_factory=dict)
 
 
-def preview(query: ReleaseQuery) -> dict[str, Any]:
-    """What a release would count: of many faces, estimated from one in `one_in` that chance picks."""
+def preview(query: ReleaseQuery, _: Callable[[str], str] = str) -> dict[str, Any]:
+    """What a release would count: of many faces, estimated from one in `one_in` that chance picks.
+
+    `_` puts its warnings into the reader's language.
+    """
     one_in = -(-_filtered(query).count() // PREVIEWED) or 1
     counts = plan(query, one_in=one_in).counts
     counts = _scaled(counts, one_in) if one_in > 1 else counts
-    return counts | {"one_in": one_in, "warnings": warnings(counts, query.shares) if counts["faces"] else []}
+    return counts | {"one_in": one_in, "warnings": warnings(counts, query.shares, _) if counts["faces"] else []}
 
 
-def warnings_of(release: Release) -> list[str]:
-    """What somebody should know who is to trust its parts."""
-    return warnings(release.counts, query_of(release.query).shares) if release.counts else []
+def warnings_of(release: Release, _: Callable[[str], str] = str) -> list[str]:
+    """What somebody should know who is to trust its parts, in the language that `_` puts it into."""
+    return warnings(release.counts, query_of(release.query).shares, _) if release.counts else []
 
 
 def _scaled(counts: Any, factor: int) -> Any:

@@ -4,7 +4,7 @@ What was given to a part stays there, whatever is added later: figures of two re
 """
 
 from collections import Counter, defaultdict
-from collections.abc import Hashable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -113,25 +113,31 @@ class _Filled:
         return self.faces * self.shares[place] - self.all[place]
 
 
-def warnings(counts: Mapping[str, Any], shares: Mapping[Any, float]) -> list[str]:
-    """What somebody should know who is to trust these parts: `counts` has faces, faces by part, the largest group."""
+def warnings(counts: Mapping[str, Any], shares: Mapping[Any, float], _: Callable[[str], str] = str) -> list[str]:
+    """What somebody should know who is to trust these parts: `counts` has faces, faces by part, the largest group.
+
+    `_` puts it into the reader's language.
+    """
     faces, largest, told = counts["faces"], counts["largest_group"], list[str]()
     if largest > LARGE * faces > LARGE * FEW:
-        told.append(
-            f"One group has {largest:,} of {faces:,} faces, and stays in one part: people who share photos are chained "
+        text = _(
+            "One group has {largest:,} of {faces:,} faces, and stays in one part: people who share photos are chained "
             "together. With only the most centred face of each photo (chosen only) there are no such chains."
         )
+        told.append(text.format(largest=largest, faces=faces))
     capped = counts.get("capped", 0)  # left out of training on purpose
     faces += capped
     for name, share in shares.items():
         got = counts["splits"][name] + (capped if name == "train" else 0)
         if share and not got:
-            told.append(f"The {name} part is empty: there are too few groups, or one is too large. Nothing can use it.")
+            text = _("The {name} part is empty: there are too few groups, or one is too large. Nothing can use it.")
+            told.append(text.format(name=name))
         elif faces > FEW and abs(got - share * faces) > max(OFF * share, OFF_AT_LEAST) * faces:
-            told.append(
-                f"The {name} part has {got / faces:.0%} of the faces, not the {share:.0%} that are its share: "
+            text = _(
+                "The {name} part has {has:.0%} of the faces, not the {share:.0%} that are its share: "
                 "groups are not torn apart, and who had a part keeps it."
             )
+            told.append(text.format(name=name, has=got / faces, share=share))
     return told
 
 

@@ -46,7 +46,7 @@ def _new(request: SignedIn) -> HttpResponse:
         try:
             if freeze:
                 return _asked(request, form)
-            planned = stage.preview(stage.checked_query(form.query()))
+            planned = stage.preview(stage.checked_query(form.query()), _)
             context |= {"planned": planned, "tables": _tables(planned), "parts": _parts(planned)}
         except AnnotationError as error:
             form.add_error(None, str(error))
@@ -80,7 +80,7 @@ def release(request: SignedIn, pk: int) -> HttpResponse:
         "others": Release.objects.filter(state=Release.State.DONE).exclude(pk=pk).order_by("-pk")[:100],
     }
     if shown.state == Release.State.DONE:
-        context["warnings"] = stage.warnings_of(shown)
+        context["warnings"] = stage.warnings_of(shown, _)
         context |= {"tables": _tables(shown.counts), "parts": _parts(shown.counts), **_opened(request, shown)}
     return render(request, "annotation/release.html", context)
 
