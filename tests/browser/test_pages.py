@@ -12,7 +12,7 @@ from django.utils import timezone
 from playwright.sync_api import Page, expect
 from pytest_django import Settings
 
-from annotation import likeness
+from annotation import gallery
 from annotation.answers import record_answer
 from annotation.core.drawn import draw_portrait
 from annotation.models import Answer, FaceSearch, Identity, Label, Photo
@@ -178,7 +178,7 @@ def test_a_threshold_is_dragged_until_those_who_do_not_belong_fall_out(site: Sit
 
 
 def test_a_photo_is_dropped_to_find_who_it_may_be(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(likeness, "_held", None)
+    monkeypatch.setattr(gallery, "_held", None)
     ModelVersion.objects.all().delete()
     live, faces = registry.ensure_live(), faces_of(1, 2)
     for face in faces:

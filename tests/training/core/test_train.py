@@ -166,7 +166,7 @@ def test_a_doubtful_label_counts_less(tmp_path: Path) -> None:
 
 def test_a_loss_that_is_no_number_ends_the_run(tmp_path: Path) -> None:
     with pytest.raises(Diverged, match="Lower the rate"):
-        list(train(config(rate=1e30), some_examples(32), some_examples(16, seed=1), tmp_path))
+        list(train(config(rate=10.0, weight_decay=10.0), some_examples(32), some_examples(16, seed=1), tmp_path))
 
 
 @pytest.mark.parametrize("changes", [{"loss": "margin"}, {"loss": "margin", "sampled": 0.5, "centres": 2}])
