@@ -97,6 +97,7 @@ def test_drawn_photos_become_exported_labels(tmp_path: Path, curator: User):
     assert pq.read_table(parquet).column("face_id").to_pylist() == [int(row["face_id"]) for row in table]
 
 
+@pytest.mark.once
 @pytest.mark.realdata
 def test_300_real_photos_become_people(shared_data: Path, tmp_path: Path, curator: User):
     rows = list(csv.DictReader((shared_data / "scrape" / "manifest.csv").read_text().splitlines()))
@@ -135,6 +136,7 @@ def test_300_real_photos_become_people(shared_data: Path, tmp_path: Path, curato
     assert len(pairs) >= 0.9 * Photo.objects.filter(file__in=person_of).count()
 
 
+@pytest.mark.once
 def test_new_photos_join_without_moving_anyone(tmp_path: Path, curator: User):
     drawn = draw_sample(tmp_path, people=5, photos_each=6)
     lines = (tmp_path / "manifest.csv").read_text().splitlines()

@@ -112,6 +112,7 @@ def answer_all(truth: dict[int, str], people: list[User], most: int = 10_000, sl
     return actions
 
 
+@pytest.mark.once  # in one transaction PostgreSQL never learns how large the tables are, which takes it minutes
 @pytest.mark.timeout(600)
 def test_from_proposals_to_labels_with_few_answers_and_a_certificate(settings) -> None:
     settings.CONTROL_SHARE = 0.05
