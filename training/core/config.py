@@ -216,10 +216,8 @@ def _quick(task: str) -> TrainConfig:
     """
     if task == EMBEDDING:
         return TrainConfig(task, epochs=5, batch=48, **_BY_TASK[task])
-    chosen = {"balance": 0.0} if ATTRIBUTES[task].in_years else {}
-    return TrainConfig(
-        task, fit_head=True, frozen=3, epochs=2, batch=32, rate=3e-4, trunk_rate=0.3, **_BY_TASK[task], **chosen
-    )
+    chosen = TrainConfig(task, fit_head=True, frozen=3, epochs=2, batch=32, rate=3e-4, trunk_rate=0.3, **_BY_TASK[task])
+    return replace(chosen, balance=0.0) if ATTRIBUTES[task].in_years else chosen
 
 
 def _full(task: str) -> TrainConfig:
