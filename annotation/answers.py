@@ -6,7 +6,7 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from django.db import IntegrityError, transaction
+from django.db import IntegrityError
 from django.db.models import Q, QuerySet
 from django.utils import timezone
 
@@ -42,6 +42,7 @@ from annotation.models import (
     User,
 )
 from annotation.questions import drop_moot_pairs, withdraw
+from annotation.turns import beginning_again
 from inference.core.attributes import attribute
 
 
@@ -60,13 +61,13 @@ def record_answer(
     QuestionClosed if it was settled meanwhile, QuestionHeld if somebody else holds it, AnnotatorPaused, BadAnswer.
     """
     try:
-        with transaction.atomic():
-            return _record(question_id, annotator, client_id, content, elapsed_ms, now or timezone.now())
+        return _record(question_id, annotator, client_id, content, elapsed_ms, now or timezone.now())
     except IntegrityError:
         # Two requests with one client_id at once: the other one won.
         return Answer.objects.get(annotator=annotator, client_id=client_id)
 
 
+@beginning_again
 def _record(
     question_id: int,
     annotator: User,
@@ -285,7 +286,7 @@ def drop_settled_faces(faces: list[int], *, but: int | None = None) -> None:
     )
 
 
-@transaction.atomic
+@beginning_again
 def undo_answer(*, answer_id: int, by: User | None, now: datetime | None = None) -> None:
     """Take back an answer or an act, at any later time: its lines are undone and its question is asked again.
 

@@ -7,7 +7,6 @@ from datetime import datetime
 from typing import Any
 from uuid import uuid4
 
-from django.db import transaction
 from django.db.models import QuerySet
 from django.utils import timezone
 from django.utils.translation import gettext as _
@@ -27,6 +26,7 @@ from annotation.models import (
     User,
     Vote,
 )
+from annotation.turns import beginning_again
 from inference.core.attributes import attribute
 
 PAIRS = 200  # of the latest settled pairs that somebody answered: what their word about pairs is worth
@@ -180,7 +180,7 @@ def sample(share: float = 1.0, *, annotator: int | None = None, kind: str = "", 
 # ---- acting
 
 
-@transaction.atomic
+@beginning_again
 def decide(*, question_id: int, content: Mapping[str, Any], by: User) -> Answer:
     """A curator's word on a question: it settles it, whatever was said before and whoever holds it.
 
@@ -201,7 +201,7 @@ def decide(*, question_id: int, content: Mapping[str, Any], by: User) -> Answer:
     return answers.record_answer(question_id=question_id, annotator=by, client_id=uuid4(), content=content)
 
 
-@transaction.atomic
+@beginning_again
 def reopen(*, question_id: int, by: User) -> Answer:
     """Ask a settled question again: what it settled is taken back, and what people said of it stays known.
 

@@ -9,6 +9,7 @@ from django.db.models import Count, F, Q
 from annotation.core.batches import batched
 from annotation.core.lineage import Belief, Line, ValueLine, belief, holding, roots
 from annotation.models import AttributeLabel, Cluster, ClusteringRun, Decision, Face, Identity, Label, Membership
+from annotation.turns import take_turn
 
 OF_FACES = (
     Decision.Kind.LABEL,
@@ -22,6 +23,7 @@ CHUNK = 500  # SQLite takes so many values in one query, and more
 @transaction.atomic(savepoint=False)
 def derive(*, faces: Collection[int] = (), identities: Collection[int] = ()) -> None:
     """Bring the labels of these faces, and of everyone merged with these identities, up to date."""
+    take_turn()
     related = _related(identities)
     _derive_identities(related)
     affected = set(faces)
@@ -38,6 +40,7 @@ def derive(*, faces: Collection[int] = (), identities: Collection[int] = ()) -> 
 @transaction.atomic(savepoint=False)
 def derive_attributes(*, faces: Collection[int] = (), identities: Collection[int] = ()) -> None:
     """Bring the attributes of these faces, and of all faces of these identities, up to date; who they are stands."""
+    take_turn(shared=True)
     affected = set(faces)
     for chunk in batched(sorted(identities), CHUNK):
         merged = Identity.objects.filter(pk__in=chunk, merged_into__isnull=False).values_list(

@@ -2,17 +2,16 @@
 
 from collections.abc import Sequence
 
-from django.db import transaction
-
 from annotation import ledger
 from annotation.answers import drop_settled_faces
 from annotation.errors import BadAct
 from annotation.models import Answer, Decision, Face, Identity, Label, User
 from annotation.questions import drop_moot_pairs
+from annotation.turns import beginning_again, take_turn
 from inference.core import attributes as registry
 
 
-@transaction.atomic
+@beginning_again
 def rename(*, identity_id: int, name: str, by: User) -> Answer:
     """Give a person a name; an empty one takes the name away."""
     name = name.strip()
@@ -24,7 +23,7 @@ def rename(*, identity_id: int, name: str, by: User) -> Answer:
     return act
 
 
-@transaction.atomic
+@beginning_again
 def merge(*, identity_ids: Sequence[int], into_id: int, by: User) -> Answer:
     """These people are all one. Any number at once; undone as one."""
     into = _identity(into_id)
@@ -40,7 +39,7 @@ def merge(*, identity_ids: Sequence[int], into_id: int, by: User) -> Answer:
     return act
 
 
-@transaction.atomic
+@beginning_again
 def split(*, identity_id: int, face_ids: Sequence[int], by: User) -> Answer:
     """These faces of this person are one other person."""
     identity, faces = _identity(identity_id), _faces(face_ids, of=identity_id)
@@ -52,7 +51,7 @@ def split(*, identity_id: int, face_ids: Sequence[int], by: User) -> Answer:
     return act
 
 
-@transaction.atomic
+@beginning_again
 def remove(*, identity_id: int, face_ids: Sequence[int], by: User) -> Answer:
     """These faces are not this person; the machine is to find out who they are."""
     identity, faces = _identity(identity_id), _faces(face_ids, of=identity_id)
@@ -61,7 +60,7 @@ def remove(*, identity_id: int, face_ids: Sequence[int], by: User) -> Answer:
     return act
 
 
-@transaction.atomic
+@beginning_again
 def assign(*, face_ids: Sequence[int], identity_id: int | None, by: User) -> Answer:
     """These faces are this person, or with None one new person."""
     identity = Identity.objects.create() if identity_id is None else _identity(identity_id)
@@ -72,7 +71,7 @@ def assign(*, face_ids: Sequence[int], identity_id: int | None, by: User) -> Ans
     return act
 
 
-@transaction.atomic
+@beginning_again
 def not_a_face(*, face_ids: Sequence[int], by: User) -> Answer:
     """The detector was wrong about these."""
     faces = _faces(face_ids)
@@ -82,7 +81,7 @@ def not_a_face(*, face_ids: Sequence[int], by: User) -> Answer:
     return act
 
 
-@transaction.atomic
+@beginning_again
 def describe(*, identity_id: int, attribute: str, value: str, by: User) -> Answer:
     """Say what an attribute that is constant over a person is: it holds for all faces of theirs, now and later."""
     identity = _identity(identity_id)
@@ -107,8 +106,9 @@ def _act(by: User, content: dict[str, object], *, actions: int) -> Answer:
 
 
 def _identity(pk: int) -> Identity:
-    """The person, or who they are since they were merged. The lock queues up two merges of one person."""
-    found = Identity.objects.select_for_update().filter(pk=pk).first()
+    """The person, or who they are since they were merged: two who change somebody at once do so one after the other."""
+    take_turn()
+    found = Identity.objects.select_related("merged_into").filter(pk=pk).first()
     if found is None:
         raise BadAct(f"There is no person {pk}. They may have been erased; look again on the people page.")
     return found.merged_into or found

@@ -1,14 +1,16 @@
 """The engine and its people at the same time, on PostgreSQL: two who think, one who revokes, one who is paused."""
 
+import random
 import threading
 from collections import Counter
 from collections.abc import Callable
+from functools import partial
 from uuid import uuid4
 
 import pytest
 from django.db import connection
 
-from annotation import certificates, engine, proposals, reliabilities, routing
+from annotation import certificates, engine, labels, people, proposals, reliabilities, routing
 from annotation.answers import record_answer, undo_answer
 from annotation.errors import AnnotationError
 from annotation.models import (
@@ -18,6 +20,8 @@ from annotation.models import (
     Certificate,
     Decision,
     Face,
+    Identity,
+    Label,
     Question,
     QuestionFace,
     Thought,
@@ -25,8 +29,9 @@ from annotation.models import (
     Vote,
 )
 from annotation.queue import take_next
+from annotation.turns import beginning_again
 from inference.core.attributes import GENDER
-from tests.factories import a_face, a_grid, a_proposal, a_single, a_user, a_version, an_annotator
+from tests.factories import a_face, a_grid, a_person, a_proposal, a_single, a_user, a_version, an_annotator
 
 pytestmark = [pytest.mark.services, pytest.mark.django_db(transaction=True)]
 
@@ -176,3 +181,55 @@ def test_an_answer_and_its_undoing_and_the_engine_at_once_end_in_one_state():
     for label in AttributeLabel.objects.select_related("decision__answer"):
         assert label.decision in Decision.objects.standing()
         assert label.decision.answer.undone_at is None
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_two_curators_who_merge_split_and_undo_the_same_people_leave_what_the_ledger_says(seed: int):
+    a_version()
+    faces = [a_face() for _ in range(12)]
+    known = [a_person(faces[start : start + 4], f"Person {start}") for start in (0, 4, 8)]
+
+    def work(curator: User, chance: random.Random) -> None:
+        for _ in range(12):
+            one, other = chance.sample(known, 2)
+            try:
+                match chance.randrange(4):
+                    case 0 | 1:
+                        people.merge(identity_ids=[one.pk], into_id=other.pk, by=curator)
+                    case 2:
+                        of = list(Label.objects.filter(identity=one).values_list("face_id", flat=True)[:2])
+                        people.split(identity_id=one.pk, face_ids=of, by=curator)
+                    case 3:
+                        done = Answer.objects.filter(question=None, undone_at=None).order_by("-pk").first()
+                        if done is not None:
+                            undo_answer(answer_id=done.pk, by=curator)
+            except AnnotationError:
+                continue  # merged, split off or undone by the other one meanwhile: they are told so
+
+    curators = [(a_user(name), random.Random(f"{name}{seed}")) for name in ("carol", "carl")]
+    assert at_once(*(partial(work, *each) for each in curators)) == []
+
+    def derived() -> tuple[object, object]:
+        who = sorted(Label.objects.values_list("face_id", "identity_id", "verdict"))
+        return who, sorted(Identity.objects.values_list("pk", "merged_into_id", "face_count", "name"), key=str)
+
+    held = derived()
+    labels.rebuild()
+    assert derived() == held
+
+
+def test_of_two_who_wait_for_each_other_one_begins_again_and_both_are_heard():
+    one, other = a_user("ann"), a_user("bob")
+    met, tries = threading.Barrier(2), list[str]()
+
+    @beginning_again
+    def rename(first: User, second: User, name: str) -> None:
+        tries.append(name)
+        User.objects.filter(pk=first.pk).update(first_name=name)
+        if len(tries) < 3:
+            met.wait(10)
+        User.objects.filter(pk=second.pk).update(first_name=name)
+
+    assert at_once(lambda: rename(one, other, "A"), lambda: rename(other, one, "B")) == []
+    assert len(tries) == 3
+    assert len(set(User.objects.values_list("first_name", flat=True))) == 1

@@ -1,0 +1,47 @@
+"""Who waits for whom, where several change the same people at once."""
+
+from collections.abc import Callable
+from functools import wraps
+from typing import ParamSpec, TypeVar
+
+from django.db import OperationalError, connection, transaction
+
+Given = ParamSpec("Given")
+Result = TypeVar("Result")
+
+WHO_IS_WHO = 4_711  # of PostgreSQL's advisory locks
+DEADLOCK = "40P01"
+TIMES = 5
+
+
+def take_turn(*, shared: bool = False) -> None:
+    """Until the transaction ends, nobody else derives who is who; with `shared`, only others who share may.
+
+    What is read afterwards is all that others have written: no two, each without the other's line in sight, leave
+    labels that the ledger does not say. SQLite has one writer at a time anyway.
+    """
+    if connection.vendor == "postgresql":
+        name = "pg_advisory_xact_lock_shared" if shared else "pg_advisory_xact_lock"
+        with connection.cursor() as cursor:
+            cursor.execute(f"SELECT {name}(%s)", [WHO_IS_WHO])
+
+
+def beginning_again(act: Callable[Given, Result]) -> Callable[Given, Result]:
+    """The act in one transaction, once more from its beginning if PostgreSQL ends it because two wait for each other.
+
+    Within another transaction it is part of that, which begins again as a whole.
+    """
+
+    @wraps(act)
+    def played(*args: Given.args, **options: Given.kwargs) -> Result:
+        left = 1 if connection.in_atomic_block else TIMES
+        while True:
+            left -= 1
+            try:
+                with transaction.atomic():
+                    return act(*args, **options)
+            except OperationalError as error:
+                if not left or getattr(error.__cause__, "pgcode", None) != DEADLOCK:
+                    raise
+
+    return played
