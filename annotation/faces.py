@@ -20,10 +20,10 @@ from inference.core.images import PictureRefused
 from inference.core.landmarks import cold_landmarker
 from inference.core.types import FaceFound, Picture, Transform
 from inference.decoding import decode
+from inference.look import look
 
 log = logging.getLogger(__name__)
 
-REDUCED_SIDE = 1600  # px; a photo larger than this is decoded reduced first, which is several times faster
 SMALL_IN_REDUCED = 150.0  # px; a crop of 384 px would be blown up from a face smaller than this, so decode in full
 
 
@@ -73,16 +73,10 @@ def _look(photo: Photo) -> tuple[list[Face], list[Picture], int | None]:
         data = file.read()
     if photo.imported is not None and photo.imported["cropped"]:
         return _look_closely(photo, decode(data).picture)
-    decoded = decode(data, max_side=REDUCED_SIDE)
-    picture = decoded.picture
-    found = find_faces(picture, cold_detector(), cold_landmarker())
-    reduced = decoded.width > picture.shape[1]
-    if reduced and (not found or min(face.quality.size for face in found) < SMALL_IN_REDUCED):
-        picture = decode(data).picture
-        found = find_faces(picture, cold_detector(), cold_landmarker())
+    decoded, found = look(data, small=SMALL_IN_REDUCED)
+    picture, scale = decoded.picture, decoded.scale
     hashed = signed(perceptual_hash(picture))
     aligned = [align(picture, face.landmarks, pictures.CROP) for face in found]
-    scale = decoded.width / picture.shape[1]
     rows = [
         _row(photo, number, face, crop, transform, scale)
         for number, (face, (crop, transform)) in enumerate(zip(found, aligned, strict=True))

@@ -13,16 +13,13 @@ from annotation.embeddings import matrix
 from annotation.models import Embedding, Face, FaceSearch, Identity, User
 from inference import registry
 from inference.core.align import align
-from inference.core.detect import cold_detector
-from inference.core.faces import find_faces
-from inference.core.landmarks import cold_landmarker
 from inference.core.likeness import main_mode
 from inference.core.types import Picture
-from inference.decoding import decode
+from inference.look import look
+from inference.predict import SMALL_IN_REDUCED
 
 MATCHES = 8  # people shown for a face
 SOUGHT = 5  # faces of a photo that are looked for; more are a crowd
-SIDE = 1600  # px; a larger photo is reduced before its faces are sought
 SHOWN = 2_000  # faces of one person on one page
 CHUNK = 500
 READ = 10_000
@@ -53,8 +50,8 @@ def search(data: bytes, *, by: User) -> list[Sought]:
 
     Raises PictureRefused.
     """
-    picture = decode(data, max_side=SIDE).picture
-    found = sorted(find_faces(picture, cold_detector(), cold_landmarker()), key=lambda face: not face.chosen)[:SOUGHT]
+    photo, seen = look(data, small=SMALL_IN_REDUCED)
+    picture, found = photo.picture, sorted(seen, key=lambda face: not face.chosen)[:SOUGHT]
     network = registry.embedder(registry.ensure_live())
     crops = [align(picture, face.landmarks, network.crop)[0] for face in found]
     nearest = gallery.nearest(network.embed(np.stack(crops)), MATCHES) if crops else []

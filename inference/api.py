@@ -18,11 +18,13 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
+from inference import registry
 from inference.core.attributes import ATTRIBUTES, OLDEST
+from inference.core.bundle import EMBEDDING
 from inference.core.images import PictureRefused
 from inference.errors import BadPhoto
-from inference.predict import embed, live_models, predict
-from inference.reports import models_report, place, report
+from inference.predict import embed, predict
+from inference.reports import models_report, place, report, sized
 
 MOST_PHOTOS = 64  # of a batch
 
@@ -171,7 +173,7 @@ class PredictedPhotoSerializer(serializers.Serializer):
 
 
 class PredictionSerializer(PredictedPhotoSerializer):
-    models = serializers.DictField(child=UsedModelSerializer(), help_text="by task: embedding and the attributes")
+    models = serializers.DictField(child=UsedModelSerializer(), help_text="by attribute, whose word it is")
 
 
 class RefusalSerializer(serializers.Serializer):
@@ -186,7 +188,7 @@ class OneOfBatchSerializer(serializers.Serializer):
 
 class BatchSerializer(serializers.Serializer):
     results = OneOfBatchSerializer(many=True, help_text="in the order in which the photos were sent")
-    models = serializers.DictField(child=UsedModelSerializer(), help_text="by task")
+    models = serializers.DictField(child=UsedModelSerializer(), help_text="by attribute, whose word it is")
 
 
 class FaceVectorSerializer(PlaceSerializer):
@@ -220,7 +222,7 @@ class Predict(TakesPhotos):
     @extend_schema(request=_sent("photo"), responses=PredictionSerializer)
     def post(self, request: Request) -> Response:
         """The faces of a photo: box, landmarks, pose, quality, ages, gender, emotion, and which models said so."""
-        return Response(_told(photo_of(request), "photo") | {"models": models_report(live_models())})
+        return Response(_told(photo_of(request), "photo") | {"models": models_report(registry.ensure_attributes())})
 
 
 class PredictBatch(TakesPhotos):
@@ -228,7 +230,7 @@ class PredictBatch(TakesPhotos):
     def post(self, request: Request) -> Response:
         """The same of up to 64 photos. Each succeeds or fails alone."""
         results = [_each(sent, f"photos.{index}") for index, sent in enumerate(photos_of(request))]
-        return Response({"results": results, "models": models_report(live_models())})
+        return Response({"results": results, "models": models_report(registry.ensure_attributes())})
 
 
 class Embed(TakesPhotos):
@@ -239,13 +241,12 @@ class Embed(TakesPhotos):
             predicted, vectors = embed(photo_of(request))
         except PictureRefused as error:
             raise BadPhoto(error.code, str(error), "photo") from error
-        live = live_models()["embedding"]
         faces = [
-            place(face.found, predicted) | {"vector": _rounded(vector.tolist())}
+            place(face.found, predicted.photo) | {"vector": _rounded(vector.tolist())}
             for face, vector in zip(predicted.faces, vectors, strict=True)
         ]
-        model = models_report({"embedding": live})["embedding"]
-        return Response({"width": predicted.width, "height": predicted.height, "faces": faces, "model": model})
+        model = models_report({EMBEDDING: registry.ensure_live()})[EMBEDDING]
+        return Response(sized(predicted) | {"faces": faces, "model": model})
 
 
 def _rounded(vector: Sequence[float]) -> list[float]:

@@ -6,17 +6,12 @@ from dataclasses import dataclass
 from inference import registry
 from inference.core.align import align, stack
 from inference.core.attributes import ATTRIBUTES
-from inference.core.bundle import EMBEDDING
-from inference.core.detect import cold_detector
-from inference.core.faces import find_faces
-from inference.core.landmarks import cold_landmarker
+from inference.core.images import Decoded
 from inference.core.said import Said, say
 from inference.core.types import Crops, CropSpec, FaceFound, Picture, Vectors
-from inference.decoding import decode
-from inference.models import ModelVersion
+from inference.look import look
 
-REDUCED_SIDE = 1600  # px; a larger photo is decoded reduced, which is several times faster
-SMALL_IN_REDUCED = 60.0  # px; below it the largest crop that a network wants would be blown up: then decode in full
+SMALL_IN_REDUCED = 60.0  # px; a crop of 150 px, the largest that a network wants, would be blown up from a smaller face
 
 
 @dataclass(frozen=True, eq=False)
@@ -31,23 +26,15 @@ class FacePrediction:
 class Prediction:
     """All faces of one photo, from left to right."""
 
-    width: int  # of the whole photo, upright, in pixels
-    height: int
-    scale: float  # pixels of the whole photo for one of the picture that the faces were found in
-    picture: Picture
+    photo: Decoded
     faces: list[FacePrediction]
-
-
-def live_models() -> dict[str, ModelVersion]:
-    """Who answers now, by task. An attribute that no model is known for is missing."""
-    return {EMBEDDING: registry.ensure_live()} | registry.ensure_attributes()
 
 
 def predict(data: bytes) -> Prediction:
     """What the live models say of the faces in this file. Raises PictureRefused."""
-    width, height, scale, picture, found = _look(data)
-    said = _said(picture, found)
-    return Prediction(width, height, scale, picture, [FacePrediction(*each) for each in zip(found, said, strict=True)])
+    photo, found = look(data, small=SMALL_IN_REDUCED)
+    said = _said(photo.picture, found)
+    return Prediction(photo, [FacePrediction(*each) for each in zip(found, said, strict=True)])
 
 
 def embed(data: bytes) -> tuple[Prediction, Vectors]:
@@ -55,20 +42,10 @@ def embed(data: bytes) -> tuple[Prediction, Vectors]:
 
     Raises PictureRefused.
     """
-    width, height, scale, picture, found = _look(data)
+    photo, found = look(data, small=SMALL_IN_REDUCED)
     network = registry.embedder(registry.ensure_live())
-    vectors = network.embed(_crops(picture, found, network.crop))
-    return Prediction(width, height, scale, picture, [FacePrediction(face, {}) for face in found]), vectors
-
-
-def _look(data: bytes) -> tuple[int, int, float, Picture, list[FaceFound]]:
-    decoded = decode(data, max_side=REDUCED_SIDE)
-    found = find_faces(decoded.picture, cold_detector(), cold_landmarker())
-    reduced = decoded.width > decoded.picture.shape[1]
-    if reduced and (not found or min(face.quality.size for face in found) < SMALL_IN_REDUCED):
-        decoded = decode(data)
-        found = find_faces(decoded.picture, cold_detector(), cold_landmarker())
-    return decoded.width, decoded.height, decoded.scale, decoded.picture, found
+    vectors = network.embed(_crops(photo.picture, found, network.crop))
+    return Prediction(photo, [FacePrediction(face, {}) for face in found]), vectors
 
 
 def _said(picture: Picture, found: Sequence[FaceFound]) -> list[dict[str, Said | None]]:

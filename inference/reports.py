@@ -5,6 +5,7 @@ from typing import Any
 
 from inference.core.align import FloatPoints
 from inference.core.attributes import ATTRIBUTES
+from inference.core.images import Decoded
 from inference.core.types import FaceFound
 from inference.models import ModelVersion
 from inference.predict import FacePrediction, Prediction
@@ -12,8 +13,11 @@ from inference.predict import FacePrediction, Prediction
 
 def report(predicted: Prediction) -> dict[str, Any]:
     """As DESIGN.md §7 has it: pixels of the whole photo, upright; boxes as shares of it besides."""
-    faces = [_face(face, predicted) for face in predicted.faces]
-    return {"width": predicted.width, "height": predicted.height, "faces": faces}
+    return sized(predicted) | {"faces": [_face(face, predicted.photo) for face in predicted.faces]}
+
+
+def sized(predicted: Prediction) -> dict[str, Any]:
+    return {"width": predicted.photo.width, "height": predicted.photo.height}
 
 
 def models_report(versions: dict[str, ModelVersion]) -> dict[str, Any]:
@@ -29,25 +33,25 @@ def models_report(versions: dict[str, ModelVersion]) -> dict[str, Any]:
     }
 
 
-def _face(face: FacePrediction, predicted: Prediction) -> dict[str, Any]:
-    told = place(face.found, predicted)
+def _face(face: FacePrediction, photo: Decoded) -> dict[str, Any]:
+    told = place(face.found, photo)
     for attribute in ATTRIBUTES if face.said else ():
         said = face.said[attribute]
         told[attribute] = None if said is None else _rounded(asdict(said))
     return told
 
 
-def place(found: FaceFound, predicted: Prediction) -> dict[str, Any]:
+def place(found: FaceFound, photo: Decoded) -> dict[str, Any]:
     """Where a face is and how well it can be seen."""
-    scale, box = predicted.scale, found.detection.box
+    scale, box = photo.scale, found.detection.box
     x, y, width, height = (round(side * scale, 1) for side in (box.x, box.y, box.width, box.height))
     return {
         "box": {"x": x, "y": y, "width": width, "height": height},
         "box_share": {
-            "x": round(x / predicted.width, 5),
-            "y": round(y / predicted.height, 5),
-            "width": round(width / predicted.width, 5),
-            "height": round(height / predicted.height, 5),
+            "x": round(x / photo.width, 5),
+            "y": round(y / photo.height, 5),
+            "width": round(width / photo.width, 5),
+            "height": round(height / photo.height, 5),
         },
         "score": round(found.detection.score, 3),
         "chosen": found.chosen,

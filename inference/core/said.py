@@ -8,9 +8,9 @@ import numpy.typing as npt
 
 from inference.core.attributes import OLDEST, Attribute
 from inference.core.cold_attributes import expected_years
+from inference.core.years import YEARS, interval
 
 INTERVAL = 0.9  # of the belief lies between `low` and `high`
-_YEARS = np.arange(OLDEST + 1, dtype=np.float64)
 
 
 @dataclass(frozen=True)
@@ -66,6 +66,5 @@ def say(attribute: Attribute, belief: npt.NDArray[np.float64], *, sureness: Sure
 
 def _years(belief: npt.NDArray[np.float64], calibrated: bool, abstained: bool) -> Years:
     mean = float(expected_years(belief[None])[0])
-    variance = float(belief @ (_YEARS - mean) ** 2)
-    low, high = np.searchsorted(np.cumsum(belief), [(1 - INTERVAL) / 2, (1 + INTERVAL) / 2])
-    return Years(mean, variance**0.5, int(low), min(int(high), OLDEST), calibrated, abstained)
+    variance = float(belief @ (YEARS - mean) ** 2)
+    return Years(mean, variance**0.5, *interval(belief, INTERVAL), calibrated, abstained)

@@ -13,9 +13,10 @@ from django.core.management.base import BaseCommand, CommandError
 from rich.console import Console
 from rich.progress import track
 
+from inference import registry
 from inference.core.images import PictureRefused
 from inference.core.types import Picture
-from inference.predict import Prediction, live_models, predict
+from inference.predict import Prediction, predict
 from inference.reports import models_report, report
 
 SUFFIXES = {".jpg", ".jpeg", ".png", ".webp"}  # of a folder's files; a file that is named is taken whatever its name
@@ -37,7 +38,7 @@ class Command(BaseCommand):
             raise CommandError(f"There is no photo in {', '.join(map(str, options['photos']))}.")
         if options["draw"] and len(photos) > 1:
             raise CommandError(f"--draw takes one photo, not {len(photos)}.")
-        models = models_report(live_models())
+        models = models_report(registry.ensure_attributes())
         refused = 0
         for path in _shown(photos):
             try:
@@ -103,8 +104,8 @@ def draw(predicted: Prediction, path: Path) -> None:
 
     Raises CommandError.
     """
-    canvas: Picture = np.ascontiguousarray(predicted.picture[:, :, ::-1])
-    size = max(canvas.shape) / 1200
+    canvas: Picture = np.ascontiguousarray(predicted.photo.picture[:, :, ::-1])
+    size = max(canvas.shape[0], canvas.shape[1], 900) / 1200  # of the letters, which must be read on a small one too
     faces = report(predicted)["faces"]
     for number, (face, told) in enumerate(zip(predicted.faces, faces, strict=True), start=1):
         box = face.found.detection.box
