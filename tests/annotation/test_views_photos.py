@@ -1,5 +1,6 @@
 """Photos, faces and their pictures: filtered, paged, and never served as anything but a picture."""
 
+import re
 from datetime import date
 
 import pytest
@@ -249,3 +250,8 @@ def test_a_faces_page_tells_what_is_proposed_and_what_each_source_says(curator: 
     assert "<b>female</b> 0.96" in page
     assert "network: female 0.90 · neighbours: male 0.70" in page
     assert "not calibrated" in page
+
+
+def test_the_page_of_a_face_is_of_the_faces_and_of_no_other_section(curator):
+    page = curator.get(f"/faces/{a_face().pk}/").content.decode()
+    assert set(re.findall(r'<a href="(/\w+/)" aria-current="page"', page)) == {"/faces/"}
