@@ -1,16 +1,23 @@
 """The processes of one machine: web, workers and beat, started together and stopped together."""
 
 import ctypes
+import multiprocessing
 import os
 import signal
 import socket
-import subprocess
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Callable
+from multiprocessing.process import BaseProcess
 from pathlib import Path
 
 PR_SET_PDEATHSIG = 1
+# Forked, not started anew: they share what their parent has imported, seconds of work and hundreds of MB for each.
+FORK = multiprocessing.get_context("fork")
+# One thread a process: threads of several processes fight for the cores. Libraries read these as they load.
+SINGLE_THREAD = dict.fromkeys(
+    ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMBA_NUM_THREADS", "OPENCV_FOR_THREADS_NUM"), "1"
+)
 GRACE = 10.0  # seconds that a process has to finish what it holds
 
 
@@ -43,26 +50,19 @@ class Processes:
     def __init__(self, logs: Path) -> None:
         self._logs = logs
         self._logs.mkdir(parents=True, exist_ok=True)
-        self._running: dict[str, subprocess.Popen[bytes]] = {}
+        self._running: dict[str, BaseProcess] = {}
 
-    def start(self, name: str, arguments: Sequence[str]) -> None:
-        # One thread a process: threads of several processes fight for the cores.
-        single = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMBA_NUM_THREADS"), "1")
-        with (self._logs / f"{name}.log").open("ab") as log:
-            self._running[name] = subprocess.Popen(
-                [sys.executable, *arguments],
-                stdout=log,
-                stderr=log,
-                stdin=subprocess.DEVNULL,
-                env=os.environ | single,
-                preexec_fn=_end_with_parent,
-            )
+    def start(self, name: str, work: Callable[[], object]) -> None:
+        """Does `work` in a child, its output in a log. No thread may run, no connection be open when it is called."""
+        child = FORK.Process(target=_alone, args=(work, self._logs / f"{name}.log"), name=name)
+        child.start()
+        self._running[name] = child
 
     def check(self) -> None:
         """Raises ProcessDied if one has ended."""
         for name, process in self._running.items():
-            if (code := process.poll()) is not None:
-                raise ProcessDied(name, code, self._logs / f"{name}.log")
+            if process.exitcode is not None:
+                raise ProcessDied(name, process.exitcode, self._logs / f"{name}.log")
 
     def wait_for_web(self, port: int, seconds: float = 60.0) -> None:
         """Returns once the port answers. Raises ProcessDied, TimeoutError."""
@@ -84,16 +84,20 @@ class Processes:
             process.terminate()
         end = time.monotonic() + GRACE
         for process in self._running.values():
-            try:
-                process.wait(max(0.1, end - time.monotonic()))
-            except subprocess.TimeoutExpired:
+            process.join(max(0.1, end - time.monotonic()))
+            if process.is_alive():
                 process.kill()
-                process.wait()
+                process.join()
         self._running.clear()
 
 
-def _end_with_parent() -> None:
-    """Linux ends this child when its parent dies, also by kill -9. Its own group keeps Ctrl-C for the parent."""
+def _alone(work: Callable[[], object], log: Path) -> None:
+    """In the child. Linux ends it when its parent dies, also by kill -9; its own group keeps Ctrl-C for the parent."""
     os.setpgid(0, 0)
     if sys.platform == "linux":
         ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGTERM)
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    with log.open("ab") as written:
+        os.dup2(written.fileno(), sys.stdout.fileno())
+        os.dup2(written.fileno(), sys.stderr.fileno())
+    work()

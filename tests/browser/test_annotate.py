@@ -170,7 +170,10 @@ def test_the_whole_photo_is_a_key_away(site: Site) -> None:
     expect(page.get_by_role("dialog")).to_be_hidden()
 
 
-def test_the_next_question_shows_at_once_with_its_pictures_loaded(site: Site) -> None:
+def test_the_next_question_and_its_pictures_are_there_before_they_are_asked_for(
+    site: Site, page_problems: list[str]
+) -> None:
+    """How many milliseconds it takes is measured by tests/benchmarks/desk_page.py; here no server can help at all."""
     a_cluster_question(1, worth=2.0)
     a_cluster_question(2, count=24)
     site.sign_in()
@@ -178,21 +181,21 @@ def test_the_next_question_shows_at_once_with_its_pictures_loaded(site: Site) ->
     expect(page.locator(TILE)).to_have_count(6)
     page.wait_for_load_state("networkidle")
 
+    page.context.set_offline(True)
     shown = page.evaluate(
         """() => {
-          const start = performance.now();
           document.querySelector("[data-do=confirm]").click();
-          const pictures = [...document.querySelectorAll("#grid img")];
-          return { pictures: pictures.length, elapsed: performance.now() - start };
+          return document.querySelectorAll("#grid img").length;
         }"""
     )
     page.wait_for_function(
         "() => [...document.querySelectorAll('#grid img')].every((each) => each.complete && each.naturalWidth)"
     )
-
-    assert shown["pictures"] == 24
-    assert shown["elapsed"] < 50
+    page.context.set_offline(False)
     settled(page)
+
+    assert shown == 24
+    page_problems.clear()  # the browser tells of the answer that waited for the line
 
 
 def test_a_lost_line_loses_no_answer(site: Site, page_problems: list[str]) -> None:

@@ -6,6 +6,7 @@ import signal
 import sys
 import time
 from argparse import ArgumentParser
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ from django.conf import settings
 from django.core.management import call_command
 from django.core.management.base import BaseCommand, CommandError
 from django.db import connection
+from gunicorn.app.wsgiapp import run as gunicorn
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
 
@@ -20,6 +22,7 @@ from annotation import belt, intake, progress
 from annotation.core.drawn import draw_sample
 from annotation.errors import AnnotationError
 from annotation.models import Intake, Photo, Source, User
+from dager_site.celery import app as celery
 from dager_site.celery import make_queue_folders
 from dager_site.processes import PortTaken, ProcessDied, Processes, require_free
 from inference import registry
@@ -138,11 +141,20 @@ def _intake(name: str, licence: str, legal_basis: str, kind: str, path: Path, ro
 
 def _start(processes: Processes, host: str, port: int) -> None:
     connection.close()  # children must not share it
-    web = ["-m", "gunicorn", "dager_site.wsgi", "--bind", f"{host}:{port}", "--worker-class", "gthread"]
-    processes.start("web", [*web, "--workers", "1", "--threads", "8", "--timeout", "120", "--keep-alive", "75"])
-    worker = ["-m", "celery", "-A", "dager_site", "worker", "--loglevel", "INFO", "--queues", "default,vision,train"]
+    processes.start("web", partial(_serve, f"{host}:{port}"))
+    processes.start("worker", _work)
+
+
+def _serve(address: str) -> None:
+    server = ["dager_site.wsgi", "--bind", address, "--worker-class", "gthread", "--workers", "1", "--threads", "8"]
+    sys.argv = ["gunicorn", *server, "--timeout", "120", "--keep-alive", "75", "--no-control-socket"]
+    gunicorn()
+
+
+def _work() -> None:
+    queues = ["--queues", "default,vision,train", "--concurrency", str(settings.WORKERS)]
     beat = ["--beat", "--schedule", str(settings.DATA_DIR / "beat-schedule")]
-    processes.start("worker", [*worker, "--concurrency", str(settings.WORKERS), *beat])
+    celery.worker_main(["worker", "--loglevel", "INFO", *queues, *beat])
 
 
 def _watch(console: Console, processes: Processes, delivery: Intake | None) -> None:
