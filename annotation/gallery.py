@@ -1,10 +1,11 @@
-"""Everybody's mean vector: kept in each process, and in a file for those that begin."""
+"""Everybody's mean vector, and whom a face may be by them: kept in each process, and in a file for those that begin."""
 
 import io
+import json
 import threading
 import zipfile
 from collections.abc import Collection
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 
 import numpy as np
 import numpy.typing as npt
@@ -14,21 +15,46 @@ from django.db.models import Max, Q
 
 from annotation import labels
 from annotation.core.batches import batched
-from annotation.models import Decision, Identity, Label
+from annotation.models import Decision, Embedding, Identity, Label
 from inference import registry
+from inference.core.sameness import Recognition, fit, unfitted
 from inference.core.types import Vectors
 from inference.models import ModelVersion
 
 CHUNK = 500
 READ = 10_000
+SAMPLE = 2_000  # faces of known people that tell how sure a cosine makes
+NEAREST = 32  # people whom such a face is held against; all others are less like it than these
+
+LEARNT = "sure.json"  # how sure cosines make: a file of its own, so small that each search reads it anew
+KEPT = ("people", "counts", "lengths", "means")
+Ints = npt.NDArray[np.int64]
 
 
-@dataclass
+@dataclass(frozen=True, eq=False)
 class Gallery:
     version: int
     line: int  # of the ledger, up to which it is known who is who
-    people: npt.NDArray[np.int64]
+    people: Ints
+    counts: Ints  # (people,): faces with a vector
+    lengths: npt.NDArray[np.float32]  # (people,): of the sum of their vectors
     means: Vectors  # (people, dimensions), of unit length
+
+
+@dataclass(frozen=True)
+class Candidate:
+    identity: int
+    cosine: float  # to their mean
+    probability: float
+
+
+@dataclass(frozen=True)
+class Recognised:
+    """Whom a face may be, the likeliest first, and how likely it is nobody of the gallery."""
+
+    candidates: list[Candidate]
+    nobody: float  # probability; with those of all people of the gallery it is 1
+    calibrated: bool  # learnt from the gallery's own faces
 
 
 _held: Gallery | None = None
@@ -47,7 +73,8 @@ def build(version: ModelVersion) -> None:
 
 def drop(version: ModelVersion) -> None:
     """Its vectors are dropped, and so are their means."""
-    default_storage.delete(_key(version))
+    for ending in ("npz", LEARNT):
+        default_storage.delete(_key(version, ending))
 
 
 def _keep(gallery: Gallery, version: ModelVersion) -> None:
@@ -55,13 +82,19 @@ def _keep(gallery: Gallery, version: ModelVersion) -> None:
     if kept is None or kept.line < gallery.line:
         file = io.BytesIO()
         line = [gallery.line, _written_at(gallery.line)]
-        np.savez(file, line=line, people=gallery.people, means=gallery.means)
-        default_storage.delete(_key(version))
-        default_storage.save(_key(version), ContentFile(file.getvalue()))
+        np.savez(file, line=line, **{name: getattr(gallery, name) for name in KEPT})
+        _write(_key(version), file.getvalue())
+        if learnt := _learn(gallery):
+            _write(_key(version, LEARNT), json.dumps(asdict(learnt)).encode())
 
 
-def _key(version: ModelVersion) -> str:
-    return f"galleries/{version.checksum}.npz"
+def _write(key: str, content: bytes) -> None:
+    default_storage.delete(key)
+    default_storage.save(key, ContentFile(content))
+
+
+def _key(version: ModelVersion, ending: str = "npz") -> str:
+    return f"galleries/{version.checksum}.{ending}"
 
 
 def _read(version: ModelVersion) -> Gallery | None:
@@ -69,9 +102,9 @@ def _read(version: ModelVersion) -> Gallery | None:
     try:
         with default_storage.open(_key(version)) as file, np.load(io.BytesIO(file.read())) as kept:
             line, at = kept["line"].tolist()
-            known = Gallery(version.pk, line, kept["people"], kept["means"])
-    except (FileNotFoundError, EOFError, ValueError, zipfile.BadZipFile):
-        return None
+            known = Gallery(version.pk, line, **{name: kept[name] for name in KEPT})
+    except (FileNotFoundError, EOFError, KeyError, ValueError, zipfile.BadZipFile):
+        return None  # KeyError: an earlier version of this program kept less
     return known if _written_at(line) == at else None
 
 
@@ -103,13 +136,10 @@ def _followed(known: Gallery | None, version: ModelVersion, last: int) -> Galler
         return known
     changed = _touched_since(known.line)
     gone = np.isin(known.people, list(changed))
-    people, means = _means(version.pk, version.dimensions, changed)
-    return Gallery(
-        version.pk,
-        last,
-        np.concatenate([known.people[~gone], people]),
-        np.concatenate([known.means[~gone], means]),
-    )
+    fresh = _means(version.pk, version.dimensions, changed)
+    old = (getattr(known, name)[~gone] for name in KEPT)
+    joined = (np.concatenate(pair) for pair in zip(old, fresh, strict=True))
+    return Gallery(version.pk, last, *joined)
 
 
 def _touched_since(line: int) -> set[int]:
@@ -132,11 +162,12 @@ def _touched_since(line: int) -> set[int]:
 
 def _means(
     version: int, dimensions: int, people: Collection[int] | None = None
-) -> tuple[npt.NDArray[np.int64], Vectors]:
+) -> tuple[Ints, Ints, npt.NDArray[np.float32], Vectors]:
+    """Identities, how many faces each has, how long the sum of their vectors is, and its direction."""
     rows = Label.objects.filter(identity__isnull=False, face__embeddings__version=version).order_by()
     columns = rows.values_list("identity_id", "face__embeddings__vector")
     stretches = [columns] if people is None else [columns.filter(identity__in=each) for each in batched(people, CHUNK)]
-    sums, place = np.zeros((0, dimensions), np.float32), dict[int, int]()
+    sums, counts, place = np.zeros((0, dimensions), np.float32), np.zeros(0, np.int64), dict[int, int]()
     for stretch in stretches:
         for piece in batched(stretch.iterator(chunk_size=READ), READ):
             vectors = np.frombuffer(b"".join(data for _, data in piece), "<f2").reshape(-1, dimensions)
@@ -144,21 +175,76 @@ def _means(
                 place.setdefault(pk or 0, len(place))
             if len(place) > len(sums):
                 sums = np.concatenate([sums, np.zeros((len(place) - len(sums), dimensions), np.float32)])
-            np.add.at(sums, [place[pk or 0] for pk, _ in piece], vectors.astype(np.float32))
-    length = np.linalg.norm(sums, axis=1, keepdims=True)
-    return np.array(list(place), np.int64), np.asarray(sums / np.maximum(length, 1e-12), np.float32)
+                counts = np.concatenate([counts, np.zeros(len(place) - len(counts), np.int64)])
+            rows_of = [place[pk or 0] for pk, _ in piece]
+            np.add.at(sums, rows_of, vectors.astype(np.float32))
+            np.add.at(counts, rows_of, 1)
+    length = np.linalg.norm(sums, axis=1)
+    means = sums / np.maximum(length, 1e-12)[:, None]
+    return np.array(list(place), np.int64), counts, length.astype(np.float32), np.asarray(means, np.float32)
 
 
-def nearest(queries: Vectors, count: int) -> list[list[tuple[int, float]]]:
-    """Whom each of these unit vectors (queries, dimensions) may be, with the cosine to their mean, the best first."""
-    gallery = current()
+# ---- who somebody is
+
+
+def recognise(queries: Vectors, count: int) -> list[Recognised]:
+    """Whom each of these unit vectors (queries, dimensions) may be, at most `count` people each."""
+    gallery, version = current(), registry.ensure_live()
     if not len(gallery.people):
-        return [[] for _ in queries]
-    cosines = queries @ gallery.means.T
-    likeliest = np.argpartition(-cosines, min(count, cosines.shape[1] - 1), axis=1)[:, :count]
-    order = np.argsort(-np.take_along_axis(cosines, likeliest, axis=1), axis=1)
-    best = np.take_along_axis(likeliest, order, axis=1)
-    return [
-        [(int(gallery.people[column]), float(cosines[row, column])) for column in columns]
-        for row, columns in enumerate(best)
-    ]
+        return [Recognised([], 1.0, calibrated=False) for _ in queries]
+    learnt = _learnt(version)
+    sure = learnt or unfitted(registry.calibration(version))
+    found = []
+    for cosines in (queries @ gallery.means.T).astype(np.float64):
+        told, nobody = sure.probabilities(cosines, gallery.counts)
+        likeliest = np.argpartition(-told, min(count, len(told)) - 1)[:count]
+        best = likeliest[np.argsort(-told[likeliest], kind="stable")]
+        candidates = [Candidate(int(gallery.people[at]), float(cosines[at]), float(told[at])) for at in best]
+        found.append(Recognised(candidates, nobody, calibrated=learnt is not None))
+    return found
+
+
+def _learnt(version: ModelVersion) -> Recognition | None:
+    """As a worker last learnt it; None before, or where too few people are known."""
+    try:
+        with default_storage.open(_key(version, LEARNT)) as file:
+            return Recognition(**json.loads(file.read()))
+    except (FileNotFoundError, ValueError, TypeError):  # none yet, or another process is just writing it
+        return None
+
+
+def _learn(gallery: Gallery) -> Recognition | None:
+    """How sure cosines make, from the gallery's own faces: each held against everybody, its person without it.
+
+    Faces that have a duplicate are left out: they would be found by it, as no other photo is.
+    """
+    place = {int(pk): at for at, pk in enumerate(gallery.people) if gallery.counts[at] > 1}
+    faces = Embedding.objects.filter(version=gallery.version, face__label__identity__isnull=False)
+    alone = faces.filter(face__duplicate_of=None, face__duplicates=None)
+    columns = alone.order_by("face_id").values_list("pk", "face__label__identity")
+    of = [(pk, place[person]) for pk, person in columns.iterator(chunk_size=READ) if person in place]
+    chosen = [of[at] for at in sorted(np.random.default_rng(0).permutation(len(of))[:SAMPLE])]
+    if not chosen:
+        return None
+    stored = dict[int, bytes]()
+    for chunk in batched([pk for pk, _ in chosen], CHUNK):
+        stored |= Embedding.objects.filter(pk__in=chunk).values_list("pk", "vector")
+    vectors = np.stack([np.frombuffer(stored[pk], "<f2") for pk, _ in chosen]).astype(np.float32)
+    return learn(gallery, vectors, np.array([at for _, at in chosen], np.int64))
+
+
+def learn(gallery: Gallery, vectors: Vectors, own: Ints) -> Recognition | None:
+    """From vectors (faces, dimensions) that are in the means of the people in the rows `own` (faces,)."""
+    near, counts = [], []
+    for start in range(0, len(vectors), CHUNK):
+        part, of = vectors[start : start + CHUNK], own[start : start + CHUNK]
+        cosines = part @ gallery.means.T
+        cosines[np.arange(len(part)), of] = -np.inf
+        best = np.argsort(-cosines, axis=1, kind="stable")[:, : min(NEAREST, len(gallery.people) - 1)]
+        near.append(np.take_along_axis(cosines, best, axis=1))
+        counts.append(gallery.counts[best])
+    without = gallery.means[own] * gallery.lengths[own][:, None] - vectors
+    without /= np.maximum(np.linalg.norm(without, axis=1, keepdims=True), 1e-12)
+    mine = (without * vectors).sum(axis=1)
+    others = np.concatenate(near).astype(np.float64)
+    return fit(others, np.concatenate(counts), mine.astype(np.float64), gallery.counts[own] - 1)

@@ -13,8 +13,9 @@ from annotation.embeddings import matrix
 from annotation.models import Embedding, Face, FaceSearch, Identity, User
 from inference import registry
 from inference.core.align import align
+from inference.core.images import Decoded
 from inference.core.likeness import main_mode
-from inference.core.types import Picture
+from inference.core.types import FaceFound, Picture
 from inference.look import look
 from inference.predict import SMALL_IN_REDUCED
 
@@ -34,36 +35,52 @@ class Match:
 
     identity: Identity
     cosine: float  # to their mean
+    probability: float
     faces: list[Face]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Sought:
-    """A face of the photo that was dropped: how it was cut out, and whom it may be, the likeliest first."""
+    """A face of the photo that was sent, and whom it may be, the likeliest first."""
 
-    picture: str  # of the crop, as a data: address, as nothing of it is kept
+    found: FaceFound
+    crop: Picture
     matches: list[Match]
+    nobody: float  # the probability that it is nobody who is known
+    calibrated: bool  # it was learnt from the known people's own faces
+
+    @property
+    def picture(self) -> str:
+        """Of the crop, as a data: address, as nothing of it is kept."""
+        return _as_address(self.crop)
 
 
-def search(data: bytes, *, by: User) -> list[Sought]:
-    """Whom the faces of this photo may be. The photo is not kept; that somebody looked, and what was found, is.
+def search(data: bytes, *, by: User, most: int = MATCHES) -> tuple[Decoded, list[Sought]]:
+    """Whom the faces of this photo may be, at most so many people each, from the most centred face on.
 
-    Raises PictureRefused.
+    The photo is not kept; that somebody looked, and what was found, is. Raises PictureRefused.
     """
     photo, seen = look(data, small=SMALL_IN_REDUCED)
     picture, found = photo.picture, sorted(seen, key=lambda face: not face.chosen)[:SOUGHT]
     network = registry.embedder(registry.ensure_live())
     crops = [align(picture, face.landmarks, network.crop)[0] for face in found]
-    nearest = gallery.nearest(network.embed(np.stack(crops)), MATCHES) if crops else []
-    shown = {pk for row in nearest for pk, _ in row}
+    recognised = gallery.recognise(network.embed(np.stack(crops)), most) if crops else []
+    shown = {each.identity for row in recognised for each in row.candidates}
     people, faces = Identity.objects.in_bulk(shown), reads.exemplars(shown, 4)
     FaceSearch.objects.create(by=by, faces=len(found), found=sorted(shown))
-    return [
+    return photo, [
         Sought(
-            picture=_as_address(align(picture, face.landmarks, pictures.CROP)[0]),
-            matches=[Match(people[pk], cosine, faces.get(pk, [])) for pk, cosine in row if pk in people],
+            found=face,
+            crop=align(picture, face.landmarks, pictures.CROP)[0],
+            matches=[
+                Match(people[each.identity], each.cosine, each.probability, faces.get(each.identity, []))
+                for each in row.candidates
+                if each.identity in people
+            ],
+            nobody=row.nobody,
+            calibrated=row.calibrated,
         )
-        for face, row in zip(found, nearest, strict=True)
+        for face, row in zip(found, recognised, strict=True)
     ]
 
 

@@ -3,7 +3,7 @@
 from django.urls import URLPattern, URLResolver, include, path
 from rest_framework.routers import SimpleRouter
 
-from annotation import api
+from annotation import api, api_predictions
 from annotation.core import practice
 from annotation.views import annotate, curate, engine, exports, home, people, photos, releases, runs, sources
 
@@ -94,6 +94,7 @@ v1: list[URLPattern | URLResolver] = [
     path("answers/<int:pk>/undo", api.Undo.as_view(), name="api-undo"),
     path("sources/<int:pk>/photos", api.Upload.as_view(), name="api-upload"),
     path("sources/<int:pk>/intakes", api.Intakes.as_view(), name="api-intakes"),
+    path("search", api_predictions.Search.as_view(), name="api-search"),
     path("", include(router.urls)),
 ]
 

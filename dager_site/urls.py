@@ -25,6 +25,7 @@ urlpatterns = [
     path("api/v1/predict", predictions.Predict.as_view(**browses), name="predict"),
     path("api/v1/predict/batch", predictions.PredictBatch.as_view(**browses), name="predict-batch"),
     path("api/v1/embed", predictions.Embed.as_view(**browses), name="embed"),
+    path("api/v1/verify", predictions.Verify.as_view(**browses), name="verify"),
     path("", include("annotation.urls")),
     path("", include("training.urls")),
 ]

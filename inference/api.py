@@ -24,7 +24,8 @@ from inference.core.bundle import EMBEDDING
 from inference.core.images import PictureRefused
 from inference.errors import BadPhoto
 from inference.predict import embed, predict
-from inference.reports import models_report, place, report, sized
+from inference.reports import models_report, place, report, sized, verification_report
+from inference.verify import verify
 
 MOST_PHOTOS = 64  # of a batch
 
@@ -59,12 +60,12 @@ class TakesPhotos(APIView):
         super().initial(request, *args, **kwargs)
 
 
-def photo_of(request: Request) -> bytes:
-    """The file sent as `photo`. Raises BadPhoto."""
-    sent = request.data.get("photo") if hasattr(request.data, "get") else None
+def photo_of(request: Request, field: str = "photo") -> bytes:
+    """The file sent under this name. Raises BadPhoto."""
+    sent = request.data.get(field) if hasattr(request.data, "get") else None
     if sent is None:
-        raise BadPhoto("missing", "No photo was sent: put a file, or base64 in JSON, under the name `photo`.", "photo")
-    return _bytes(sent, "photo")
+        raise BadPhoto("missing", f"No photo was sent: put a file, or base64 in JSON, under the name `{field}`.", field)
+    return _bytes(sent, field)
 
 
 def photos_of(request: Request) -> list[Any]:
@@ -204,12 +205,33 @@ class EmbeddingSerializer(serializers.Serializer):
     model = UsedModelSerializer(help_text="vectors of different models cannot be compared")
 
 
-def _sent(name: str, *, many: bool = False) -> dict[str, Any]:
-    """What a call takes, for the schema."""
+class ComparedPhotoSerializer(serializers.Serializer):
+    width = serializers.IntegerField(help_text="of the upright photo, in pixels")
+    height = serializers.IntegerField(help_text="in pixels")
+    faces = serializers.IntegerField(help_text="that were found in it")
+    face = PlaceSerializer(help_text="the one that was compared: the chosen one")
+
+
+class VerificationSerializer(serializers.Serializer):
+    similarity = serializers.FloatField(help_text="cosine of the two vectors, from -1 to 1")
+    threshold = serializers.FloatField(help_text="the similarity from which on they are taken for one person")
+    same = serializers.BooleanField(help_text="the verdict: whether both are one person")
+    probability = serializers.FloatField(help_text="that both are one person, from 0 to 1, if every second pair is")
+    chance_of_error = serializers.FloatField(help_text="that the verdict is wrong, from 0 to 0.5, of such pairs")
+    calibrated = serializers.BooleanField(help_text="whether these chances were measured on people not seen before")
+    abstained = serializers.BooleanField(help_text="whether it should not be relied on, as a face is not usable")
+    photo_a = ComparedPhotoSerializer()
+    photo_b = ComparedPhotoSerializer()
+    model = UsedModelSerializer(help_text="the backbone whose vectors were compared")
+
+
+def sent_as(*names: str, many: bool = False, more: dict[str, Any] | None = None) -> dict[str, Any]:
+    """What a call takes, for the schema: photos under these names, and whatever `more` describes."""
 
     def body(text: dict[str, str]) -> dict[str, Any]:
         wanted = {"type": "array", "items": text, "maxItems": MOST_PHOTOS} if many else text
-        return {"type": "object", "properties": {name: wanted}, "required": [name]}
+        properties = dict.fromkeys(names, wanted) | (more or {})
+        return {"type": "object", "properties": properties, "required": list(names)}
 
     limits = f"JPEG, PNG or WebP of at most {settings.INTAKE_FILE_MB} MB and {settings.INTAKE_MEGAPIXELS} megapixels"
     return {
@@ -219,14 +241,14 @@ def _sent(name: str, *, many: bool = False) -> dict[str, Any]:
 
 
 class Predict(TakesPhotos):
-    @extend_schema(request=_sent("photo"), responses=PredictionSerializer)
+    @extend_schema(request=sent_as("photo"), responses=PredictionSerializer)
     def post(self, request: Request) -> Response:
         """The faces of a photo: box, landmarks, pose, quality, ages, gender, emotion, and which models said so."""
         return Response(_told(photo_of(request), "photo") | {"models": models_report(registry.ensure_attributes())})
 
 
 class PredictBatch(TakesPhotos):
-    @extend_schema(request=_sent("photos", many=True), responses=BatchSerializer)
+    @extend_schema(request=sent_as("photos", many=True), responses=BatchSerializer)
     def post(self, request: Request) -> Response:
         """The same of up to 64 photos. Each succeeds or fails alone."""
         results = [_each(sent, f"photos.{index}") for index, sent in enumerate(photos_of(request))]
@@ -234,7 +256,7 @@ class PredictBatch(TakesPhotos):
 
 
 class Embed(TakesPhotos):
-    @extend_schema(request=_sent("photo"), responses=EmbeddingSerializer)
+    @extend_schema(request=sent_as("photo"), responses=EmbeddingSerializer)
     def post(self, request: Request) -> Response:
         """The faces of a photo with the vector that the live backbone gives each."""
         try:
@@ -247,6 +269,14 @@ class Embed(TakesPhotos):
         ]
         model = models_report({EMBEDDING: registry.ensure_live()})[EMBEDDING]
         return Response(sized(predicted) | {"faces": faces, "model": model})
+
+
+class Verify(TakesPhotos):
+    @extend_schema(request=sent_as("photo_a", "photo_b"), responses=VerificationSerializer)
+    def post(self, request: Request) -> Response:
+        """Whether the main faces of two photos are one person: similarity, verdict, and how likely it is wrong."""
+        verified = verify(photo_of(request, "photo_a"), photo_of(request, "photo_b"))
+        return Response(verification_report(verified))
 
 
 def _rounded(vector: Sequence[float]) -> list[float]:

@@ -44,7 +44,7 @@ def embed(data: bytes) -> tuple[Prediction, Vectors]:
     """
     photo, found = look(data, small=SMALL_IN_REDUCED)
     network = registry.embedder(registry.ensure_live())
-    vectors = network.embed(_crops(photo.picture, found, network.crop))
+    vectors = network.embed(crops_of(photo.picture, found, network.crop))
     return Prediction(photo, [FacePrediction(face, {}) for face in found]), vectors
 
 
@@ -55,7 +55,7 @@ def _said(picture: Picture, found: Sequence[FaceFound]) -> list[dict[str, Said |
     for task, version in registry.ensure_attributes().items() if found else ():
         network = registry.attribute_model(version)
         if network.crop not in crops:
-            crops[network.crop] = _crops(picture, found, network.crop)
+            crops[network.crop] = crops_of(picture, found, network.crop)
         beliefs, _ = network.look(crops[network.crop])
         sureness = registry.sureness(version)
         for face, belief, spoken in zip(found, beliefs, said, strict=True):
@@ -63,5 +63,5 @@ def _said(picture: Picture, found: Sequence[FaceFound]) -> list[dict[str, Said |
     return said
 
 
-def _crops(picture: Picture, found: Sequence[FaceFound], crop: CropSpec) -> Crops:
+def crops_of(picture: Picture, found: Sequence[FaceFound], crop: CropSpec) -> Crops:
     return stack([align(picture, face.landmarks, crop)[0] for face in found])

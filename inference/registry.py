@@ -8,7 +8,7 @@ from django.utils import timezone
 
 from inference.core import bundle as bundles
 from inference.core.attributes import APPARENT_AGE, ATTRIBUTES, REAL_AGE
-from inference.core.bundle import EMBEDDING, Bundle, cold_start, load
+from inference.core.bundle import EMBEDDING, Bundle, Calibration, cold_start, load
 from inference.core.cold_attributes import COLD
 from inference.core.said import Sureness
 from inference.core.types import AttributeModel, Embedder
@@ -98,6 +98,16 @@ def sureness(version: ModelVersion) -> Sureness:
 @cache
 def _sureness(folder: str, checksum: str) -> Sureness:
     return Sureness(True, load(Path(folder)).abstain_below)
+
+
+def calibration(version: ModelVersion) -> Calibration | None:
+    """How sure a backbone's cosines make that two faces are one person's; None where nobody has measured it."""
+    return _calibration(version.folder, version.checksum)
+
+
+@cache
+def _calibration(folder: str, checksum: str) -> Calibration | None:
+    return (load(Path(folder)) if folder else cold_start()).calibration
 
 
 def network_of(task: str) -> ModelVersion | None:

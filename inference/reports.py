@@ -9,6 +9,7 @@ from inference.core.images import Decoded
 from inference.core.types import FaceFound
 from inference.models import ModelVersion
 from inference.predict import FacePrediction, Prediction
+from inference.verify import Side, Verification
 
 
 def report(predicted: Prediction) -> dict[str, Any]:
@@ -31,6 +32,21 @@ def models_report(versions: dict[str, ModelVersion]) -> dict[str, Any]:
         }
         for task, version in sorted(versions.items())
     }
+
+
+def verification_report(verified: Verification) -> dict[str, Any]:
+    """The verdict, and which faces were compared."""
+    return _rounded(asdict(verified.verdict)) | {
+        "abstained": verified.abstained,
+        "photo_a": _side(verified.one),
+        "photo_b": _side(verified.other),
+        "model": models_report({"": verified.version})[""],
+    }
+
+
+def _side(side: Side) -> dict[str, Any]:
+    size = {"width": side.photo.width, "height": side.photo.height}
+    return size | {"faces": side.faces, "face": place(side.face, side.photo)}
 
 
 def _face(face: FacePrediction, photo: Decoded) -> dict[str, Any]:

@@ -274,7 +274,7 @@ def _search(request: SignedIn) -> HttpResponse:
     # One byte more than is taken is enough to refuse it by its size.
     data = form.cleaned_data["photo"].read(settings.INTAKE_FILE_MB * 1_000_000 + 1)
     try:
-        sought = likeness.search(data, by=request.user)
+        sought = likeness.search(data, by=request.user)[1]
     except PictureRefused as refused:
         messages.error(request, str(refused))
         return redirect("by-face")

@@ -28,19 +28,21 @@ def test_means_follow_every_decision():
     query = np.array([[1, 0, 0, 0]], np.float32)
 
     def best() -> tuple[int, float]:
-        return gallery.nearest(query, 8)[0][0]
+        found = gallery.recognise(query, 8)[0].candidates[0]
+        return found.identity, found.cosine
 
     assert best() == (first.pk, pytest.approx(1.0, abs=1e-3))
     act = people.merge(identity_ids=[first.pk], into_id=second.pk, by=a_user())
     assert best() == (second.pk, pytest.approx(0.707, abs=1e-3))
-    assert len(gallery.nearest(query, 8)[0]) == 1
+    assert len(gallery.recognise(query, 8)[0].candidates) == 1
     people.split(identity_id=second.pk, face_ids=[one[0].pk], by=act.annotator)
     assert best()[1] == pytest.approx(1.0, abs=1e-3)
 
 
 def test_nobody_is_found_where_nobody_is_known():
     a_version()
-    assert gallery.nearest(np.ones((1, 4), np.float32), 8) == [[]]
+    (found,) = gallery.recognise(np.ones((1, 4), np.float32), 8)
+    assert (found.candidates, found.nobody) == ([], 1.0)
 
 
 def test_who_begins_reads_what_a_worker_kept_and_what_was_decided_since(monkeypatch: pytest.MonkeyPatch):

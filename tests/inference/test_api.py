@@ -3,14 +3,18 @@
 import base64
 from io import BytesIO
 
+import numpy as np
 import pytest
 from django.core.files.uploadedfile import SimpleUploadedFile
 from django.db import connection
-from PIL import Image
+from PIL import Image, ImageFilter
+from rest_framework.response import Response
 
 from annotation.core.drawn import draw_group, draw_portrait
 from annotation.models import User
+from inference import registry
 from inference.core.attributes import ATTRIBUTES, EMOTION
+from inference.core.bundle import Calibration
 from tests.factories import a_user
 
 pytestmark = pytest.mark.django_db
@@ -102,6 +106,47 @@ def test_vectors_are_of_unit_length_and_tell_people_apart(client, portrait):
     assert cosine(one, again) > 0.95 > cosine(one, other)
 
 
+def test_two_photos_are_one_person_or_two_with_the_chance_that_this_is_wrong(client, portrait, monkeypatch):
+    def verify(data: bytes, calibration: Calibration | None = None) -> dict:
+        monkeypatch.setattr(registry, "calibration", lambda version: calibration)
+        return client.post("/api/v1/verify", {"photo_a": sent(portrait), "photo_b": sent(data)}).json()
+
+    again, other = bytes_of(draw_portrait(10368, 2)), bytes_of(draw_portrait(10245, 1))
+    one, two = verify(again), verify(other)
+
+    assert (one["same"], two["same"]) == (True, False)
+    assert one["similarity"] > one["threshold"] > two["similarity"]
+    for told in (one, two):
+        right = told["probability"] if told["same"] else 1 - told["probability"]
+        assert told["chance_of_error"] == pytest.approx(1 - right, abs=1e-4)
+        assert (told["calibrated"], told["abstained"]) == (False, False)  # nobody measured the one that ships
+    assert (one["photo_a"]["width"], one["photo_a"]["faces"]) == (360, 1)
+    assert len(one["photo_b"]["face"]["landmarks"]) == 68
+    assert one["model"]["name"] == "dlib-resnet"
+    certain = verify(other, Calibration(slope=1.0, intercept=-0.5))
+    assert certain["calibrated"]
+    assert certain["chance_of_error"] == pytest.approx(1 - 1 / (1 + np.exp(0.5 - two["similarity"])), abs=1e-3)
+
+
+def test_a_verdict_needs_a_face_in_each_photo_that_can_be_made_out(client, portrait):
+    nobody = bytes_of(Image.new("RGB", (300, 300), "gray"))
+    blurred = bytes_of(draw_portrait(10368, 2).filter(ImageFilter.GaussianBlur(9)))
+
+    def verify(**photos: bytes) -> Response:
+        return client.post("/api/v1/verify", {name: sent(data) for name, data in photos.items()})
+
+    for photos, code, field in (
+        ({"photo_a": portrait}, "missing", "photo_b"),
+        ({"photo_b": portrait}, "missing", "photo_a"),
+        ({"photo_a": portrait, "photo_b": nobody}, "no_face", "photo_b"),
+        ({"photo_a": b"GIF8", "photo_b": portrait}, "not_a_picture", "photo_a"),
+    ):
+        answer = verify(**photos)
+        assert (answer.status_code, answer.json()["error"]["code"]) == (400, code)
+        assert answer.json()["error"]["field"] == field
+    assert verify(photo_a=portrait, photo_b=blurred).json()["abstained"]
+
+
 @pytest.mark.parametrize(
     ("body", "code"),
     [
@@ -154,13 +199,14 @@ def test_nothing_of_a_photo_is_kept(client, portrait, settings, monkeypatch):
     monkeypatch.setattr("tempfile.NamedTemporaryFile", None)
     settings.FILE_UPLOAD_TEMP_DIR = "/nowhere"
 
-    for call, name in (("predict", "photo"), ("embed", "photo"), ("predict/batch", "photos")):
-        assert client.post(f"/api/v1/{call}", {name: sent(portrait)}).status_code == 200
+    calls = {"predict": ["photo"], "embed": ["photo"], "predict/batch": ["photos"], "verify": ["photo_a", "photo_b"]}
+    for call, names in calls.items():
+        assert client.post(f"/api/v1/{call}", {name: sent(portrait) for name in names}).status_code == 200
 
     assert (rows(), sorted(settings.DATA_DIR.rglob("*"))) == before
 
 
-@pytest.mark.parametrize("call", ["predict", "predict/batch", "embed"])
+@pytest.mark.parametrize("call", ["predict", "predict/batch", "embed", "verify"])
 def test_only_who_browses_may_ask_the_machine(client, call):
     client.force_login(a_user("ann", User.Role.ANNOTATOR))  # would see what is asked of them blind
     assert client.post(f"/api/v1/{call}", {}, JSON).status_code == 403

@@ -1,0 +1,110 @@
+"""Search over REST: a photo of somebody known, of a stranger, and who may look."""
+
+from io import BytesIO
+
+import numpy as np
+import pytest
+from django.core.files.uploadedfile import SimpleUploadedFile
+from django.test import Client
+from PIL import Image
+from rest_framework.response import Response
+
+from annotation import gallery
+from annotation.core.drawn import draw_portrait
+from annotation.models import FaceSearch, User
+from inference import registry
+from tests.annotation.test_likeness import vector_of
+from tests.factories import a_face, a_person, a_user, an_embedding
+
+pytestmark = pytest.mark.django_db
+
+
+@pytest.fixture(autouse=True)
+def nobody_known(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(gallery, "_held", None)
+
+
+@pytest.fixture
+def curator(client: Client) -> Client:
+    client.force_login(a_user("carol"))
+    return client
+
+
+def a_file(picture: Image.Image) -> SimpleUploadedFile:
+    content = BytesIO()
+    picture.save(content, "JPEG")
+    return SimpleUploadedFile("photo.jpg", content.getvalue(), "image/jpeg")
+
+
+def search(client: Client, picture: Image.Image, **more: object) -> Response:
+    return client.post("/api/v1/search", {"photo": a_file(picture)} | more)
+
+
+def test_a_photo_finds_who_it_is_or_nobody_whom_we_know(curator: Client):
+    live = registry.ensure_live()
+    known = {}
+    for person in (0, 1, 2):
+        an_embedding(face := a_face(), live, vector_of(person, 0))
+        known[person] = a_person([face], f"Person {person}")
+
+    (face,) = search(curator, draw_portrait(1, 5)).json()["faces"]
+    (strange,) = search(curator, draw_portrait(10245, 1), most=2).json()["faces"]
+
+    assert (face["identity"], face["candidates"][0]["name"]) == (known[1].pk, "Person 1")
+    assert len(face["candidates"]) == 3
+    assert len(strange["candidates"]) == 2
+    for each in (face, strange):
+        assert each["nobody"] + sum(one["probability"] for one in each["candidates"]) <= 1.001
+        assert not each["calibrated"]  # three people teach nothing
+    assert (strange["identity"] is None) == (strange["nobody"] > strange["candidates"][0]["probability"])
+    assert FaceSearch.objects.count() == 2
+
+
+def test_what_the_gallery_learnt_from_its_own_faces_is_kept_with_it(curator: Client, monkeypatch: pytest.MonkeyPatch):
+    live, rng = registry.ensure_live(), np.random.default_rng(0)
+    told, real = list[tuple[np.ndarray, ...]](), gallery.fit
+    monkeypatch.setattr(gallery, "fit", lambda *seen: told.append(seen) or real(*seen))
+    monkeypatch.setattr("inference.core.sameness.FEWEST", 8)
+    for _person in range(5):
+        centre = rng.normal(size=live.dimensions)
+        faces = [a_face() for _ in range(2)]
+        for face in faces:
+            an_embedding(face, live, centre + 0.3 * rng.normal(size=live.dimensions))
+        a_person(faces)
+    an_embedding(single := a_face(), live, rng.normal(size=live.dimensions))
+    a_person([single])
+    an_embedding(a_face(duplicate_of=faces[0]), live, centre)
+
+    gallery.keep_up()
+
+    (cosines, counts, own, own_counts) = told[0]
+    assert cosines.shape == counts.shape == (9, 5)  # a face that has a duplicate tells nothing
+    assert list(own_counts) == [1] * 9
+    assert own.min() > 0.7 > 0.5 > cosines.max()
+    learnt = gallery._learnt(live)
+    assert learnt is not None
+    assert learnt.faces == 9
+    (found,) = gallery.recognise((centre / np.linalg.norm(centre))[None].astype(np.float32), 3)
+    assert found.calibrated
+    assert found.candidates[0].probability > 0.9
+
+
+@pytest.mark.parametrize("most", [0, 51, "many"])
+def test_how_many_are_told_has_its_bounds(curator: Client, most: object):
+    answer = search(curator, draw_portrait(1, 5, (60, 70)), most=most)
+    assert (answer.status_code, answer.json()["error"]["field"]) == (400, "most")
+
+
+def test_only_curators_look_for_people_by_their_face(client: Client):
+    for role in (User.Role.ANNOTATOR, User.Role.ENGINEER):
+        client.force_login(a_user(role=role))
+        assert client.post("/api/v1/search", {}).status_code == 403
+    client.logout()
+    assert client.post("/api/v1/search", {}).status_code == 401
+    assert not FaceSearch.objects.exists()
+
+
+def test_what_is_no_photo_is_refused(curator: Client):
+    answer = curator.post("/api/v1/search", {"photo": SimpleUploadedFile("a.jpg", b"no")})
+    assert (answer.status_code, answer.json()["error"]["field"]) == (400, "photo")
+    assert search(curator, Image.new("RGB", (200, 200), "gray")).json()["faces"] == []
