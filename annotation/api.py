@@ -1,14 +1,17 @@
 """The REST interface of annotation, under /api/v1/: questions and answers, and the data behind them."""
 
+import hashlib
 import json
+from collections.abc import Iterable
 from typing import Any, ClassVar, get_args
 
 from django import forms
 from django.conf import settings
+from django.core.files import File
 from django.core.files.uploadedfile import UploadedFile
 from django.db import transaction
 from django.db.models import QuerySet
-from django.http import StreamingHttpResponse
+from django.http import HttpResponseBase, QueryDict, StreamingHttpResponse
 from django.shortcuts import get_object_or_404
 from django.urls import reverse
 from drf_spectacular.types import OpenApiTypes
@@ -19,18 +22,20 @@ from rest_framework.exceptions import ValidationError
 from rest_framework.pagination import CursorPagination
 from rest_framework.parsers import MultiPartParser
 from rest_framework.permissions import BasePermission
+from rest_framework.renderers import JSONRenderer
 from rest_framework.request import Request
 from rest_framework.response import Response
+from rest_framework.settings import api_settings
 from rest_framework.views import APIView
 
-from annotation import answers, export, intake, queue, reads, releases, tasks
+from annotation import answers, export, idempotency, intake, queue, reads, releases, tasks
 from annotation import forms as filters
 from annotation.access import ANNOTATE, BROWSE, CURATE, GROUP_AND_EXPORT, Roles, crop_address, may, photo_address
 from annotation.core.answers import SkipReason
 from annotation.core.practice import EXAMPLES, SIDE, Example
 from annotation.core.release_formats.formats import FORMATS
 from annotation.core.release_query import ReleaseQuery
-from annotation.models import Answer, Face, Identity, Intake, Photo, Question, Release, Source, User
+from annotation.models import Answer, Face, Identity, Intake, KeptAnswer, Photo, Question, Release, Source, User
 from annotation.words import PRACTICE, why_asked
 from inference.core.attributes import ATTRIBUTES, attribute
 
@@ -71,6 +76,105 @@ class ById(CursorPagination):
     page_size = 100
     page_size_query_param = "limit"
     max_page_size = 1_000
+
+    def paginate_queryset(self, queryset: Any, request: Request, view: Any = None) -> Any:
+        refuse_unknown(request.query_params, [*_filters_of(view), self.cursor_query_param, "limit"])
+        return super().paginate_queryset(queryset, request, view)
+
+
+def _filters_of(view: Any) -> Iterable[str]:
+    form: type[forms.Form] | None = getattr(view, "filter_form", None)
+    return form.base_fields if form else ()
+
+
+class Repeated(Exception):
+    """This request was answered before; not an error, but what DRF lets end a request early."""
+
+    def __init__(self, kept: KeptAnswer) -> None:
+        super().__init__(kept.key)
+        self.kept = kept
+
+
+KEY = "Idempotency-Key"
+_KEY = OpenApiParameter(
+    KEY,
+    str,
+    OpenApiParameter.HEADER,
+    description="made by the client, 1 to 200 letters: the same request under the same key is done once and answered "
+    "the same for a day; another request under it is refused",
+)
+
+
+class KeyedSchema(api_settings.DEFAULT_SCHEMA_CLASS):  # type: ignore[misc]
+    def get_override_parameters(self) -> list[OpenApiParameter]:
+        return [*super().get_override_parameters(), *([_KEY] if self.method == "POST" else [])]
+
+
+class Idempotent(APIView):
+    """A POST that comes with a key is done once, however often a bad line has the client send it."""
+
+    schema = KeyedSchema()
+    _claimed: KeptAnswer | None = None
+
+    def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
+        super().initial(request, *args, **kwargs)
+        key = request.headers.get(KEY)
+        if request.method != "POST" or key is None:
+            return
+        if not (key.isprintable() and 0 < len(key) <= 200):
+            raise ValidationError({KEY: "A key has 1 to 200 letters that can be printed, such as a UUID."})
+        kept = idempotency.claim(user=signed_in(request), key=key, digest=_digest(request))
+        if kept.status is not None:
+            raise Repeated(kept)
+        self._claimed = kept
+
+    def handle_exception(self, exc: Exception) -> Response:
+        if isinstance(exc, Repeated):
+            return Response(exc.kept.body, status=exc.kept.status, headers={"Idempotent-Replayed": "true"})
+        if self._claimed is not None:
+            idempotency.release(self._claimed)
+            self._claimed = None
+        return super().handle_exception(exc)
+
+    def finalize_response(self, request: Request, response: HttpResponseBase, *args: Any, **kwargs: Any) -> Any:
+        answer = super().finalize_response(request, response, *args, **kwargs)
+        if self._claimed is not None:
+            data = json.loads(JSONRenderer().render(getattr(response, "data", None)) or b"null")
+            idempotency.keep(self._claimed, status=response.status_code, body=data)
+        return answer
+
+
+def _digest(request: Request) -> str:
+    """Of the call and all that was sent; the border between a form's parts is another one each time."""
+    data = request.data
+    parts = sorted(data.lists()) if isinstance(data, QueryDict) else [("", [data])]
+    told = hashlib.sha256(f"{request.method} {request.get_full_path()}".encode())
+    for name, values in parts:
+        for value in values:
+            told.update(json.dumps([name, _sum(value) if isinstance(value, File) else value], sort_keys=True).encode())
+    return told.hexdigest()
+
+
+def _sum(file: "File[bytes]") -> str:
+    told = hashlib.sha256()
+    for chunk in file.chunks():
+        told.update(chunk)
+    file.seek(0)
+    return told.hexdigest()
+
+
+class Query(serializers.Serializer):
+    """The parameters of an address: one that is not known is refused, with the list of those that are."""
+
+    def to_internal_value(self, data: Any) -> Any:
+        refuse_unknown(data, self.fields)
+        return super().to_internal_value(data)
+
+
+def refuse_unknown(sent: Iterable[str], known: Iterable[str]) -> None:
+    """Raises ValidationError."""
+    if unknown := sorted(set(sent) - set(known)):
+        raise ValidationError({unknown[0]: f"There is no filter {unknown[0]!r}. Known: {', '.join(known) or 'none'}."})
 
 
 def signed_in(request: Request) -> User:
@@ -162,7 +266,7 @@ class NextQuestionsSerializer(serializers.Serializer):
     tally = TallySerializer()
 
 
-class NextQuery(serializers.Serializer):
+class NextQuery(Query):
     ahead = serializers.IntegerField(min_value=1, max_value=AHEAD, default=3, help_text="how many to lease")
     kind = serializers.ChoiceField(Question.Kind.choices, required=False)
     known = serializers.RegexField(
@@ -236,7 +340,7 @@ class BringBackSkipped(APIView):
         return Response({"questions": queue.bring_back_skipped(signed_in(request))})
 
 
-class GiveAnswer(APIView):
+class GiveAnswer(Idempotent):
     permission_classes = [Annotates]
 
     @extend_schema(request=AnswerInput, responses={201: AnswerSerializer})
@@ -248,7 +352,7 @@ class GiveAnswer(APIView):
         return Response(AnswerSerializer(answer).data, status=status.HTTP_201_CREATED)
 
 
-class Skip(APIView):
+class Skip(Idempotent):
     permission_classes = [Annotates]
 
     @extend_schema(request=SkipInput, responses={201: AnswerSerializer})
@@ -265,7 +369,7 @@ class Skip(APIView):
         return Response(AnswerSerializer(answer).data, status=status.HTTP_201_CREATED)
 
 
-class PracticeQuery(serializers.Serializer):
+class PracticeQuery(Query):
     part = serializers.ChoiceField(list(EXAMPLES), help_text="a kind of question; guessing years is one of its own")
 
 
@@ -353,7 +457,7 @@ class Undo(APIView):
 # ---- lists of data
 
 
-class Filtered(viewsets.ReadOnlyModelViewSet):
+class Filtered(Idempotent, viewsets.ReadOnlyModelViewSet):
     """Rows to read, with the filters of the page of the same name. An unknown or impossible filter is refused."""
 
     filter_form: type[forms.Form]
@@ -364,10 +468,6 @@ class Filtered(viewsets.ReadOnlyModelViewSet):
         if self.action != "list":
             return queryset
         form = self.filter_form(self.request.query_params)
-        unknown = set(self.request.query_params) - set(form.fields) - {"cursor", "limit"}
-        if unknown:
-            name = sorted(unknown)[0]
-            raise ValidationError({name: f"There is no filter {name!r}. Known: {', '.join(form.fields)}."})
         if not form.is_valid():
             raise ValidationError({name: [str(text) for text in told] for name, told in form.errors.items()})
         return form.of(queryset)  # type: ignore[attr-defined]
@@ -598,11 +698,11 @@ class PreviewSerializer(serializers.Serializer):
     one_in = serializers.IntegerField(help_text="above 1, all counts are estimated from one face in so many")
 
 
-class AgainstQuery(serializers.Serializer):
+class AgainstQuery(Query):
     against = serializers.PrimaryKeyRelatedField(queryset=Release.objects.all())
 
 
-class DownloadQuery(serializers.Serializer):
+class DownloadQuery(Query):
     layout = serializers.ChoiceField(list(FORMATS))
     by = serializers.ChoiceField(["", *ATTRIBUTES], default="")
 
@@ -708,7 +808,7 @@ class UploadSerializer(serializers.Serializer):
     )
 
 
-class Upload(APIView):
+class Upload(Idempotent):
     """One file a request, so that a bad one spoils only itself."""
 
     permission_classes = [Curates]

@@ -1,15 +1,23 @@
 """The REST interface where predictions meet known people and their questions, under /api/v1/: search and feedback."""
 
-from typing import Any
+import json
+from typing import Any, ClassVar
 
-from drf_spectacular.utils import extend_schema
-from rest_framework import serializers
+from django import forms
+from django.db import transaction
+from django.db.models import QuerySet
+from drf_spectacular.utils import extend_schema, extend_schema_view
+from rest_framework import serializers, status
+from rest_framework.exceptions import ValidationError
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from annotation import likeness
-from annotation.api import Curates, signed_in
+from annotation import feedback, likeness, tasks
+from annotation.access import CURATE, may
+from annotation.api import Curates, Filtered, parameters, signed_in
+from annotation.errors import BadFeedback
 from annotation.likeness import MATCHES, SOUGHT, Sought
+from annotation.models import Feedback, Question
 from inference import registry
 from inference.api import PlaceSerializer, TakesPhotos, UsedModelSerializer, photo_of, sent_as
 from inference.core.bundle import EMBEDDING
@@ -18,6 +26,7 @@ from inference.errors import BadPhoto
 from inference.reports import models_report, place
 
 MOST_CANDIDATES = 50
+AS_TEXT = ("box", "predicted")  # of a form: JSON
 
 # ---- search
 
@@ -104,3 +113,122 @@ def _whom(sought: Sought) -> dict[str, Any]:
         "calibrated": sought.calibrated,
         "abstained": not sought.found.quality.usable,
     }
+
+
+# ---- feedback
+
+
+class SharesSerializer(serializers.Serializer):
+    """A box as shares of the photo's width and height: `box_share` of a prediction."""
+
+    x = serializers.FloatField(min_value=-1, max_value=2, help_text="left edge, as a share of the width")
+    y = serializers.FloatField(min_value=-1, max_value=2, help_text="upper edge, as a share of the height")
+    width = serializers.FloatField(min_value=0, max_value=3, help_text="as a share of the photo's width")
+    height = serializers.FloatField(min_value=0, max_value=3, help_text="as a share of the photo's height")
+
+
+class FeedbackInput(serializers.Serializer):
+    keep = serializers.BooleanField(help_text="true: you agree that the photo is kept; else nothing can be asked")
+    attribute = serializers.CharField(max_length=20, help_text="apparent_age, gender, emotion or identity")
+    value = serializers.CharField(
+        max_length=300, help_text="what it is instead: a value of the attribute, whole years, a name, or not_a_face"
+    )
+    box = SharesSerializer(required=False, allow_null=True, help_text="which face; left out: the chosen one")
+    predicted = serializers.DictField(default=dict, help_text="what was predicted of the face, as you were told it")
+
+
+class FeedbackSerializer(serializers.ModelSerializer):
+    """A correction that a client sent, and what became of it."""
+
+    value = serializers.CharField(source="claimed", help_text="what the client says it is")
+    settled = serializers.SerializerMethodField(help_text="whether people have answered its question")
+
+    class Meta:
+        model = Feedback
+        fields = ["id", "photo", "face", "attribute", "value", "state", "reason", "question", "settled", "at"]
+        read_only_fields = fields
+        extra_kwargs: ClassVar[dict[str, Any]] = {
+            "photo": {"help_text": "id of the photo, as in /api/v1/photos"},
+            "face": {"help_text": "id of the face, as in /api/v1/faces; null until it is found"},
+            "attribute": {"help_text": "that is said to be wrong"},
+            "state": {"help_text": "waiting for the face to be found; asked; or nothing to ask"},
+            "reason": {"help_text": "why there is nothing to ask; empty else"},
+            "question": {"help_text": "id of the question that people are asked; null until it is"},
+        }
+
+    def get_settled(self, given: Feedback) -> bool:
+        return given.question is not None and given.question.state == Question.State.SETTLED
+
+
+class FeedbackFilter(forms.Form):
+    state = forms.ChoiceField(required=False, choices=[("", "Any"), *Feedback.State.choices], label="how far it is")
+
+    def of(self, rows: QuerySet[Feedback]) -> QuerySet[Feedback]:
+        state = self.cleaned_data["state"]
+        return rows.filter(state=state) if state else rows
+
+
+_FEEDBACK = {
+    "keep": {"type": "boolean", "description": "true: you agree that the photo is kept"},
+    "attribute": {"type": "string", "enum": ["apparent_age", "gender", "emotion", "identity"]},
+    "value": {"type": "string", "maxLength": 300, "description": FeedbackInput().fields["value"].help_text},
+    "box": {
+        "type": "object",
+        "description": "which face, as `box_share` of its prediction; left out: the chosen one. JSON in a form",
+        "properties": {name: {"type": "number"} for name in ("x", "y", "width", "height")},
+        "required": ["x", "y", "width", "height"],
+    },
+    "predicted": {"type": "object", "description": "what you were told of the face. JSON in a form"},
+}
+
+
+@extend_schema_view(list=extend_schema(parameters=parameters(FeedbackFilter)))
+class Feedbacks(TakesPhotos, Filtered):
+    """Corrections, the latest first: your own, and for curators everybody's."""
+
+    filter_form = FeedbackFilter
+    serializer_class = FeedbackSerializer
+    queryset = Feedback.objects.none()
+
+    def get_queryset(self) -> QuerySet[Feedback]:
+        rows = Feedback.objects.select_related("question")
+        user = signed_in(self.request)
+        return rows if may(user, CURATE) else rows.filter(by=user)
+
+    @extend_schema(
+        request=sent_as("photo", more=_FEEDBACK, required=("keep", "attribute", "value")),
+        responses={201: FeedbackSerializer},
+    )
+    def create(self, request: Request) -> Response:
+        """Say what is wrong in a prediction: it becomes a question to people, never a label by itself.
+
+        Photos are not kept by default, so it is sent again, with `keep`. Whoever is asked is not told what you claim.
+        """
+        photo = photo_of(request)
+        given = FeedbackInput(
+            data={name: _read(request.data[name], name) for name in _FEEDBACK if name in request.data}
+        )
+        given.is_valid(raise_exception=True)
+        said = given.validated_data
+        if not said["keep"]:
+            message = "People can only be asked about a photo that is kept. Send `keep` as true if you agree to it."
+            raise BadFeedback("not_to_be_kept", message, "keep")
+        made = feedback.give(
+            photo=photo,
+            attribute=said["attribute"],
+            claimed=said["value"],
+            box=said.get("box"),
+            predicted=said["predicted"],
+            by=signed_in(request),
+        )
+        transaction.on_commit(tasks.feed_belt, robust=True)  # without it, the sweep finds the photo
+        return Response(FeedbackSerializer(made).data, status=status.HTTP_201_CREATED)
+
+
+def _read(sent: Any, name: str) -> Any:
+    if name not in AS_TEXT or not isinstance(sent, str):
+        return sent
+    try:
+        return json.loads(sent)
+    except ValueError as error:
+        raise ValidationError({name: f"This is no JSON: {error}."}) from error

@@ -145,3 +145,28 @@ class AnnotatorPaused(AnnotationError):
 
     def __init__(self, because: str) -> None:
         super().__init__(f"You are paused: {because} Ask a curator to talk it over and let you back.")
+
+
+class BadFeedback(AnnotationError):
+    """A correction that cannot become a question; `field` is what has to be sent otherwise."""
+
+    def __init__(self, code: str, message: str, field: str) -> None:
+        super().__init__(message)
+        self.code = code
+        self.field = field
+
+
+class KeyReused(AnnotationError):
+    code = "key_reused"
+
+    def __init__(self, key: str) -> None:
+        super().__init__(
+            f"The idempotency key {key!r} came with another request before. Make a new key for each request."
+        )
+
+
+class KeyInHand(AnnotationError):
+    code = "key_in_hand"
+
+    def __init__(self, key: str) -> None:
+        super().__init__(f"The request with the idempotency key {key!r} is still being answered. Send it again later.")

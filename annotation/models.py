@@ -529,6 +529,48 @@ class FaceSearch(models.Model):
     found = models.JSONField(default=list)  # identities that were shown
 
 
+class Feedback(models.Model):
+    """A client says that a prediction is wrong. It raises a question; whoever is asked is not told what was claimed."""
+
+    class State(models.TextChoices):
+        WAITING = "waiting"  # for its photo's faces, or for a page that shows the face
+        ASKED = "asked"
+        NOTHING = "nothing", "Nothing to ask"
+
+    photo = models.ForeignKey(Photo, on_delete=models.CASCADE, related_name="feedback")
+    face = models.ForeignKey(Face, null=True, on_delete=models.CASCADE, related_name="feedback")
+    box = models.JSONField(null=True)  # x, y, width, height as shares of the photo; none: the chosen face
+    attribute = models.CharField(max_length=20)  # or "identity"
+    claimed = models.CharField(max_length=300)
+    predicted = models.JSONField(default=dict)  # what the client was told, as it repeats it
+    state = models.CharField(max_length=10, choices=State, default=State.WAITING)
+    reason = models.CharField(max_length=300, blank=True)  # why there is nothing to ask
+    question = models.ForeignKey(Question, null=True, on_delete=models.SET_NULL, related_name="+")
+    by = models.ForeignKey(User, on_delete=models.PROTECT, related_name="+")
+    at = models.DateTimeField(default=timezone.now)
+
+    class Meta:
+        indexes = [models.Index(fields=["id"], condition=Q(state="waiting"), name="feedback_waiting")]
+
+    @property
+    def title(self) -> str:
+        return self.attribute.replace("_", " ")
+
+
+class KeptAnswer(models.Model):
+    """What a client got for a request that it gave a key: the same again is answered the same, and done once."""
+
+    user = models.ForeignKey(User, on_delete=models.CASCADE, related_name="+")
+    key = models.CharField(max_length=200)
+    digest = models.CharField(max_length=64)  # SHA-256 of the call and all that was sent
+    status = models.PositiveSmallIntegerField(null=True)  # none while it is in hand
+    body = models.JSONField(null=True)
+    at = models.DateTimeField(default=timezone.now, db_index=True)
+
+    class Meta:
+        constraints = [models.UniqueConstraint(fields=["user", "key"], name="one_answer_per_key")]
+
+
 class Vote(models.Model):
     """What one answer says of an attribute of one face: consensus is made of these."""
 

@@ -6,7 +6,20 @@ from celery import shared_task
 from django.db.models import Exists, OuterRef, QuerySet
 from django.utils import timezone
 
-from annotation import belt, clustering, embeddings, engine, faces, gallery, intake, proposals, releases, wanted
+from annotation import (
+    belt,
+    clustering,
+    embeddings,
+    engine,
+    faces,
+    feedback,
+    gallery,
+    idempotency,
+    intake,
+    proposals,
+    releases,
+    wanted,
+)
 from annotation.models import ClusteringRun, Embedding, Face, Photo, Release
 from inference import registry
 from inference.core.attributes import ATTRIBUTES, attribute
@@ -29,6 +42,7 @@ def take_in(intake_id: int) -> None:
 def find_faces(photo_ids: list[int]) -> None:
     """Find the faces of these photos; those that were sought are left alone."""
     faces.seek(list(Photo.objects.without_faces_sought().filter(pk__in=photo_ids)))
+    feedback.ask_waiting()
     feed_belt()
 
 
@@ -133,6 +147,8 @@ def sweep() -> None:
     for release in belt.releases_due(now)[:1]:
         build_release.delay(release.pk)
     clustering.fail_lost_runs(now)
+    feedback.ask_waiting()
+    idempotency.forget(now)
     if wanted.due().exists():
         take_back.delay()
     for each in ATTRIBUTES.values():

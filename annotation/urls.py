@@ -81,6 +81,7 @@ router.register("faces", api.Faces)
 router.register("identities", api.Identities)
 router.register("releases", api.Releases, basename="api-release")
 router.register("labels", api.Labels, basename="label")
+router.register("feedback", api_predictions.Feedbacks, basename="api-feedback")
 
 v1: list[URLPattern | URLResolver] = [
     path("standing", api.Standing.as_view(), name="api-standing"),

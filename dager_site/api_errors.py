@@ -20,6 +20,9 @@ log = logging.getLogger(__name__)
 STATUS: dict[type[Exception], int] = {
     annotation.BadAct: status.HTTP_400_BAD_REQUEST,
     annotation.BadAnswer: status.HTTP_400_BAD_REQUEST,
+    annotation.BadFeedback: status.HTTP_400_BAD_REQUEST,
+    annotation.KeyInHand: status.HTTP_409_CONFLICT,
+    annotation.KeyReused: status.HTTP_422_UNPROCESSABLE_ENTITY,
     annotation.BadIntake: status.HTTP_400_BAD_REQUEST,
     annotation.RightsNotStated: status.HTTP_403_FORBIDDEN,
     annotation.ClusteringUnderWay: status.HTTP_409_CONFLICT,

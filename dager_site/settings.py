@@ -129,6 +129,7 @@ MIDDLEWARE = [
     "django.middleware.security.SecurityMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "dager_site.middleware.ContentSecurityPolicy",
+    "django.middleware.http.ConditionalGetMiddleware",  # an ETag for whatever is read: unchanged, it is not sent again
     "django.contrib.sessions.middleware.SessionMiddleware",
     "django.middleware.common.CommonMiddleware",
     "django.middleware.csrf.CsrfViewMiddleware",

@@ -225,13 +225,15 @@ class VerificationSerializer(serializers.Serializer):
     model = UsedModelSerializer(help_text="the backbone whose vectors were compared")
 
 
-def sent_as(*names: str, many: bool = False, more: dict[str, Any] | None = None) -> dict[str, Any]:
+def sent_as(
+    *names: str, many: bool = False, more: dict[str, Any] | None = None, required: Sequence[str] = ()
+) -> dict[str, Any]:
     """What a call takes, for the schema: photos under these names, and whatever `more` describes."""
 
     def body(text: dict[str, str]) -> dict[str, Any]:
         wanted = {"type": "array", "items": text, "maxItems": MOST_PHOTOS} if many else text
         properties = dict.fromkeys(names, wanted) | (more or {})
-        return {"type": "object", "properties": properties, "required": list(names)}
+        return {"type": "object", "properties": properties, "required": [*names, *required]}
 
     limits = f"JPEG, PNG or WebP of at most {settings.INTAKE_FILE_MB} MB and {settings.INTAKE_MEGAPIXELS} megapixels"
     return {

@@ -95,6 +95,7 @@ def face(request: SignedIn, pk: int) -> HttpResponse:
         "lines": reads.lines_of(shown),
         "attributes": reads.attribute_labels(shown),
         "proposals": reads.proposals_of(shown),
+        "feedback": shown.feedback.select_related("by").order_by("-pk"),
     }
     return render(request, "annotation/face.html", context)
 

@@ -537,3 +537,20 @@ def test_who_practised_is_remembered(client: Client):
 
     user.refresh_from_db()
     assert user.practised == ["pair", "grid"]
+
+
+def test_what_did_not_change_is_not_sent_again(curator: Client):
+    a_face()
+    first = curator.get(f"{V1}/faces")
+    again = curator.get(f"{V1}/faces", headers={"If-None-Match": first.headers["ETag"]})
+    assert (again.status_code, again.content) == (304, b"")
+    a_face()
+    assert curator.get(f"{V1}/faces", headers={"If-None-Match": first.headers["ETag"]}).status_code == 200
+
+
+@pytest.mark.parametrize("path", ["faces", "answers", "labels", "questions/next", "practice", "sources/1/intakes"])
+def test_a_filter_that_nobody_knows_is_refused_with_the_list(curator: Client, path: str):
+    answer = curator.get(f"{V1}/{path}?beauty=1")
+    assert answer.status_code == 400
+    assert answer.json()["error"]["field"] == "beauty"
+    assert "Known: " in answer.json()["error"]["message"]
