@@ -11,7 +11,7 @@ from annotation import gallery, pictures, reads
 from annotation.core.batches import batched
 from annotation.embeddings import matrix
 from annotation.models import Embedding, Face, FaceSearch, Identity, User
-from inference import registry
+from inference import batching, registry
 from inference.core.align import align
 from inference.core.images import Decoded
 from inference.core.likeness import main_mode
@@ -64,7 +64,7 @@ def search(data: bytes, *, by: User, most: int = MATCHES) -> tuple[Decoded, list
     picture, found = photo.picture, sorted(seen, key=lambda face: not face.chosen)[:SOUGHT]
     network = registry.embedder(registry.ensure_live())
     crops = [align(picture, face.landmarks, network.crop)[0] for face in found]
-    recognised = gallery.recognise(network.embed(np.stack(crops)), most) if crops else []
+    recognised = gallery.recognise(batching.embed(network, np.stack(crops)), most) if crops else []
     shown = {each.identity for row in recognised for each in row.candidates}
     people, faces = Identity.objects.in_bulk(shown), reads.exemplars(shown, 4)
     FaceSearch.objects.create(by=by, faces=len(found), found=sorted(shown))

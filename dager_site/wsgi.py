@@ -1,8 +1,16 @@
-"""The web server's way in: `gunicorn dager_site.wsgi`."""
+"""The web server's way in: `gunicorn dager_site.wsgi`. Each of its processes is warm before its first request."""
 
 import os
 
 from django.core.wsgi import get_wsgi_application
 
+from dager_site.processes import SINGLE_THREAD
+
+for name, threads in SINGLE_THREAD.items():  # libraries read it as they load, which comes with the application
+    os.environ.setdefault(name, threads)
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "dager_site.settings")
 application = get_wsgi_application()
+
+from inference.warm import warm_up  # noqa: E402  only now are settings and apps there
+
+warm_up()

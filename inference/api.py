@@ -23,7 +23,7 @@ from inference.core.attributes import ATTRIBUTES, OLDEST
 from inference.core.bundle import EMBEDDING
 from inference.core.images import PictureRefused
 from inference.errors import BadPhoto
-from inference.predict import embed, predict
+from inference.predict import Prediction, embed, predict, predict_all
 from inference.reports import models_report, place, report, sized, verification_report
 from inference.verify import verify
 
@@ -253,7 +253,9 @@ class PredictBatch(TakesPhotos):
     @extend_schema(request=sent_as("photos", many=True), responses=BatchSerializer)
     def post(self, request: Request) -> Response:
         """The same of up to 64 photos. Each succeeds or fails alone."""
-        results = [_each(sent, f"photos.{index}") for index, sent in enumerate(photos_of(request))]
+        sent = [_read(each, f"photos.{index}") for index, each in enumerate(photos_of(request))]
+        predicted = predict_all(each for each in sent if isinstance(each, bytes))
+        results = [_outcome(next(predicted) if isinstance(each, bytes) else each) for each in sent]
         return Response({"results": results, "models": models_report(registry.ensure_attributes())})
 
 
@@ -292,8 +294,14 @@ def _told(data: bytes, field: str) -> dict[str, Any]:
         raise BadPhoto(error.code, str(error), field) from error
 
 
-def _each(sent: Any, field: str) -> dict[str, Any]:
+def _read(sent: Any, field: str) -> bytes | BadPhoto:
     try:
-        return {"prediction": _told(_bytes(sent, field), field), "error": None}
+        return _bytes(sent, field)
     except BadPhoto as error:
-        return {"prediction": None, "error": {"code": error.code, "message": str(error)}}
+        return error
+
+
+def _outcome(found: Prediction | PictureRefused | BadPhoto) -> dict[str, Any]:
+    if isinstance(found, Prediction):
+        return {"prediction": report(found), "error": None}
+    return {"prediction": None, "error": {"code": found.code, "message": str(found)}}

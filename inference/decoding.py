@@ -1,14 +1,19 @@
-"""Bytes that nobody vouches for in, pictures out: one decoder for this process, with the limits of the settings."""
+"""Bytes that nobody vouches for in, pictures out, with the limits of the settings.
+
+Each thread that decodes has a process to itself meanwhile: a picture that hangs holds up nobody else's.
+"""
 
 import atexit
-from functools import cache
-from threading import Lock
+import os
+from collections import deque
 
 from django.conf import settings
 
-from inference.core.images import Decoded, Decoder, Limits
+from inference.core.images import Decoded, Decoder, Limits, PictureRefused
 
-_one_at_a_time = Lock()  # the web server's threads share the decoder's process
+IDLE = os.cpu_count() or 1  # processes that are kept for the next pictures; more would not be faster
+
+_idle: deque[Decoder] = deque()  # taking and giving back is one step each: no lock is needed
 
 
 def limits() -> Limits:
@@ -19,14 +24,32 @@ def limits() -> Limits:
     )
 
 
-@cache
-def _decoder() -> Decoder:
-    decoder = Decoder(limits())
-    atexit.register(decoder.close)
-    return decoder
-
-
 def decode(data: bytes, *, max_side: int | None = None) -> Decoded:
     """Decode a file that nobody vouches for. Raises PictureRefused."""
-    with _one_at_a_time:
-        return _decoder().decode(data, max_side=max_side)
+    try:
+        decoder = _idle.pop()
+    except IndexError:
+        decoder = Decoder(limits())
+    try:
+        decoded = decoder.decode(data, max_side=max_side)
+    except PictureRefused:
+        _give_back(decoder)
+        raise
+    except BaseException:
+        decoder.close()  # broken off half-way, it would answer the next one with this picture
+        raise
+    _give_back(decoder)
+    return decoded
+
+
+def _give_back(decoder: Decoder) -> None:
+    if len(_idle) < IDLE:
+        _idle.append(decoder)
+    else:
+        decoder.close()
+
+
+@atexit.register
+def _close_all() -> None:
+    while _idle:
+        _idle.pop().close()

@@ -1,16 +1,24 @@
 """A picture in, its faces with all that the live models say of them out. Nothing of it is kept."""
 
-from collections.abc import Sequence
+import os
+from collections.abc import Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import cache
+from itertools import islice
+from typing import TypeAlias
 
-from inference import registry
+import numpy as np
+
+from inference import batching, registry
 from inference.core.align import align, stack
 from inference.core.attributes import ATTRIBUTES
-from inference.core.images import Decoded
+from inference.core.images import Decoded, PictureRefused
 from inference.core.said import Said, say
 from inference.core.types import Crops, CropSpec, FaceFound, Picture, Vectors
 from inference.look import look
 
+AT_ONCE = 16  # photos whose pictures are held in memory together
 SMALL_IN_REDUCED = 60.0  # px; a crop of 150 px, the largest that a network wants, would be blown up from a smaller face
 
 
@@ -33,8 +41,21 @@ class Prediction:
 def predict(data: bytes) -> Prediction:
     """What the live models say of the faces in this file. Raises PictureRefused."""
     photo, found = look(data, small=SMALL_IN_REDUCED)
-    said = _said(photo.picture, found)
-    return Prediction(photo, [FacePrediction(*each) for each in zip(found, said, strict=True)])
+    (said,) = _said([(photo.picture, found)])
+    return _prediction(photo, found, said)
+
+
+def predict_all(photos: Iterable[bytes]) -> Iterator[Prediction | PictureRefused]:
+    """The same of many files, in their order; one that is refused does not touch the others.
+
+    Faces are sought in as many files at once as there are cores, and each network looks at the faces of several files
+    together.
+    """
+    for chunk in _chunks(photos, AT_ONCE):
+        seen = list(_eyes().map(_seen, chunk))
+        said = iter(_said([(each[0].picture, each[1]) for each in seen if not isinstance(each, PictureRefused)]))
+        for each in seen:
+            yield each if isinstance(each, PictureRefused) else _prediction(*each, next(said))
 
 
 def embed(data: bytes) -> tuple[Prediction, Vectors]:
@@ -44,23 +65,55 @@ def embed(data: bytes) -> tuple[Prediction, Vectors]:
     """
     photo, found = look(data, small=SMALL_IN_REDUCED)
     network = registry.embedder(registry.ensure_live())
-    vectors = network.embed(crops_of(photo.picture, found, network.crop))
-    return Prediction(photo, [FacePrediction(face, {}) for face in found]), vectors
+    vectors = batching.embed(network, crops_of(photo.picture, found, network.crop)) if found else np.empty((0, 0))
+    return Prediction(photo, [FacePrediction(face, {}) for face in found]), np.asarray(vectors, np.float32)
 
 
-def _said(picture: Picture, found: Sequence[FaceFound]) -> list[dict[str, Said | None]]:
-    """By face and attribute; each network looks at all faces at once."""
-    said: list[dict[str, Said | None]] = [dict.fromkeys(ATTRIBUTES) for _ in found]
+def _chunks(photos: Iterable[bytes], size: int) -> Iterator[list[bytes]]:
+    rest = iter(photos)
+    while chunk := list(islice(rest, size)):
+        yield chunk
+
+
+@cache
+def _eyes() -> ThreadPoolExecutor:
+    return ThreadPoolExecutor(os.cpu_count() or 1, thread_name_prefix="eyes")
+
+
+Seen: TypeAlias = tuple[Decoded, list[FaceFound]]
+
+
+def _seen(data: bytes) -> Seen | PictureRefused:
+    try:
+        return look(data, small=SMALL_IN_REDUCED)
+    except PictureRefused as refused:
+        return refused
+
+
+SaidOfFace: TypeAlias = dict[str, Said | None]
+
+
+def _said(seen: Sequence[tuple[Picture, Sequence[FaceFound]]]) -> list[list[SaidOfFace]]:
+    """By picture, face and attribute; each network looks at all faces at once."""
+    faces = [face for _, found in seen for face in found]
+    said: list[SaidOfFace] = [dict.fromkeys(ATTRIBUTES) for _ in faces]
     crops = dict[CropSpec, Crops]()
-    for task, version in registry.ensure_attributes().items() if found else ():
+    for task, version in registry.ensure_attributes().items() if faces else ():
         network = registry.attribute_model(version)
         if network.crop not in crops:
-            crops[network.crop] = crops_of(picture, found, network.crop)
-        beliefs, _ = network.look(crops[network.crop])
+            crops[network.crop] = np.concatenate(
+                [crops_of(picture, found, network.crop) for picture, found in seen if found]
+            )
         sureness = registry.sureness(version)
-        for face, belief, spoken in zip(found, beliefs, said, strict=True):
+        beliefs = batching.look(network, crops[network.crop])
+        for face, belief, spoken in zip(faces, beliefs, said, strict=True):
             spoken[task] = say(ATTRIBUTES[task], belief, sureness=sureness, usable=face.quality.usable)
-    return said
+    rest = iter(said)
+    return [list(islice(rest, len(found))) for _, found in seen]
+
+
+def _prediction(photo: Decoded, found: Sequence[FaceFound], said: Sequence[SaidOfFace]) -> Prediction:
+    return Prediction(photo, [FacePrediction(*each) for each in zip(found, said, strict=True)])
 
 
 def crops_of(picture: Picture, found: Sequence[FaceFound], crop: CropSpec) -> Crops:

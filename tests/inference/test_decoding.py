@@ -1,0 +1,61 @@
+"""A picture that hangs holds up nobody but whoever sent it."""
+
+from collections import deque
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from io import BytesIO
+from threading import Event
+
+import pytest
+from PIL import Image
+
+from inference import decoding
+from inference.core.images import Decoder, NotAPicture
+from inference.decoding import decode
+
+
+@pytest.fixture(autouse=True)
+def none_idle(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    monkeypatch.setattr(decoding, "_idle", deque())
+    yield
+    decoding._close_all()
+
+
+def jpeg() -> bytes:
+    content = BytesIO()
+    Image.new("RGB", (40, 30), "red").save(content, "JPEG")
+    return content.getvalue()
+
+
+def test_while_one_picture_hangs_others_are_decoded(monkeypatch: pytest.MonkeyPatch):
+    hanging, go_on, real = Event(), Event(), Decoder.decode
+
+    def perhaps(self: Decoder, data: bytes, **how: int) -> object:
+        if data == b"hangs":
+            hanging.set()
+            assert go_on.wait(10)
+        return real(self, data, **how)
+
+    monkeypatch.setattr(Decoder, "decode", perhaps)
+    with ThreadPoolExecutor(1) as pool:
+        slow = pool.submit(decode, b"hangs")
+        assert hanging.wait(5)
+        assert decode(jpeg()).width == 40
+        go_on.set()
+        with pytest.raises(NotAPicture):
+            slow.result(10)
+    assert len(decoding._idle) == min(2, decoding.IDLE)
+
+
+def test_a_process_is_kept_for_the_next_picture_but_no_more_than_cores(monkeypatch: pytest.MonkeyPatch):
+    decode(jpeg())
+    (kept,) = decoding._idle
+    child = kept._child
+    decode(jpeg())
+    assert list(decoding._idle) == [kept]
+    assert kept._child is child
+    monkeypatch.setattr(decoding, "IDLE", 0)
+    decode(jpeg())
+    assert child is not None
+    assert child.poll() is not None
+    assert not decoding._idle
