@@ -11,7 +11,7 @@ from django.core.files import File
 from django.core.files.uploadedfile import UploadedFile
 from django.db import transaction
 from django.db.models import QuerySet
-from django.http import HttpResponseBase, QueryDict, StreamingHttpResponse
+from django.http import QueryDict, StreamingHttpResponse
 from django.shortcuts import get_object_or_404
 from django.urls import reverse
 from drf_spectacular.types import OpenApiTypes
@@ -105,7 +105,7 @@ _KEY = OpenApiParameter(
 )
 
 
-class KeyedSchema(api_settings.DEFAULT_SCHEMA_CLASS):  # type: ignore[misc]
+class KeyedSchema(api_settings.DEFAULT_SCHEMA_CLASS):  # type: ignore[name-defined]
     def get_override_parameters(self) -> list[OpenApiParameter]:
         return [*super().get_override_parameters(), *([_KEY] if self.method == "POST" else [])]
 
@@ -136,10 +136,10 @@ class Idempotent(APIView):
             self._claimed = None
         return super().handle_exception(exc)
 
-    def finalize_response(self, request: Request, response: HttpResponseBase, *args: Any, **kwargs: Any) -> Any:
+    def finalize_response(self, request: Request, response: Response, *args: Any, **kwargs: Any) -> Response:
         answer = super().finalize_response(request, response, *args, **kwargs)
         if self._claimed is not None:
-            data = json.loads(JSONRenderer().render(getattr(response, "data", None)) or b"null")
+            data = json.loads(JSONRenderer().render(response.data) or b"null")
             idempotency.keep(self._claimed, status=response.status_code, body=data)
         return answer
 

@@ -19,7 +19,7 @@ from annotation.errors import BadFeedback
 from annotation.likeness import MATCHES, SOUGHT, Sought
 from annotation.models import Feedback, Question
 from inference import registry
-from inference.api import PlaceSerializer, TakesPhotos, UsedModelSerializer, photo_of, sent_as
+from inference.api import PlaceSerializer, TakesPhotos, UsedModelSerializer, photo_of, sent_as, sent_with
 from inference.core.bundle import EMBEDDING
 from inference.core.images import PictureRefused
 from inference.errors import BadPhoto
@@ -85,7 +85,7 @@ class Search(TakesPhotos):
         The photo is not kept; that you looked, and who was found, is.
         """
         photo = photo_of(request)
-        given = SearchInput(data={name: request.data[name] for name in ("most",) if name in request.data})
+        given = SearchInput(data=sent_with(request, ["most"]))
         given.is_valid(raise_exception=True)
         try:
             decoded, sought = likeness.search(photo, by=signed_in(request), most=given.validated_data["most"])
@@ -205,9 +205,8 @@ class Feedbacks(TakesPhotos, Filtered):
         Photos are not kept by default, so it is sent again, with `keep`. Whoever is asked is not told what you claim.
         """
         photo = photo_of(request)
-        given = FeedbackInput(
-            data={name: _read(request.data[name], name) for name in _FEEDBACK if name in request.data}
-        )
+        sent = sent_with(request, _FEEDBACK)
+        given = FeedbackInput(data={name: _read(value, name) for name, value in sent.items()})
         given.is_valid(raise_exception=True)
         said = given.validated_data
         if not said["keep"]:

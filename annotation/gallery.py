@@ -136,10 +136,15 @@ def _followed(known: Gallery | None, version: ModelVersion, last: int) -> Galler
         return known
     changed = _touched_since(known.line)
     gone = np.isin(known.people, list(changed))
-    fresh = _means(version.pk, version.dimensions, changed)
-    old = (getattr(known, name)[~gone] for name in KEPT)
-    joined = (np.concatenate(pair) for pair in zip(old, fresh, strict=True))
-    return Gallery(version.pk, last, *joined)
+    people, counts, lengths, means = _means(version.pk, version.dimensions, changed)
+    return Gallery(
+        version.pk,
+        last,
+        people=np.concatenate([known.people[~gone], people]),
+        counts=np.concatenate([known.counts[~gone], counts]),
+        lengths=np.concatenate([known.lengths[~gone], lengths]),
+        means=np.concatenate([known.means[~gone], means]),
+    )
 
 
 def _touched_since(line: int) -> set[int]:
@@ -228,7 +233,8 @@ def _learn(gallery: Gallery) -> Recognition | None:
         return None
     stored = dict[int, bytes]()
     for chunk in batched([pk for pk, _ in chosen], CHUNK):
-        stored |= Embedding.objects.filter(pk__in=chunk).values_list("pk", "vector")
+        rows = Embedding.objects.filter(pk__in=chunk).values_list("pk", "vector")
+        stored |= {pk: bytes(data) for pk, data in rows}
     vectors = np.stack([np.frombuffer(stored[pk], "<f2") for pk, _ in chosen]).astype(np.float32)
     return learn(gallery, vectors, np.array([at for _, at in chosen], np.int64))
 

@@ -5,7 +5,7 @@ Nothing that is sent is kept, on disk or in the database.
 
 import base64
 import binascii
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 from django.conf import settings
@@ -66,6 +66,12 @@ def photo_of(request: Request, field: str = "photo") -> bytes:
     if sent is None:
         raise BadPhoto("missing", f"No photo was sent: put a file, or base64 in JSON, under the name `{field}`.", field)
     return _bytes(sent, field)
+
+
+def sent_with(request: Request, names: Iterable[str]) -> dict[str, Any]:
+    """What else was sent, by these names."""
+    data: Any = request.data  # a form's or JSON's
+    return {name: data[name] for name in names if name in data}
 
 
 def photos_of(request: Request) -> list[Any]:

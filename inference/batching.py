@@ -88,14 +88,14 @@ class Together:
 
 def embed(network: Embedder, crops: Crops) -> Vectors:
     """As `network.embed` does, together with whoever else asks it now."""
-    (vectors,) = _embedding(network)(crops)
+    (vectors,) = _embedding(network)(crops)  # type: ignore[arg-type]  # hashed by identity, as any object
     assert vectors is not None
     return np.asarray(vectors, np.float32)
 
 
 def look(network: AttributeModel, crops: Crops) -> Beliefs:
     """The beliefs that `network.look` gives, likewise."""
-    beliefs = _looking(network)(crops)[0]
+    beliefs = _looking(network)(crops)[0]  # type: ignore[arg-type]
     assert beliefs is not None
     return np.asarray(beliefs, np.float64)
 
