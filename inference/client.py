@@ -1,0 +1,389 @@
+"""DAGER from another program, by nothing but Python's own library. Three lines label a folder:
+
+    dager = Client("https://dager.example.org", token="…")
+    for path, outcome in dager.label("photos/"):
+        print(path, outcome["error"] or outcome["prediction"]["faces"])
+
+A line that breaks and a server that is busy are tried again, as it says when; what a request made, it made once.
+"""
+
+import json
+import random
+import time
+import uuid
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from email.utils import parsedate_to_datetime
+from http.client import HTTPConnection, HTTPException, HTTPSConnection
+from pathlib import Path
+from typing import Any, NotRequired, TypeAlias, TypedDict, cast
+from urllib.parse import urlencode, urlsplit
+
+MOST_PHOTOS = 64  # of a batch, as the server takes them
+MOST_BYTES = 100_000_000  # of a batch
+SUFFIXES = {".jpg", ".jpeg", ".png", ".webp"}  # of a folder's files
+BUSY = {429, 502, 503, 504}
+PAUSE = 0.5  # seconds before the second try; each further one waits twice as long
+LONGEST_PAUSE = 60.0
+
+Photo: TypeAlias = "str | Path | bytes"  # where it lies, or what it holds
+
+
+# ---- what comes back, as the server's schema has it: /api/docs/ tells the unit and range of each
+
+
+class Box(TypedDict):
+    x: float
+    y: float
+    width: float
+    height: float
+
+
+class Pose(TypedDict):
+    yaw: float
+    pitch: float
+    roll: float
+
+
+class Quality(TypedDict):
+    size: float
+    sharpness: float
+    brightness: float
+    gray: bool
+    truncated: bool
+    usable: bool
+    reason: str
+
+
+class Years(TypedDict):
+    mean: float
+    sd: float
+    low: int
+    high: int
+    calibrated: bool
+    abstained: bool
+
+
+class Choice(TypedDict):
+    value: str
+    confidence: float
+    distribution: dict[str, float]
+    calibrated: bool
+    abstained: bool
+
+
+class Place(TypedDict):
+    box: Box
+    box_share: Box
+    score: float
+    chosen: bool
+    landmarks: list[list[float]]
+    pose: Pose
+    quality: Quality
+
+
+class PredictedFace(Place):
+    real_age: Years | None
+    apparent_age: Years | None
+    gender: Choice | None
+    emotion: Choice | None
+
+
+class UsedModel(TypedDict):
+    id: int
+    name: str
+    checksum: str
+    releases: list[str]
+
+
+class PredictedPhoto(TypedDict):
+    width: int
+    height: int
+    faces: list[PredictedFace]
+
+
+class Prediction(PredictedPhoto):
+    models: dict[str, UsedModel]
+
+
+class Refusal(TypedDict):
+    code: str
+    message: str
+
+
+class OneOfBatch(TypedDict):
+    prediction: PredictedPhoto | None
+    error: Refusal | None
+
+
+class FaceVector(Place):
+    vector: list[float]
+
+
+class Embedding(TypedDict):
+    width: int
+    height: int
+    faces: list[FaceVector]
+    model: UsedModel
+
+
+class ComparedPhoto(TypedDict):
+    width: int
+    height: int
+    faces: int
+    face: Place
+
+
+class Verification(TypedDict):
+    similarity: float
+    threshold: float
+    same: bool
+    probability: float
+    chance_of_error: float
+    calibrated: bool
+    abstained: bool
+    photo_a: ComparedPhoto
+    photo_b: ComparedPhoto
+    model: UsedModel
+
+
+class Candidate(TypedDict):
+    identity: int
+    name: str
+    probability: float
+    similarity: float
+
+
+class SoughtFace(Place):
+    identity: int | None
+    nobody: float
+    candidates: list[Candidate]
+    calibrated: bool
+    abstained: bool
+
+
+class Search(TypedDict):
+    width: int
+    height: int
+    faces: list[SoughtFace]
+    model: UsedModel
+
+
+class Feedback(TypedDict):
+    id: int
+    photo: int
+    face: int | None
+    attribute: str
+    value: str
+    state: str
+    reason: str
+    question: int | None
+    settled: bool
+    at: str
+
+
+class Model(TypedDict):
+    id: int
+    task: str
+    name: str
+    state: str
+    live: bool
+    checksum: str
+    dimensions: int
+    releases: list[str]
+    metrics: dict[str, Any]
+    created_at: str
+    live_since: str | None
+    retired_at: str | None
+
+
+class _Page(TypedDict):
+    next: NotRequired[str | None]
+    results: list[Model]
+
+
+# ---- what can go wrong
+
+
+class Refused(Exception):
+    """The server said no: `code` is stable, `field` is what it is about, and its log knows the `request_id`."""
+
+    def __init__(self, status: int, code: str, message: str, field: str = "", request_id: str = "") -> None:
+        super().__init__(message)
+        self.status, self.code, self.field, self.request_id = status, code, field, request_id
+
+
+class NoAnswer(Exception):
+    """The server was away or busy as often as it was asked."""
+
+
+# ---- the client
+
+
+class Client:
+    """One connection that is kept open; of several threads each has a client of its own."""
+
+    def __init__(
+        self,
+        address: str,
+        token: str = "",
+        *,
+        tries: int = 6,
+        timeout: float = 120.0,  # seconds for each try: a batch of large photos takes its time
+        wait: Callable[[float], object] = time.sleep,
+    ) -> None:
+        self._at = urlsplit(address)
+        if self._at.scheme not in ("http", "https") or not self._at.hostname:
+            raise ValueError(f"{address!r} is no address of a server. Give one like https://dager.example.org.")
+        self._token, self._tries, self._timeout, self._wait = token, tries, timeout, wait
+        self._line: HTTPConnection | None = None
+
+    def predict(self, photo: Photo) -> Prediction:
+        """The faces of a photo with all that is said of them. Raises Refused, NoAnswer, OSError."""
+        return cast(Prediction, self._send("predict", {"photo": [photo]}))
+
+    def predict_all(self, photos: Iterable[Photo]) -> Iterator[OneOfBatch]:
+        """The same of any number, in their order, sent in batches; each succeeds or fails alone.
+
+        Raises Refused where a whole batch is refused, NoAnswer, OSError.
+        """
+        for batch in _batches(map(_bytes, photos)):
+            yield from cast(list[OneOfBatch], self._send("predict/batch", {"photos": batch})["results"])
+
+    def label(self, folder: str | Path) -> Iterator[tuple[Path, OneOfBatch]]:
+        """All photos in a folder and the folders in it, each with what is said of it or why it is refused."""
+        paths = sorted(each for each in Path(folder).rglob("*") if each.suffix.lower() in SUFFIXES and each.is_file())
+        return zip(paths, self.predict_all(paths), strict=True)
+
+    def embed(self, photo: Photo) -> Embedding:
+        """Each face's vector by the live backbone. Raises Refused, NoAnswer, OSError."""
+        return cast(Embedding, self._send("embed", {"photo": [photo]}))
+
+    def verify(self, photo_a: Photo, photo_b: Photo) -> Verification:
+        """Whether the main faces of both are one person. Raises Refused, NoAnswer, OSError."""
+        return cast(Verification, self._send("verify", {"photo_a": [photo_a], "photo_b": [photo_b]}))
+
+    def search(self, photo: Photo, *, most: int = 8) -> Search:
+        """Which known people its faces are, or nobody. Raises Refused, NoAnswer, OSError."""
+        return cast(Search, self._send("search", {"photo": [photo]}, {"most": most}))
+
+    def correct(
+        self,
+        photo: Photo,
+        attribute: str,
+        value: str | int,
+        *,
+        keep: bool,
+        box: Box | None = None,
+        predicted: Mapping[str, object] | None = None,
+    ) -> Feedback:
+        """Say that an attribute of a face is another: people are asked. `keep` agrees that the photo is kept.
+
+        `box` is the `box_share` of the face; without it, the chosen one is meant. Raises Refused, NoAnswer, OSError.
+        """
+        said: dict[str, object] = {"attribute": attribute, "value": value, "keep": json.dumps(keep)}
+        said |= {name: json.dumps(each) for name, each in (("box", box), ("predicted", predicted)) if each is not None}
+        return cast(Feedback, self._send("feedback", {"photo": [photo]}, said, key=uuid.uuid4().hex))
+
+    def models(self, **filters: str) -> list[Model]:
+        """Those that answer now, or by `state` and `task` any. Raises Refused, NoAnswer."""
+        query = urlencode({"state": "live", "limit": 1_000} | filters)
+        return cast(_Page, self._ask("GET", f"models?{query}"))["results"]
+
+    def _send(
+        self,
+        call: str,
+        photos: Mapping[str, Iterable[Photo]],
+        said: Mapping[str, object] | None = None,
+        *,
+        key: str = "",
+    ) -> dict[str, Any]:
+        border = uuid.uuid4().hex
+        body = _form(border, {name: [_bytes(each) for each in sent] for name, sent in photos.items()}, said or {})
+        headers = {"Content-Type": f"multipart/form-data; boundary={border}"}
+        return self._ask("POST", call, body, headers | ({"Idempotency-Key": key} if key else {}))
+
+    def _ask(
+        self, method: str, call: str, body: bytes = b"", headers: Mapping[str, str] | None = None
+    ) -> dict[str, Any]:
+        """Tries again while the line breaks or the server is busy: a photo that is looked at twice does no harm."""
+        sent = {"Accept": "application/json", **(headers or {})}
+        if self._token:
+            sent["Authorization"] = f"Bearer {self._token}"
+        why, pause = "", 0.0
+        for attempt in range(self._tries):
+            if attempt:
+                self._wait(pause)
+            pause = min(LONGEST_PAUSE, PAUSE * 2**attempt) * random.uniform(1, 1.5)  # clients do not come back as one
+            try:
+                status, told, after = self._once(method, f"{self._at.path.rstrip('/')}/api/v1/{call}", body, sent)
+            except (OSError, HTTPException) as error:
+                self.close()
+                why = f"{type(error).__name__}: {error}"
+                continue
+            if status not in BUSY:
+                return _read(status, told)
+            why = f"status {status}"
+            pause = max(pause, _seconds(after))
+        raise NoAnswer(f"{self._at.netloc} did not answer {call} in {self._tries} tries; the last time: {why}.")
+
+    def _once(self, method: str, path: str, body: bytes, headers: Mapping[str, str]) -> tuple[int, bytes, str]:
+        if self._line is None:
+            kind = HTTPSConnection if self._at.scheme == "https" else HTTPConnection
+            self._line = kind(str(self._at.hostname), self._at.port, timeout=self._timeout)
+        self._line.request(method, path, body or None, dict(headers))
+        answer = self._line.getresponse()
+        return answer.status, answer.read(), answer.headers.get("Retry-After", "")
+
+    def close(self) -> None:
+        if self._line is not None:
+            self._line.close()
+            self._line = None
+
+
+def _batches(photos: Iterable[bytes]) -> Iterator[list[Photo]]:
+    batch, size = list[Photo](), 0
+    for photo in photos:
+        if batch and (len(batch) == MOST_PHOTOS or size + len(photo) > MOST_BYTES):
+            yield batch
+            batch, size = [], 0
+        batch.append(photo)
+        size += len(photo)
+    if batch:
+        yield batch
+
+
+def _bytes(photo: Photo) -> bytes:
+    return photo if isinstance(photo, bytes) else Path(photo).read_bytes()
+
+
+def _form(border: str, files: Mapping[str, list[bytes]], said: Mapping[str, object]) -> bytes:
+    parts = list[bytes]()
+    for name, value in said.items():
+        parts.append(f'--{border}\r\nContent-Disposition: form-data; name="{name}"\r\n\r\n{value}\r\n'.encode())
+    for name, contents in files.items():
+        start = f'--{border}\r\nContent-Disposition: form-data; name="{name}"; filename="photo"\r\n\r\n'.encode()
+        for content in contents:
+            parts += [start, content, b"\r\n"]
+    return b"".join([*parts, f"--{border}--\r\n".encode()])
+
+
+def _read(status: int, told: bytes) -> dict[str, Any]:
+    try:
+        answer: dict[str, Any] = json.loads(told)
+    except ValueError as error:
+        raise Refused(status, "unreadable", f"The server answered {status}, and no JSON. Is it DAGER?") from error
+    if status >= 300:
+        said = answer.get("error", {})
+        message = said.get("message", f"The server answered {status}.")
+        raise Refused(status, said.get("code", ""), message, said.get("field", ""), answer.get("request_id", ""))
+    return answer
+
+
+def _seconds(after: str) -> float:
+    """What Retry-After says, in seconds or as a date; 0 without it. Nobody is kept waiting for longer than a minute."""
+    if after.isdecimal():
+        return min(float(after), LONGEST_PAUSE)
+    try:
+        return min(max(parsedate_to_datetime(after).timestamp() - time.time(), 0.0), LONGEST_PAUSE)
+    except (TypeError, ValueError):
+        return 0.0
