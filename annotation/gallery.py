@@ -17,14 +17,13 @@ from annotation import labels
 from annotation.core.batches import batched
 from annotation.models import Decision, Embedding, Identity, Label
 from inference import registry
-from inference.core.sameness import Recognition, fit, unfitted
+from inference.core.sameness import Recognition, learn, unfitted
 from inference.core.types import Vectors
 from inference.models import ModelVersion
 
 CHUNK = 500
 READ = 10_000
 SAMPLE = 2_000  # faces of known people that tell how sure a cosine makes
-NEAREST = 32  # people whom such a face is held against; all others are less like it than these
 
 LEARNT = "sure.json"  # how sure cosines make: a file of its own, so small that each search reads it anew
 KEPT = ("people", "counts", "lengths", "means")
@@ -223,7 +222,7 @@ def _learn(gallery: Gallery) -> Recognition | None:
 
     Faces that have a duplicate are left out: they would be found by it, as no other photo is.
     """
-    place = {int(pk): at for at, pk in enumerate(gallery.people) if gallery.counts[at] > 1}
+    place = {int(pk): at for at, pk in enumerate(gallery.people)}
     faces = Embedding.objects.filter(version=gallery.version, face__label__identity__isnull=False)
     alone = faces.filter(face__duplicate_of=None, face__duplicates=None)
     columns = alone.order_by("face_id").values_list("pk", "face__label__identity")
@@ -236,21 +235,5 @@ def _learn(gallery: Gallery) -> Recognition | None:
         rows = Embedding.objects.filter(pk__in=chunk).values_list("pk", "vector")
         stored |= {pk: bytes(data) for pk, data in rows}
     vectors = np.stack([np.frombuffer(stored[pk], "<f2") for pk, _ in chosen]).astype(np.float32)
-    return learn(gallery, vectors, np.array([at for _, at in chosen], np.int64))
-
-
-def learn(gallery: Gallery, vectors: Vectors, own: Ints) -> Recognition | None:
-    """From vectors (faces, dimensions) that are in the means of the people in the rows `own` (faces,)."""
-    near, counts = [], []
-    for start in range(0, len(vectors), CHUNK):
-        part, of = vectors[start : start + CHUNK], own[start : start + CHUNK]
-        cosines = part @ gallery.means.T
-        cosines[np.arange(len(part)), of] = -np.inf
-        best = np.argsort(-cosines, axis=1, kind="stable")[:, : min(NEAREST, len(gallery.people) - 1)]
-        near.append(np.take_along_axis(cosines, best, axis=1))
-        counts.append(gallery.counts[best])
-    without = gallery.means[own] * gallery.lengths[own][:, None] - vectors
-    without /= np.maximum(np.linalg.norm(without, axis=1, keepdims=True), 1e-12)
-    mine = (without * vectors).sum(axis=1)
-    others = np.concatenate(near).astype(np.float64)
-    return fit(others, np.concatenate(counts), mine.astype(np.float64), gallery.counts[own] - 1)
+    own = np.array([at for _, at in chosen], np.int64)
+    return learn(gallery.means, gallery.lengths, gallery.counts, vectors, own)

@@ -13,6 +13,7 @@ from annotation import gallery
 from annotation.core.drawn import draw_portrait
 from annotation.models import FaceSearch, User
 from inference import registry
+from inference.core import sameness
 from tests.annotation.test_likeness import vector_of
 from tests.factories import a_face, a_person, a_user, an_embedding
 
@@ -62,9 +63,9 @@ def test_a_photo_finds_who_it_is_or_nobody_whom_we_know(curator: Client):
 
 def test_what_the_gallery_learnt_from_its_own_faces_is_kept_with_it(curator: Client, monkeypatch: pytest.MonkeyPatch):
     live, rng = registry.ensure_live(), np.random.default_rng(0)
-    told, real = list[tuple[np.ndarray, ...]](), gallery.fit
-    monkeypatch.setattr(gallery, "fit", lambda *seen: told.append(seen) or real(*seen))
-    monkeypatch.setattr("inference.core.sameness.FEWEST", 8)
+    told, real = list[tuple[np.ndarray, ...]](), sameness.fit
+    monkeypatch.setattr(sameness, "fit", lambda *seen: told.append(seen) or real(*seen))
+    monkeypatch.setattr(sameness, "FEWEST", 8)
     for _person in range(5):
         centre = rng.normal(size=live.dimensions)
         faces = [a_face() for _ in range(2)]
