@@ -158,6 +158,24 @@ LIKENESS: Texts = {
     "fall_out_of": {"one": later("{count} of {total} fall out"), "other": later("{count} of {total} fall out")},
 }
 
+TRY: Texts = {
+    "looking": later("It is being looked at …"),
+    "faces_found": {"one": later("{count} face found."), "other": later("{count} faces found.")},
+    "no_face": later("No face was found in this photo."),
+    "no_picture": later("That was no picture. Take a JPEG, PNG or WebP."),
+    "no_camera": later("The camera cannot be used here: {message}"),
+    "photo_alt": later("Your photo, with the faces that were found in boxes"),
+    "face_number": later("Face {number}"),
+    "unusable": later("Do not rely on any of this: {reason}."),
+    "abstained": later("would rather not say"),
+    "not_calibrated": later("not calibrated"),
+    "no_model": later("No model is known for it."),
+    "age": later("{mean} years, nine times in ten {low} to {high}"),
+    "age_drawn": later("{low} to {high} of {oldest} years, on average {mean}"),
+    "percent": later("{share} %"),
+    "said_by": later("Said by {names}."),
+}
+
 # After a practice answer, by the name of the example.
 PRACTICE: dict[str, Text] = {
     "cluster_other": later(

@@ -13,6 +13,7 @@ from django.core.files.uploadedfile import UploadedFile
 from django.core.files.uploadhandler import FileUploadHandler, MemoryFileUploadHandler
 from drf_spectacular.utils import extend_schema
 from rest_framework import serializers
+from rest_framework.exceptions import ParseError
 from rest_framework.parsers import JSONParser, MultiPartParser
 from rest_framework.request import Request
 from rest_framework.response import Response
@@ -40,10 +41,20 @@ class _InMemory(MemoryFileUploadHandler):
         self.activated = True
 
 
+class ShallowJson(JSONParser):
+    """Brackets without end are refused as any other text that is no JSON."""
+
+    def parse(self, *args: Any, **kwargs: Any) -> Any:
+        try:
+            return super().parse(*args, **kwargs)
+        except RecursionError as error:
+            raise ParseError("The JSON is nested too deep. Send an object with the photos in it.") from error
+
+
 class TakesPhotos(APIView):
     """Photos as the files of a form, or as base64 in JSON."""
 
-    parser_classes = [MultiPartParser, JSONParser]
+    parser_classes = [MultiPartParser, ShallowJson]
 
     def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
         """Before anything is read: how much comes, and where it goes. Raises BadPhoto."""
@@ -184,8 +195,9 @@ class PredictionSerializer(PredictedPhotoSerializer):
 
 
 class RefusalSerializer(serializers.Serializer):
-    code = serializers.CharField()
-    message = serializers.CharField()
+    code = serializers.CharField(help_text="stable, for programs")
+    message = serializers.CharField(help_text="the value, the cause and the way out")
+    field = serializers.CharField(help_text="which photo: photos.0 is the first")
 
 
 class OneOfBatchSerializer(serializers.Serializer):
@@ -261,7 +273,8 @@ class PredictBatch(TakesPhotos):
         """The same of up to 64 photos. Each succeeds or fails alone."""
         sent = [_read(each, f"photos.{index}") for index, each in enumerate(photos_of(request))]
         predicted = predict_all(each for each in sent if isinstance(each, bytes))
-        results = [_outcome(next(predicted) if isinstance(each, bytes) else each) for each in sent]
+        found = (next(predicted) if isinstance(each, bytes) else each for each in sent)
+        results = [_outcome(each, f"photos.{index}") for index, each in enumerate(found)]
         return Response({"results": results, "models": models_report(registry.ensure_attributes())})
 
 
@@ -307,7 +320,7 @@ def _read(sent: Any, field: str) -> bytes | BadPhoto:
         return error
 
 
-def _outcome(found: Prediction | PictureRefused | BadPhoto) -> dict[str, Any]:
+def _outcome(found: Prediction | PictureRefused | BadPhoto, field: str) -> dict[str, Any]:
     if isinstance(found, Prediction):
         return {"prediction": report(found), "error": None}
-    return {"prediction": None, "error": {"code": found.code, "message": str(found)}}
+    return {"prediction": None, "error": {"code": found.code, "message": str(found), "field": field}}

@@ -108,6 +108,7 @@ class Prediction(PredictedPhoto):
 class Refusal(TypedDict):
     code: str
     message: str
+    field: str
 
 
 class OneOfBatch(TypedDict):

@@ -14,9 +14,9 @@ from inference.core.types import Vectors
 Floats = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]
 
-# Of dlib's vectors, of which nobody knows whom the network learnt from: Platt's fit on the pairs of 3,684 faces of 1,400
-# people (celeba_small), weighed so that half of them are of one person. Clustering has constants of its own, as in a
-# heap of faces next to no pair is of one person.
+# Of dlib's vectors; nobody knows whom that network learnt from. Platt's fit on the pairs of 3,684 faces of 1,400 people
+# (celeba_small), weighed so that half of them are of one person. Clustering has constants of its own, as in a heap of
+# faces next to no pair is of one person.
 SHIPPED = Calibration(slope=95.1, intercept=-86.0)
 FEWEST = 100  # faces, each of a person with another one; of fewer, how sure a cosine makes is not learnt
 NEAREST = 32  # people whom such a face is held against; all others are less like it than these

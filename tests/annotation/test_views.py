@@ -78,6 +78,7 @@ PAGES = {
     "release": BROWSE,
     "release-datasheet": BROWSE,
     "release-download": BROWSE,
+    "try-it": BROWSE,
     "export": BROWSE,
     "labels-csv": BROWSE,
     "labels-parquet": BROWSE,

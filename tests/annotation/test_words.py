@@ -10,7 +10,20 @@ from django.utils import translation
 from annotation.core.practice import EXAMPLES
 from annotation.core.release_formats.formats import FORMATS
 from annotation.models import Question
-from annotation.words import CALLED, CHOICES, DESK, LIKENESS, LIVE, PRACTICE, Text, Texts, names, why_asked
+from annotation.words import (
+    CALLED,
+    CHOICES,
+    DESK,
+    EVERYWHERE,
+    LIKENESS,
+    LIVE,
+    PRACTICE,
+    TRY,
+    Text,
+    Texts,
+    names,
+    why_asked,
+)
 from inference.core.attributes import ATTRIBUTES
 from tests.factories import a_grid, a_pair, a_question, a_single
 from training.core.benchmarks.registry import BENCHMARKS
@@ -45,6 +58,7 @@ def test_the_script_has_no_words_of_its_own():
     [
         ("annotation/static/annotation/live.js", LIVE),
         ("annotation/static/annotation/threshold.js", LIKENESS),
+        ("annotation/static/annotation/try_it.js", TRY),
         ("training/static/training/run.js", RUN),
     ],
 )
@@ -54,7 +68,7 @@ def test_a_script_says_what_its_page_has_words_for(path: str, words: Texts):
     for imported in re.findall(r'from "\./(\w+\.js)"', code):
         code += (script.parent / imported).read_text()
     assert {name for name in words if f'"{name}"' not in code} == set()
-    assert set(re.findall(r'say\("(\w+)"', code)) <= set(words)
+    assert set(re.findall(r'say\("(\w+)"', code)) <= set(words) | set(EVERYWHERE)
 
 
 def test_every_example_of_the_practice_is_explained():

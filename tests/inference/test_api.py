@@ -1,6 +1,9 @@
 """A photo sent over REST: what comes back, what is refused, who may, and that nothing stays."""
 
 import base64
+import struct
+import tempfile
+import zlib
 from io import BytesIO
 
 import numpy as np
@@ -180,7 +183,33 @@ def test_what_is_no_batch_is_refused(client, body):
 def test_a_batch_of_nonsense_is_answered_one_by_one(client):
     answer = client.post("/api/v1/predict/batch", {"photos": [None, 3, {}, "?", ""]}, JSON)
 
-    assert [each["error"]["code"] for each in answer.json()["results"]] == ["not_base64"] * 4 + ["empty"]
+    errors = [each["error"] for each in answer.json()["results"]]
+    assert [each["code"] for each in errors] == ["not_base64"] * 4 + ["empty"]
+    assert [each["field"] for each in errors] == [f"photos.{index}" for index in range(5)]
+
+
+def test_a_bomb_costs_its_own_request_and_says_the_way_out(client, portrait):
+    def chunk(kind: bytes, content: bytes) -> bytes:
+        return struct.pack(">I", len(content)) + kind + content + struct.pack(">I", zlib.crc32(kind + content))
+
+    def png(width: int, height: int, rows: bytes) -> bytes:
+        header = struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0)
+        return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IDAT", zlib.compress(rows)) + chunk(b"IEND", b"")
+
+    bombs = {
+        "too_many_pixels": (png(60_000, 60_000, bytes(10**6)), "Reduce it"),
+        "damaged": (portrait[: len(portrait) // 2], "Fetch it again"),
+        "not_a_picture": (b"<svg xmlns='http://www.w3.org/2000/svg'/>", "Convert it"),
+        "empty": (b"", "Fetch it again"),
+    }
+    for code, (data, way_out) in bombs.items():
+        answer = client.post("/api/v1/predict", {"photo": base64.b64encode(data).decode()}, JSON)
+        error = answer.json()["error"]
+        assert (answer.status_code, error["code"], error["field"]) == (400, code, "photo")
+        assert way_out in error["message"]
+        assert client.post("/api/v1/predict", {"photo": sent(portrait)}).status_code == 200
+    deep = client.post("/api/v1/predict", '{"photo": ' + "[" * 200_000 + "]" * 200_000 + "}", JSON)
+    assert (deep.status_code, deep.json()["error"]["code"]) == (400, "parse_error")
 
 
 def test_a_request_of_too_many_bytes_is_refused_before_it_is_read(client, portrait, settings):
@@ -191,19 +220,21 @@ def test_a_request_of_too_many_bytes_is_refused_before_it_is_read(client, portra
     assert "DAGER_REQUEST_MB" in answer.json()["error"]["message"]
 
 
-def test_nothing_of_a_photo_is_kept(client, portrait, settings, monkeypatch):
+def test_nothing_of_a_photo_is_kept(client, portrait, settings, monkeypatch, tmp_path):
     for call in ("predict", "embed"):
         client.post(f"/api/v1/{call}", {"photo": sent(portrait)})  # the shipped models get their rows
     before = rows(), sorted(settings.DATA_DIR.rglob("*"))
     settings.FILE_UPLOAD_MAX_MEMORY_SIZE = 10  # so that Django's own handler would write a file
-    monkeypatch.setattr("tempfile.NamedTemporaryFile", None)
-    settings.FILE_UPLOAD_TEMP_DIR = "/nowhere"
+    settings.FILE_UPLOAD_TEMP_DIR = None  # where the system has its own
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    touched = tmp_path.stat().st_mtime_ns
 
     calls = {"predict": ["photo"], "embed": ["photo"], "predict/batch": ["photos"], "verify": ["photo_a", "photo_b"]}
     for call, names in calls.items():
         assert client.post(f"/api/v1/{call}", {name: sent(portrait) for name in names}).status_code == 200
 
     assert (rows(), sorted(settings.DATA_DIR.rglob("*"))) == before
+    assert tmp_path.stat().st_mtime_ns == touched  # no file was ever there, not even for a moment
 
 
 @pytest.mark.parametrize("call", ["predict", "predict/batch", "embed", "verify"])

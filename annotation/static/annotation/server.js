@@ -36,11 +36,11 @@ export async function ask(path, { method = "GET", body, keepalive = false } = {}
 }
 
 // Sends one file, telling how far it is. Resolves with the server's answer.
-export function send(path, file, onProgress) {
+export function send(path, file, onProgress, field = "file") {
   return new Promise((resolve, reject) => {
     const request = new XMLHttpRequest();
     const form = new FormData();
-    form.append("file", file, file.webkitRelativePath || file.name);
+    form.append(field, file, file.webkitRelativePath || file.name || field);
     request.open("POST", path);
     request.setRequestHeader("X-CSRFToken", csrf());
     request.responseType = "json";
