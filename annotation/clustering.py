@@ -154,7 +154,7 @@ def write(run: ClusteringRun, corpus: Corpus, found: Clustering) -> None:
     """Keep the clusters of a run that does not hold yet."""
     order = np.argsort(found.labels, kind="stable")
     labels, first = np.unique(found.labels[order], return_index=True)
-    groups = np.split(order, first[1:])
+    groups = np.split(order, first)[1:]  # before the first there is nothing, and with no faces nothing at all
     for piece in batched(zip(labels, groups, strict=True), 1_000):
         _write_groups(run, corpus, found, [group for _, group in piece])
     _follow_duplicates(run)

@@ -70,7 +70,8 @@ DESELECTED = pytest.StashKey[dict[str, int]]()
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    assert settings.DATABASES  # loads the settings; pytest-django, whose turn comes next, then sets Django up
+    """Loads the settings; pytest-django, whose turn comes next, then sets Django up."""
+    settings.PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]  # a real one takes half a second
 
 
 @pytest.hookimpl(optionalhook=True)

@@ -2,6 +2,7 @@
 
 import io
 from collections.abc import Sequence
+from functools import cache
 from itertools import count
 
 import numpy as np
@@ -9,6 +10,7 @@ from django.core.files.base import ContentFile
 from django.core.files.storage import default_storage
 from django.db.models import F
 from django.utils import timezone
+from PIL import Image
 
 from annotation import people
 from annotation.core.drawn import draw_portrait
@@ -188,12 +190,21 @@ def a_person(faces: Sequence[Face] | int = 1, name: str = "", by: User | None = 
 
 def a_picture(photo: Photo, seed: int = 0) -> Photo:
     """Files for a photo that exists as a row only, and for the crops of its faces: a drawn portrait."""
-    encoded = io.BytesIO()
-    portrait = draw_portrait(seed, seed, (photo.width, photo.height))
-    portrait.save(encoded, "JPEG")
-    default_storage.save(photo.key, ContentFile(encoded.getvalue()))
-    crop = io.BytesIO()
-    portrait.resize((64, 64)).save(crop, "JPEG")
+    portrait, crop = _drawn(seed, photo.width, photo.height)
+    default_storage.save(photo.key, ContentFile(portrait))
     for face in photo.faces.all():
-        default_storage.save(face.crop_key, ContentFile(crop.getvalue()))
+        default_storage.save(face.crop_key, ContentFile(crop))
     return photo
+
+
+@cache
+def _drawn(seed: int, width: int, height: int) -> tuple[bytes, bytes]:
+    """A portrait and a crop of it, as JPEG: scenes draw the same people again and again."""
+    portrait = draw_portrait(seed, seed, (width, height))
+    return _jpeg(portrait), _jpeg(portrait.resize((64, 64)))
+
+
+def _jpeg(picture: Image.Image) -> bytes:
+    encoded = io.BytesIO()
+    picture.save(encoded, "JPEG")
+    return encoded.getvalue()

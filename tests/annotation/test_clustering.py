@@ -228,6 +228,13 @@ def test_the_database_refuses_a_second_applied_run(version: ModelVersion):
         a_run(version)
 
 
+def test_a_run_over_no_faces_proposes_no_people(version: ModelVersion):
+    run = clustering.start_run(by=None)
+    clustering.compute(run)
+    assert run.state == ClusteringRun.State.PROPOSED
+    assert not Membership.objects.exists()
+
+
 def test_a_run_that_fails_says_so_and_frees_the_way(version: ModelVersion, monkeypatch: pytest.MonkeyPatch):
     def broken(*_: object) -> None:
         raise MemoryError("too many faces")

@@ -43,15 +43,15 @@ def queries(client: Client, address: str) -> int:
     return len(told)
 
 
-@pytest.mark.parametrize("address", PAGES.values(), ids=PAGES)
-def test_a_list_takes_as_many_queries_for_many_rows_as_for_a_few(client: Client, address: str):
+def test_a_list_takes_as_many_queries_for_many_rows_as_for_a_few(client: Client):
     curator = a_user("carol")
     client.force_login(curator)
     some_of_everything(curator)
-    client.get(address)
-    few = queries(client, address)
+    for address in PAGES.values():
+        client.get(address)  # whatever is looked up once per process has been
+    few = {name: queries(client, address) for name, address in PAGES.items()}
 
     for _ in range(4):
         some_of_everything(curator)
 
-    assert queries(client, address) == few
+    assert {name: queries(client, address) for name, address in PAGES.items()} == few

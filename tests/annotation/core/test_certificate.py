@@ -124,7 +124,7 @@ def test_a_target_that_cannot_be_is_refused():
 def test_the_naive_rule_breaks_the_promise_that_ours_keeps(machine: str):
     error = MACHINES[machine](RANK)
 
-    broken_by = {rule.__name__: np.mean([audit(rule, error, seed)[0] for seed in range(60)]) for rule in (ours, naive)}
+    broken_by = {rule.__name__: np.mean([audit(rule, error, seed)[0] for seed in range(30)]) for rule in (ours, naive)}
 
     assert broken_by["ours"] <= 0.05
     assert broken_by["naive"] > 0.4
