@@ -70,6 +70,14 @@ def bundle_of(version: ModelVersion) -> Bundle:
     return load(Path(version.folder)) if version.folder else cold_start()
 
 
+def card_of(version: ModelVersion) -> str:
+    """What a version says of itself, as Markdown; empty if nothing. Raises BadBundle, OSError."""
+    if version.folder or version.task == EMBEDDING:
+        return bundle_of(version).card
+    shipped = COLD.get(version.task)
+    return shipped.card if shipped and shipped.checksum == version.checksum else ""
+
+
 @cache
 def _embedder(folder: str, checksum: str) -> Embedder:
     return bundles.open_embedder(load(Path(folder)) if folder else cold_start())

@@ -16,7 +16,7 @@ from annotation.api import Filtered, OfRoles, parameters, signed_in
 from annotation.models import Certificate, Release
 from inference import registry
 from inference.core.attributes import ATTRIBUTES
-from inference.core.bundle import EMBEDDING, BadBundle
+from inference.core.bundle import BadBundle
 from inference.models import ModelVersion
 from training import promotion, runs, tasks
 from training.core.config import PRESETS
@@ -289,8 +289,7 @@ class Models(Filtered):
         version = self.get_object()
         text, damage = "", ""
         try:
-            if version.folder or version.task == EMBEDDING:  # else it is of a package, without a card of its own
-                text = registry.bundle_of(version).card
+            text = registry.card_of(version)
         except (BadBundle, OSError) as error:
             damage = str(error)
         told = {"card": text, "damage": damage, "evaluations": version.evaluations.order_by("-at")[:20]}

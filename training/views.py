@@ -23,7 +23,7 @@ from annotation.views.page import Rest, SignedIn, View, act, back, page, tell_mi
 from annotation.words import called
 from inference import registry
 from inference.core.attributes import ATTRIBUTES
-from inference.core.bundle import EMBEDDING, BadBundle
+from inference.core.bundle import BadBundle
 from inference.models import ModelVersion
 from training import promotion, runs, tasks
 from training.core import evaluate
@@ -247,10 +247,8 @@ def model(request: SignedIn, pk: int) -> HttpResponse:
 
 
 def _card(version: ModelVersion) -> dict[str, Any]:
-    if not version.folder and version.task != EMBEDDING:
-        return {}  # of a package: it has no card of its own
     try:
-        return {"card": mark_safe(as_html(registry.bundle_of(version).card))}
+        return {"card": mark_safe(as_html(registry.card_of(version)))}
     except (BadBundle, OSError) as error:
         return {"damage": str(error)}
 

