@@ -272,9 +272,7 @@ class PredictBatch(TakesPhotos):
     def post(self, request: Request) -> Response:
         """The same of up to 64 photos. Each succeeds or fails alone."""
         sent = [_read(each, f"photos.{index}") for index, each in enumerate(photos_of(request))]
-        predicted = predict_all(each for each in sent if isinstance(each, bytes))
-        found = (next(predicted) if isinstance(each, bytes) else each for each in sent)
-        results = [_outcome(each, f"photos.{index}") for index, each in enumerate(found)]
+        results = [_outcome(each, f"photos.{index}") for index, each in enumerate(predict_all(sent))]
         return Response({"results": results, "models": models_report(registry.ensure_attributes())})
 
 

@@ -6,7 +6,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import cache
 from itertools import islice
-from typing import TypeAlias
+from typing import TypeAlias, TypeVar
 
 import numpy as np
 
@@ -17,6 +17,9 @@ from inference.core.images import Decoded, PictureRefused
 from inference.core.said import Said, say
 from inference.core.types import Crops, CropSpec, FaceFound, Picture, Vectors
 from inference.look import look
+
+T = TypeVar("T")
+Unread = TypeVar("Unread", bound=Exception)
 
 AT_ONCE = 16  # photos whose pictures are held in memory together
 SMALL_IN_REDUCED = 60.0  # px; a crop of 150 px, the largest that a network wants, would be blown up from a smaller face
@@ -45,17 +48,17 @@ def predict(data: bytes) -> Prediction:
     return _prediction(photo, found, said)
 
 
-def predict_all(photos: Iterable[bytes]) -> Iterator[Prediction | PictureRefused]:
+def predict_all(photos: Iterable[bytes | Unread]) -> Iterator[Prediction | PictureRefused | Unread]:
     """The same of many files, in their order; one that is refused does not touch the others.
 
     Faces are sought in as many files at once as there are cores, and each network looks at the faces of several files
-    together.
+    together. What could not be read comes out as it came in.
     """
     for chunk in _chunks(photos, AT_ONCE):
         seen = list(_eyes().map(_seen, chunk))
-        said = iter(_said([(each[0].picture, each[1]) for each in seen if not isinstance(each, PictureRefused)]))
+        said = iter(_said([(each[0].picture, each[1]) for each in seen if isinstance(each, tuple)]))
         for each in seen:
-            yield each if isinstance(each, PictureRefused) else _prediction(*each, next(said))
+            yield _prediction(each[0], each[1], next(said)) if isinstance(each, tuple) else each
 
 
 def embed(data: bytes) -> tuple[Prediction, Vectors]:
@@ -69,7 +72,7 @@ def embed(data: bytes) -> tuple[Prediction, Vectors]:
     return Prediction(photo, [FacePrediction(face, {}) for face in found]), np.asarray(vectors, np.float32)
 
 
-def _chunks(photos: Iterable[bytes], size: int) -> Iterator[list[bytes]]:
+def _chunks(photos: Iterable[T], size: int) -> Iterator[list[T]]:
     rest = iter(photos)
     while chunk := list(islice(rest, size)):
         yield chunk
@@ -83,7 +86,9 @@ def _eyes() -> ThreadPoolExecutor:
 Seen: TypeAlias = tuple[Decoded, list[FaceFound]]
 
 
-def _seen(data: bytes) -> Seen | PictureRefused:
+def _seen(data: bytes | Unread) -> Seen | PictureRefused | Unread:
+    if not isinstance(data, bytes):
+        return data
     try:
         return look(data, small=SMALL_IN_REDUCED)
     except PictureRefused as refused:

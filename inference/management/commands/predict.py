@@ -3,9 +3,9 @@
 import json
 import sys
 from argparse import ArgumentParser
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 import cv2
 import numpy as np
@@ -16,10 +16,11 @@ from rich.progress import track
 from inference import registry
 from inference.core.images import PictureRefused
 from inference.core.types import Picture
-from inference.predict import Prediction, predict
+from inference.predict import Prediction, predict_all
 from inference.reports import models_report, report
 
 SUFFIXES = {".jpg", ".jpeg", ".png", ".webp"}  # of a folder's files; a file that is named is taken whatever its name
+Outcome: TypeAlias = Prediction | PictureRefused | OSError
 INK = (40, 220, 255)  # blue, green, red
 CROWD = 6  # faces; of more the words would lie on one another
 
@@ -40,16 +41,15 @@ class Command(BaseCommand):
             raise CommandError(f"--draw takes one photo, not {len(photos)}.")
         models = models_report(registry.ensure_attributes())
         refused = 0
-        for path in _shown(photos):
-            try:
-                predicted = predict(path.read_bytes())
-            except (PictureRefused, OSError) as error:
+        outcomes = predict_all(map(_content, photos))
+        for path, outcome in zip(photos, _shown(outcomes, len(photos)), strict=True):
+            if not isinstance(outcome, Prediction):
                 refused += 1
-                self._refuse(path, error, as_json=options["json"])
+                self._refuse(path, outcome, as_json=options["json"])
                 continue
-            self._tell(path, report(predicted), models, as_json=options["json"])
+            self._tell(path, report(outcome), models, as_json=options["json"])
             if options["draw"]:
-                draw(predicted, options["draw"])
+                draw(outcome, options["draw"])
         if refused:
             raise CommandError(f"{refused} of {len(photos)} photos could not be read.")
 
@@ -78,10 +78,18 @@ def _files(named: Sequence[Path]) -> Iterator[Path]:
             yield path
 
 
-def _shown(photos: Sequence[Path]) -> Iterator[Path]:
+def _content(path: Path) -> bytes | OSError:
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        return error
+
+
+def _shown(outcomes: Iterator[Outcome], total: int) -> Iterable[Outcome]:
     """With a bar on the terminal for many; standard output is for what is told."""
     console = Console(file=sys.stderr)
-    yield from track(photos, console=console, transient=True, disable=len(photos) < 2 or not console.is_terminal)
+    hidden = total < 2 or not console.is_terminal
+    return track(outcomes, total=total, console=console, transient=True, disable=hidden)
 
 
 def lines(face: dict[str, Any]) -> list[str]:
