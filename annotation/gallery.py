@@ -84,7 +84,7 @@ def _keep(gallery: Gallery, version: ModelVersion) -> None:
         np.savez(file, line=line, **{name: getattr(gallery, name) for name in KEPT})
         _write(_key(version), file.getvalue())
         if learnt := _learn(gallery):
-            _write(_key(version, LEARNT), json.dumps(asdict(learnt)).encode())
+            _write(_key(version, LEARNT), json.dumps({"line": line, "learnt": asdict(learnt)}).encode())
 
 
 def _write(key: str, content: bytes) -> None:
@@ -209,12 +209,14 @@ def recognise(queries: Vectors, count: int) -> list[Recognised]:
 
 
 def _learnt(version: ModelVersion) -> Recognition | None:
-    """As a worker last learnt it; None before, or where too few people are known."""
+    """As a worker last learnt it; None before, where too few people are known, or if it was of another ledger."""
     try:
         with default_storage.open(_key(version, LEARNT)) as file:
-            return Recognition(**json.loads(file.read()))
-    except (FileNotFoundError, ValueError, TypeError):  # none yet, or another process is just writing it
+            kept = json.loads(file.read())
+    except (FileNotFoundError, ValueError):  # none yet, or another process is just writing it
         return None
+    line, at = kept["line"]
+    return Recognition(**kept["learnt"]) if _written_at(line) == at else None
 
 
 def _learn(gallery: Gallery) -> Recognition | None:
@@ -222,18 +224,21 @@ def _learn(gallery: Gallery) -> Recognition | None:
 
     Faces that have a duplicate are left out: they would be found by it, as no other photo is.
     """
-    place = {int(pk): at for at, pk in enumerate(gallery.people)}
-    faces = Embedding.objects.filter(version=gallery.version, face__label__identity__isnull=False)
-    alone = faces.filter(face__duplicate_of=None, face__duplicates=None)
-    columns = alone.order_by("face_id").values_list("pk", "face__label__identity")
-    of = [(pk, place[person]) for pk, person in columns.iterator(chunk_size=READ) if person in place]
-    chosen = [of[at] for at in sorted(np.random.default_rng(0).permutation(len(of))[:SAMPLE])]
+    rng = np.random.default_rng(0)
+    of_some = rng.permutation(np.flatnonzero(gallery.counts > 1))[:SAMPLE]
+    place = {int(gallery.people[at]): int(at) for at in of_some}
+    faces = Embedding.objects.filter(version=gallery.version, face__duplicate_of=None, face__duplicates=None)
+    found = list[tuple[int, int]]()
+    for chunk in batched(sorted(place), CHUNK):
+        rows = faces.filter(face__label__identity__in=chunk).order_by("pk")
+        found += [(pk, place[person or 0]) for pk, person in rows.values_list("pk", "face__label__identity")]
+    chosen = [found[at] for at in sorted(rng.permutation(len(found))[:SAMPLE])]
     if not chosen:
         return None
     stored = dict[int, bytes]()
     for chunk in batched([pk for pk, _ in chosen], CHUNK):
-        rows = Embedding.objects.filter(pk__in=chunk).values_list("pk", "vector")
-        stored |= {pk: bytes(data) for pk, data in rows}
+        vectors_of = Embedding.objects.filter(pk__in=chunk).values_list("pk", "vector")
+        stored |= {pk: bytes(data) for pk, data in vectors_of}
     vectors = np.stack([np.frombuffer(stored[pk], "<f2") for pk, _ in chosen]).astype(np.float32)
     own = np.array([at for _, at in chosen], np.int64)
     return learn(gallery.means, gallery.lengths, gallery.counts, vectors, own)

@@ -113,7 +113,8 @@ def learn(
         part, of = vectors[start : start + CHUNK], own[start : start + CHUNK]
         cosines = part @ means.T
         cosines[np.arange(len(part)), of] = -np.inf
-        best = np.argsort(-cosines, axis=1, kind="stable")[:, : min(NEAREST, len(means) - 1)]
+        most = min(NEAREST, len(means) - 1)
+        best = np.argpartition(-cosines, most, axis=1)[:, :most]
         near.append(np.take_along_axis(cosines, best, axis=1))
         of_near.append(counts[best])
     without = means[own] * lengths[own][:, None] - vectors

@@ -1,6 +1,8 @@
 """Search over REST: a photo of somebody known, of a stranger, and who may look."""
 
+import csv
 from io import BytesIO
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -11,9 +13,11 @@ from rest_framework.response import Response
 
 from annotation import gallery
 from annotation.core.drawn import draw_portrait
-from annotation.models import FaceSearch, User
+from annotation.likeness import search as search_photo
+from annotation.models import FaceSearch, Identity, User
 from inference import registry
 from inference.core import sameness
+from inference.predict import embed
 from tests.annotation.test_likeness import vector_of
 from tests.factories import a_face, a_person, a_user, an_embedding
 
@@ -109,3 +113,28 @@ def test_what_is_no_photo_is_refused(curator: Client):
     answer = curator.post("/api/v1/search", {"photo": SimpleUploadedFile("a.jpg", b"no")})
     assert (answer.status_code, answer.json()["error"]["field"]) == (400, "photo")
     assert search(curator, Image.new("RGB", (200, 200), "gray")).json()["faces"] == []
+
+
+@pytest.mark.realdata
+def test_real_people_are_found_and_strangers_are_nobody(shared_data: Path):
+    with (shared_data / "scrape" / "truth.csv").open(newline="") as file:
+        rows = [row for row in csv.DictReader(file) if row["identity"] and not row["fault"]]
+    photos = dict[str, list[bytes]]()
+    for row in rows:
+        photos.setdefault(row["identity"], []).append((shared_data / "scrape" / row["file"]).read_bytes())
+    live, known = registry.ensure_live(), list[Identity]()
+    asked = [each for each in photos.values() if len(each) >= 5][:8]
+    for number, of_person in enumerate(asked[:4]):
+        faces = [a_face() for _ in range(3)]
+        for face, data in zip(faces, of_person, strict=False):
+            predicted, vectors = embed(data)
+            main = next(row for row, each in enumerate(predicted.faces) if each.found.chosen)
+            an_embedding(face, live, vectors[main])
+        known.append(a_person(faces, f"Person {number}"))
+    curator, right = a_user(), 0
+    for number, of_person in enumerate(asked):
+        _, (face, *_rest) = search_photo(of_person[4], by=curator)
+        best = face.matches[0]
+        right += best.probability < face.nobody if number >= 4 else best.identity == known[number]
+
+    assert right >= 7
