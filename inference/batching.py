@@ -19,6 +19,10 @@ from inference.core.types import AttributeModel, Beliefs, Crops, Embedder, Vecto
 Told: TypeAlias = "tuple[npt.NDArray[np.generic] | None, ...]"  # a row for each crop
 
 
+class BrokenOff(Exception):
+    """Whoever led the batch was ended in the middle of it."""
+
+
 class _Request:
     def __init__(self, crops: Crops) -> None:
         self.crops = crops
@@ -63,6 +67,8 @@ class Together:
             self._answer(batch)
         finally:
             for request in batch[1:]:
+                if request.told is None and request.error is None:
+                    request.error = BrokenOff("The process is being ended. Send it again.")
                 request.turn.set()
             with self._lock:
                 self._led = bool(self._waiting)
@@ -71,12 +77,13 @@ class Together:
 
     def _answer(self, batch: list[_Request]) -> None:
         try:
-            told = self._run(np.concatenate([request.crops for request in batch]) if batch[1:] else batch[0].crops)
+            told = self._run(np.concatenate([request.crops for request in batch]) if len(batch) > 1 else batch[0].crops)
         except Exception as error:
             # The edge of somebody else's thread: what one request is refused for must not refuse the others.
-            if not batch[1:]:
+            if len(batch) == 1:
                 batch[0].error = error
-            for request in batch[1:] and batch:
+                return
+            for request in batch:
                 self._answer([request])
             return
         start = 0
