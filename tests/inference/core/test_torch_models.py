@@ -9,6 +9,7 @@ from inference.core.attributes import GENDER, REAL_AGE, Attribute
 from inference.core.bundle import BadBundle, Bundle, load, open_attribute_model, open_embedder, write_bundle
 from inference.core.embed import CropsDoNotFit, UnusableBackbone, normalised
 from inference.core.networks import build, build_task
+from inference.core.torch_models import fold
 from inference.core.types import CropSpec
 
 CROP = CropSpec("arcface-112", 112)
@@ -39,6 +40,26 @@ def test_a_task_network_says_a_distribution_over_the_values_in_the_registrys_ord
     np.testing.assert_allclose(turned.look(crops(3))[0], belief[:, ::-1])
     assert features is not None
     np.testing.assert_allclose(np.linalg.norm(features, axis=1), 1, atol=1e-5)
+
+
+@pytest.mark.parametrize("architecture", ["mobilefacenet", "iresnet18"])
+def test_a_folded_network_says_the_same_with_fewer_layers(architecture: str) -> None:
+    torch.manual_seed(0)
+    network = build(architecture, 64).eval()
+    for layer in network.modules():
+        if isinstance(layer, torch.nn.BatchNorm2d):
+            torch.nn.init.uniform_(layer.running_mean, -0.5, 0.5)
+            torch.nn.init.uniform_(layer.running_var, 0.5, 2.0)
+    pixels = torch.randn(2, 3, 112, 112)
+    with torch.inference_mode():
+        before = network(pixels)
+    layers = sum(isinstance(layer, torch.nn.BatchNorm2d) for layer in network.modules())
+
+    fold(network)
+
+    with torch.inference_mode():
+        np.testing.assert_allclose(network(pixels).numpy(), before.numpy(), rtol=1e-3, atol=1e-4)
+    assert sum(isinstance(layer, torch.nn.BatchNorm2d) for layer in network.modules()) < layers
 
 
 def test_years_that_a_network_does_not_know_have_no_belief(tmp_path: Path) -> None:
