@@ -3,11 +3,14 @@
 from django.core.signing import BadSignature, Signer
 from django.urls import reverse
 
-from annotation.models import User
+from annotation.models import AccessToken, User
 
 Role = User.Role
 Roles = frozenset[User.Role]
+Scope = AccessToken.Scope
+Scopes = frozenset[AccessToken.Scope]
 
+EVERYBODY: Roles = frozenset(Role)
 ANNOTATE: Roles = frozenset({Role.ANNOTATOR, Role.CURATOR, Role.ADMIN})
 BROWSE: Roles = frozenset({Role.CURATOR, Role.ENGINEER, Role.ADMIN})
 CURATE: Roles = frozenset({Role.CURATOR, Role.ADMIN})
@@ -17,6 +20,11 @@ TRAIN: Roles = frozenset({Role.ENGINEER, Role.ADMIN})
 
 def may(user: User, roles: Roles) -> bool:
     return user.is_active and user.role in roles
+
+
+def opens(token: AccessToken, scopes: Scopes) -> bool:
+    """Whether a token may be used where one of these scopes is asked for; that its owner may is another question."""
+    return Scope.ADMIN in token.scopes or not scopes.isdisjoint(token.scopes)
 
 
 # An annotator sees the pictures of the questions that they were asked, and no others: each address that a question

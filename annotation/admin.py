@@ -7,7 +7,8 @@ from django.db.models import QuerySet
 from django.forms import ModelForm
 from django.http import HttpRequest
 
-from annotation.models import Decision, Source, User
+from annotation import tokens
+from annotation.models import AccessToken, Decision, Source, User
 
 admin.site.site_header = admin.site.site_title = "DAGER"
 admin.site.index_title = "People with an account, sources, ledger"
@@ -48,6 +49,29 @@ class Sources(admin.ModelAdmin):
 
     def has_delete_permission(self, request: HttpRequest, obj: Source | None = None) -> bool:
         return False  # its photos, faces and labels would lose where they came from
+
+
+@admin.register(AccessToken)
+class Tokens(admin.ModelAdmin):
+    """Whose programs may come in. Made on the page of whoever they act for; here they can only be revoked."""
+
+    list_display = ["name", "owner", "prefix", "scopes", "state", "expires_at", "last_used_at"]
+    list_select_related = ["owner"]
+    actions = ["revoke"]
+
+    @admin.action(description="Revoke: it opens nothing any more")
+    def revoke(self, request: HttpRequest, chosen: QuerySet[AccessToken]) -> None:
+        for token in chosen:
+            tokens.revoke(token)
+
+    def has_add_permission(self, request: HttpRequest) -> bool:
+        return False
+
+    def has_change_permission(self, request: HttpRequest, obj: AccessToken | None = None) -> bool:
+        return obj is None and request.user.is_superuser  # the list has an action; a row has nothing to change
+
+    def has_delete_permission(self, request: HttpRequest, obj: AccessToken | None = None) -> bool:
+        return False
 
 
 @admin.register(Decision)

@@ -30,12 +30,36 @@ from rest_framework.views import APIView
 
 from annotation import answers, export, idempotency, intake, queue, reads, releases, tasks
 from annotation import forms as filters
-from annotation.access import ANNOTATE, BROWSE, CURATE, GROUP_AND_EXPORT, Roles, crop_address, may, photo_address
+from annotation.access import (
+    ANNOTATE,
+    BROWSE,
+    CURATE,
+    GROUP_AND_EXPORT,
+    Roles,
+    Scope,
+    Scopes,
+    crop_address,
+    may,
+    opens,
+    photo_address,
+)
 from annotation.core.answers import SkipReason
 from annotation.core.practice import EXAMPLES, SIDE, Example
 from annotation.core.release_formats.formats import FORMATS
 from annotation.core.release_query import ReleaseQuery
-from annotation.models import Answer, Face, Identity, Intake, KeptAnswer, Photo, Question, Release, Source, User
+from annotation.models import (
+    AccessToken,
+    Answer,
+    Face,
+    Identity,
+    Intake,
+    KeptAnswer,
+    Photo,
+    Question,
+    Release,
+    Source,
+    User,
+)
 from annotation.words import PRACTICE, why_asked
 from inference.core.attributes import ATTRIBUTES, attribute
 
@@ -43,30 +67,48 @@ AHEAD = 10  # questions that one person may hold at once
 
 
 class OfRoles(BasePermission):
+    """A person by their role; a token by its owner's role, as it is at this moment, and by one of its scopes."""
+
     roles: Roles
+    scopes: Scopes
+    predicts = False  # which of the limits counts
 
     def has_permission(self, request: Request, view: APIView) -> bool:
-        return isinstance(request.user, User) and may(request.user, self.roles)
+        if not isinstance(request.user, User) or not may(request.user, self.roles):
+            return False
+        return not isinstance(request.auth, AccessToken) or opens(request.auth, self.scopes)
 
 
 class Annotates(OfRoles):
-    roles = ANNOTATE
+    roles, scopes = ANNOTATE, frozenset({Scope.ANNOTATE})
 
 
 class Browses(OfRoles):
-    roles = BROWSE
+    roles, scopes = BROWSE, frozenset({Scope.CURATE, Scope.TRAIN})
+
+
+class Predicts(OfRoles):
+    """Whoever answers blind questions gets no machine to ask."""
+
+    roles, scopes, predicts = BROWSE, frozenset({Scope.PREDICT}), True
+
+
+class Searches(OfRoles):
+    """Who somebody is, is told to those who may say it."""
+
+    roles, scopes, predicts = CURATE, frozenset({Scope.PREDICT, Scope.CURATE}), True
 
 
 class Curates(OfRoles):
-    roles = CURATE
+    roles, scopes = CURATE, frozenset({Scope.CURATE})
 
 
 class Exports(OfRoles):
-    roles = GROUP_AND_EXPORT
+    roles, scopes = GROUP_AND_EXPORT, frozenset({Scope.CURATE, Scope.TRAIN})
 
 
 class AnnotatesOrBrowses(OfRoles):
-    roles = ANNOTATE | BROWSE
+    roles, scopes = ANNOTATE | BROWSE, frozenset({Scope.ANNOTATE, Scope.CURATE, Scope.TRAIN})
 
 
 class ById(CursorPagination):

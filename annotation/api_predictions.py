@@ -14,7 +14,7 @@ from rest_framework.response import Response
 
 from annotation import feedback, likeness, tasks
 from annotation.access import CURATE, may
-from annotation.api import Curates, Filtered, parameters, signed_in
+from annotation.api import Filtered, Predicts, Searches, parameters, signed_in
 from annotation.errors import BadFeedback
 from annotation.likeness import MATCHES, SOUGHT, Sought
 from annotation.models import Feedback, Question
@@ -76,7 +76,7 @@ _MOST = {
 
 
 class Search(TakesPhotos):
-    permission_classes = [Curates]
+    permission_classes = [Searches]
 
     @extend_schema(request=sent_as("photo", more={"most": _MOST}), responses=SearchSerializer)
     def post(self, request: Request) -> Response:
@@ -186,6 +186,7 @@ _FEEDBACK = {
 class Feedbacks(TakesPhotos, Filtered):
     """Corrections, the latest first: your own, and for curators everybody's."""
 
+    permission_classes = [Predicts]
     filter_form = FeedbackFilter
     serializer_class = FeedbackSerializer
     queryset = Feedback.objects.none()

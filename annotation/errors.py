@@ -40,6 +40,12 @@ class BadAct(AnnotationError):
     code = "bad_act"
 
 
+class BadToken(AnnotationError):
+    """A token that cannot be made: no name, no scope, an unknown one, a time that makes no sense."""
+
+    code = "bad_token"
+
+
 class BadIntake(AnnotationError):
     code = "bad_intake"
 

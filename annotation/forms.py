@@ -11,7 +11,7 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy as later
 
 from annotation.core.release_query import KNOWABLE, DecidedBy
-from annotation.models import Face, Identity, Intake, Label, Photo, Question, Source, User
+from annotation.models import AccessToken, Face, Identity, Intake, Label, Photo, Question, Source, User
 from annotation.words import called
 
 MERGED_AT_ONCE = 200
@@ -481,3 +481,23 @@ class FacesForm(forms.Form):
         if cleaned.get("act") == "move" and not self.errors and cleaned.get("to") is None:
             self.add_error("to", later("Say whom these faces belong to: a name or a number such as #12."))
         return cleaned
+
+
+# ---- tokens
+
+SCOPES = [
+    (AccessToken.Scope.PREDICT, later("Predict: what the live models say of photos")),
+    (AccessToken.Scope.ANNOTATE, later("Annotate: take questions and answer them")),
+    (AccessToken.Scope.CURATE, later("Curate: read and change sources, photos, faces, people, releases")),
+    (AccessToken.Scope.TRAIN, later("Train: read faces and releases; start, stop, promote")),
+    (AccessToken.Scope.ADMIN, later("Everything that you may")),
+]
+DAYS = [(30, later("30 days")), (90, later("90 days")), (365, later("a year")), ("", later("until it is revoked"))]
+
+
+class TokenForm(forms.Form):
+    name = forms.CharField(max_length=100, label=later("Name"), help_text=later("by which you know it again"))
+    scopes = forms.MultipleChoiceField(choices=SCOPES, label=later("What it may"), widget=forms.CheckboxSelectMultiple)
+    days = forms.TypedChoiceField(
+        choices=DAYS, coerce=int, empty_value=None, required=False, initial=90, label=later("Valid for")
+    )

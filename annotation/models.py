@@ -41,6 +41,39 @@ class User(AbstractUser):
         return self.role in (self.Role.CURATOR, self.Role.ADMIN)
 
 
+class AccessToken(models.Model):
+    """A key with which programs act for a person, within its scopes. Of the key itself only a hash is kept."""
+
+    class Scope(models.TextChoices):
+        PREDICT = "predict"  # what the live models say of photos that are sent
+        ANNOTATE = "annotate"  # take questions, answer them
+        CURATE = "curate"  # read and change the corpus: sources, photos, faces, people, releases
+        TRAIN = "train"  # read the corpus and releases; start, stop, promote
+        ADMIN = "admin"  # whatever its owner may
+
+    owner = models.ForeignKey(User, on_delete=models.CASCADE, related_name="tokens")
+    name = models.CharField(max_length=100)
+    prefix = models.CharField(max_length=20)  # what the key begins with: to tell one from the other
+    hashed = models.CharField(max_length=64, unique=True)  # SHA-256 of the key, in hexadecimal
+    scopes = models.JSONField(default=list)
+    expires_at = models.DateTimeField(null=True)
+    revoked_at = models.DateTimeField(null=True)
+    last_used_at = models.DateTimeField(null=True)  # to the minute
+    created_at = models.DateTimeField(default=timezone.now)
+
+    class Meta:
+        ordering = ["-id"]
+
+    def __str__(self) -> str:
+        return f"{self.name} ({self.prefix}…)"
+
+    @property
+    def state(self) -> str:
+        if self.revoked_at is not None:
+            return "revoked"
+        return "expired" if self.expires_at is not None and self.expires_at <= timezone.now() else "valid"
+
+
 class Source(models.Model):
     """Where a batch of photos came from and under which rights."""
 

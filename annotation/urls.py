@@ -5,7 +5,20 @@ from rest_framework.routers import SimpleRouter
 
 from annotation import api, api_predictions
 from annotation.core import practice
-from annotation.views import annotate, curate, engine, exports, home, people, photos, releases, runs, sources, try_it
+from annotation.views import (
+    annotate,
+    curate,
+    engine,
+    exports,
+    home,
+    people,
+    photos,
+    releases,
+    runs,
+    sources,
+    tokens,
+    try_it,
+)
 
 pages = [
     path("", home.home, name="home"),
@@ -69,6 +82,8 @@ pages = [
     path("releases/<int:pk>/verify", releases.verify, name="release-verify"),
     path("releases/<int:pk>/datasheet", releases.datasheet, name="release-datasheet"),
     path("releases/<int:pk>/download/<slug:layout>", releases.download, name="release-download"),
+    path("tokens/", tokens.own, name="tokens"),
+    path("tokens/<int:pk>/revoke", tokens.revoke, name="token-revoke"),
     path("try/", try_it.try_it, name="try-it"),
     path("export/", exports.export_page, name="export"),
     path("export/labels.csv", exports.labels_csv, name="labels-csv"),

@@ -1,7 +1,6 @@
 """Errors as the doors tell them: one envelope for the API, one table of statuses, plain pages for people."""
 
 import logging
-import uuid
 from typing import Any
 
 from django.core.exceptions import PermissionDenied
@@ -12,6 +11,7 @@ from rest_framework.response import Response
 from rest_framework.views import exception_handler, set_rollback
 
 from annotation import errors as annotation
+from dager_site.logs import request_id
 from inference import errors as inference
 from training import errors as training
 
@@ -24,6 +24,7 @@ STATUS: dict[type[Exception], int] = {
     annotation.KeyInHand: status.HTTP_409_CONFLICT,
     annotation.KeyReused: status.HTTP_422_UNPROCESSABLE_ENTITY,
     annotation.BadIntake: status.HTTP_400_BAD_REQUEST,
+    annotation.BadToken: status.HTTP_400_BAD_REQUEST,
     annotation.RightsNotStated: status.HTTP_403_FORBIDDEN,
     annotation.ClusteringUnderWay: status.HTTP_409_CONFLICT,
     annotation.NotUndoable: status.HTTP_409_CONFLICT,
@@ -88,10 +89,9 @@ def _first(detail: Any, field: str = "") -> tuple[str, str]:
 
 def _body(code: str, message: str, field: str = "") -> dict[str, Any]:
     """The envelope. Its request id is in the log, so that a person can be asked for it."""
-    request_id = uuid.uuid4().hex
-    log.info("request %s refused: %s: %s", request_id, code, message)
+    log.info("Refused: %s: %s", code, message)
     error = {"code": code, "message": message} | ({"field": field} if field else {})
-    return {"error": error, "request_id": request_id}
+    return {"error": error, "request_id": request_id.get()}
 
 
 # ---- pages of Django itself: outside the API's views, too, its clients are answered in its envelope

@@ -39,6 +39,8 @@ INTAKE_FOLDERS = [
 ]  # folders the web pages may take in from
 DATA_UPLOAD_MAX_MEMORY_SIZE = 1_000_000  # of the form without its files
 FILE_UPLOAD_MAX_MEMORY_SIZE = 2_500_000  # larger uploads go to a temporary file
+REQUESTS_A_MINUTE = env.whole("DAGER_REQUESTS_A_MINUTE", 1200, low=1)  # of the API, by each token or person
+PREDICTIONS_A_MINUTE = env.whole("DAGER_PREDICTIONS_A_MINUTE", 600, low=1)  # requests, however many photos each has
 PREDICT_REQUEST_MB = env.whole("DAGER_REQUEST_MB", 200, low=1, high=4000)  # held in memory, never on disk
 
 # ---- the belt
@@ -59,6 +61,12 @@ CELERY_BROKER_TRANSPORT_OPTIONS = (
         "polling_interval": 0.05,  # seconds; kombu's own second leaves the workers idle half of the time
     }
 )
+# Requests are counted in it. Without Redis there is one web process, whose memory is enough.
+CACHES = {
+    "default": {"BACKEND": "django.core.cache.backends.redis.RedisCache", "LOCATION": REDIS, "KEY_PREFIX": "dager"}
+    if REDIS
+    else {"BACKEND": "django.core.cache.backends.locmem.LocMemCache"}
+}
 CELERY_BROKER_CONNECTION_RETRY_ON_STARTUP = True
 CELERY_TASK_IGNORE_RESULT = True
 CELERY_TASK_ACKS_LATE = True
@@ -126,6 +134,7 @@ INSTALLED_APPS = [
     "django.contrib.humanize",
 ]
 MIDDLEWARE = [
+    "dager_site.middleware.Traced",
     "django.middleware.security.SecurityMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "dager_site.middleware.ContentSecurityPolicy",
@@ -177,7 +186,12 @@ TIME_ZONE = "UTC"
 USE_TZ = True
 
 REST_FRAMEWORK = {
-    "DEFAULT_AUTHENTICATION_CLASSES": ["rest_framework.authentication.SessionAuthentication"],
+    # The first says in a 401 how to come in.
+    "DEFAULT_AUTHENTICATION_CLASSES": [
+        "dager_site.authentication.BearerToken",
+        "rest_framework.authentication.SessionAuthentication",
+    ],
+    "DEFAULT_THROTTLE_CLASSES": ["dager_site.limits.PerMinute"],
     "DEFAULT_PERMISSION_CLASSES": ["rest_framework.permissions.IsAuthenticated"],
     "DEFAULT_RENDERER_CLASSES": ["rest_framework.renderers.JSONRenderer"],
     "DEFAULT_SCHEMA_CLASS": "drf_spectacular.openapi.AutoSchema",
@@ -198,8 +212,18 @@ SPECTACULAR_SETTINGS = {
 LOGGING = {
     "version": 1,
     "disable_existing_loggers": False,
-    "formatters": {"line": {"format": "{asctime} {levelname} {name} {message}", "style": "{"}},
-    "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "line"}},
+    "filters": {"traced": {"()": "dager_site.logs.WithRequestId"}},
+    "formatters": {
+        "line": {"format": "{asctime} {levelname} {name} [{request_id}] {message}", "style": "{"},
+        "json": {"()": "dager_site.logs.JsonLines"},
+    },
+    "handlers": {
+        "stderr": {
+            "class": "logging.StreamHandler",
+            "formatter": env.one_of("DAGER_LOG_FORMAT", "line", ("line", "json")),
+            "filters": ["traced"],
+        }
+    },
     "loggers": {"faiss.loader": {"level": "WARNING"}},  # it reports each build that it tries
     "root": {"handlers": ["stderr"], "level": env.text("DAGER_LOG_LEVEL", "INFO").upper()},
 }

@@ -7,25 +7,26 @@ from django.urls import include, path
 from drf_spectacular.views import SpectacularAPIView, SpectacularSwaggerView
 from rest_framework.permissions import IsAuthenticated
 
-from annotation.api import Browses
-from dager_site.health import healthz
+from annotation.api import Predicts
+from dager_site.health import healthz, readyz
 from inference import api as predictions
 
 signed_in = {"permission_classes": [IsAuthenticated]}
-browses = {"permission_classes": [Browses]}  # who answers blind questions gets no machine to ask
+predicts = {"permission_classes": [Predicts]}
 
 urlpatterns = [
     path("healthz", healthz, name="healthz"),
+    path("readyz", readyz, name="readyz"),
     path("sign-in", auth.LoginView.as_view(redirect_authenticated_user=True), name="login"),
     path("sign-out", auth.LogoutView.as_view(), name="logout"),
     path("password", auth.PasswordChangeView.as_view(success_url="/"), name="password_change"),
     path("api/schema", SpectacularAPIView.as_view(**signed_in), name="schema"),
     path("api/docs/", login_required(SpectacularSwaggerView.as_view(**signed_in, url_name="schema")), name="api-docs"),
     path("admin/", admin.site.urls),
-    path("api/v1/predict", predictions.Predict.as_view(**browses), name="predict"),
-    path("api/v1/predict/batch", predictions.PredictBatch.as_view(**browses), name="predict-batch"),
-    path("api/v1/embed", predictions.Embed.as_view(**browses), name="embed"),
-    path("api/v1/verify", predictions.Verify.as_view(**browses), name="verify"),
+    path("api/v1/predict", predictions.Predict.as_view(**predicts), name="predict"),
+    path("api/v1/predict/batch", predictions.PredictBatch.as_view(**predicts), name="predict-batch"),
+    path("api/v1/embed", predictions.Embed.as_view(**predicts), name="embed"),
+    path("api/v1/verify", predictions.Verify.as_view(**predicts), name="verify"),
     path("", include("annotation.urls")),
     path("", include("training.urls")),
 ]

@@ -11,8 +11,8 @@ from rest_framework.decorators import action
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from annotation.access import BROWSE, TRAIN
-from annotation.api import Filtered, OfRoles, parameters, signed_in
+from annotation.access import TRAIN, Scope
+from annotation.api import Browses, Filtered, OfRoles, parameters, signed_in
 from annotation.models import Certificate, Release
 from inference import registry
 from inference.core.attributes import ATTRIBUTES
@@ -26,10 +26,9 @@ from training.models import Evaluation, Promotion, TrainingRun
 class BrowsesOrTrains(OfRoles):
     """Whoever may browse may look; only who trains may ask for something."""
 
-    roles = BROWSE
-
     def has_permission(self, request: Request, view: Any) -> bool:
-        self.roles = BROWSE if request.method in ("GET", "HEAD", "OPTIONS") else TRAIN
+        looks = request.method in ("GET", "HEAD", "OPTIONS")
+        self.roles, self.scopes = (Browses.roles, Browses.scopes) if looks else (TRAIN, frozenset({Scope.TRAIN}))
         return super().has_permission(request, view)
 
 

@@ -79,6 +79,7 @@ PAGES = {
     "release-datasheet": BROWSE,
     "release-download": BROWSE,
     "try-it": BROWSE,
+    "tokens": EVERYBODY,
     "export": BROWSE,
     "labels-csv": BROWSE,
     "labels-parquet": BROWSE,
@@ -104,6 +105,7 @@ ACTS = {
     "certificate-revoke": CURATE,
     "let-back": CURATE,
     "release-verify": BROWSE,
+    "token-revoke": EVERYBODY,
 }
 
 

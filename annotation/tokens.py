@@ -1,0 +1,67 @@
+"""Keys for programs: made and shown once, found again by their hash, revoked.
+
+A key has 256 random bits, so one round of SHA-256 keeps it: there is nothing to guess that a slow hash would slow down.
+"""
+
+import hashlib
+import secrets
+from collections.abc import Collection
+from datetime import datetime, timedelta
+
+from django.utils import timezone
+
+from annotation.errors import BadToken
+from annotation.models import AccessToken, User
+
+MARK = "dager_"  # so that whoever finds one in a file knows what it is
+SHOWN = len(MARK) + 6
+USED_EVERY = timedelta(minutes=1)  # a busy token is not written down at each request
+LONGEST_DAYS = 3650
+
+
+def make(*, owner: User, name: str, scopes: Collection[str], days: int | None) -> tuple[AccessToken, str]:
+    """A new token of this person, and its key, which nobody can read again. `days` of None: until it is revoked.
+
+    Raises BadToken.
+    """
+    known = {str(scope) for scope in AccessToken.Scope}
+    if unknown := sorted(set(scopes) - known):
+        raise BadToken(f"There is no scope {unknown[0]!r}. There are: {', '.join(sorted(known))}.")
+    if not scopes:
+        raise BadToken(f"A token without a scope could do nothing. Name at least one of: {', '.join(sorted(known))}.")
+    name = name.strip()
+    if not name or len(name) > 100:
+        raise BadToken("A token needs a name of 1 to 100 characters, by which you know it again.")
+    if days is not None and not 1 <= days <= LONGEST_DAYS:
+        raise BadToken(f"A token is valid for 1 to {LONGEST_DAYS:,} days, or until it is revoked; not for {days}.")
+    key = MARK + secrets.token_urlsafe(32)
+    token = AccessToken.objects.create(
+        owner=owner,
+        name=name,
+        prefix=key[:SHOWN],
+        hashed=_hash(key),
+        scopes=sorted(set(scopes)),
+        expires_at=None if days is None else timezone.now() + timedelta(days=days),
+    )
+    return token, key
+
+
+def find(key: str, *, now: datetime | None = None) -> AccessToken | None:
+    """The valid token with this key, its owner an active person; None for any other, whatever the reason."""
+    now = now or timezone.now()
+    token = AccessToken.objects.select_related("owner").filter(hashed=_hash(key)).first()
+    if token is None or token.state != "valid" or not token.owner.is_active:
+        return None
+    if token.last_used_at is None or now - token.last_used_at >= USED_EVERY:
+        AccessToken.objects.filter(pk=token.pk).update(last_used_at=now)
+    return token
+
+
+def revoke(token: AccessToken, *, now: datetime | None = None) -> None:
+    """From now on it opens nothing. Revoked before, it stays revoked since then."""
+    AccessToken.objects.filter(pk=token.pk, revoked_at=None).update(revoked_at=now or timezone.now())
+    token.refresh_from_db()
+
+
+def _hash(key: str) -> str:
+    return hashlib.sha256(key.encode("utf-8", "replace")).hexdigest()

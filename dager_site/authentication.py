@@ -1,0 +1,25 @@
+"""How a program says who it is: `Authorization: Bearer <key>`. People sign in, and their browser's session says it."""
+
+from rest_framework.authentication import BaseAuthentication, get_authorization_header
+from rest_framework.exceptions import AuthenticationFailed
+from rest_framework.request import Request
+
+from annotation import tokens
+from annotation.models import AccessToken, User
+
+REFUSED = "This token opens nothing: it is unknown, expired or revoked. Make another one under Tokens."
+
+
+class BearerToken(BaseAuthentication):
+    def authenticate(self, request: Request) -> tuple[User, AccessToken] | None:
+        """None without such a header; with one, no cookie lets in instead. Raises AuthenticationFailed."""
+        words = get_authorization_header(request).split()
+        if not words or words[0].lower() != b"bearer":
+            return None
+        token = tokens.find(words[1].decode("latin-1")) if len(words) == 2 else None
+        if token is None:
+            raise AuthenticationFailed(REFUSED)
+        return token.owner, token
+
+    def authenticate_header(self, request: Request) -> str:
+        return 'Bearer realm="DAGER"'

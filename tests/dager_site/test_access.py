@@ -1,0 +1,169 @@
+"""Who may call what: every call of the API, by role and by a token's scope, in one table that must name them all."""
+
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from django.test import Client
+from django.urls import URLPattern, get_resolver
+
+from annotation import tokens
+from annotation.models import AccessToken, User
+from tests.factories import a_single, a_user, an_annotator
+
+pytestmark = pytest.mark.django_db
+
+NOBODY = 10**9  # an id that nothing has: whoever may ask is told 404, whoever may not 403
+BROWSE, CURATE, TRAIN = {"curator", "engineer", "admin"}, {"curator", "admin"}, {"engineer", "admin"}
+ANNOTATE = {"annotator", "curator", "admin"}
+READS = (BROWSE, {"curate", "train"})
+TABLE: dict[tuple[str, str], tuple[set[str], set[str]]] = {
+    ("post", "predict"): (BROWSE, {"predict"}),
+    ("post", "predict-batch"): (BROWSE, {"predict"}),
+    ("post", "embed"): (BROWSE, {"predict"}),
+    ("post", "verify"): (BROWSE, {"predict"}),
+    ("post", "api-search"): (CURATE, {"predict", "curate"}),
+    ("get", "api-feedback-list"): (BROWSE, {"predict"}),
+    ("post", "api-feedback-list"): (BROWSE, {"predict"}),
+    ("get", "api-feedback-detail"): (BROWSE, {"predict"}),
+    ("get", "api-standing"): READS,
+    ("get", "api-next"): (ANNOTATE, {"annotate"}),
+    ("post", "api-give-back"): (ANNOTATE, {"annotate"}),
+    ("post", "api-bring-back"): (ANNOTATE, {"annotate"}),
+    ("post", "api-answer"): (ANNOTATE, {"annotate"}),
+    ("post", "api-skip"): (ANNOTATE, {"annotate"}),
+    ("get", "api-practice"): (ANNOTATE, {"annotate"}),
+    ("post", "api-practice"): (ANNOTATE, {"annotate"}),
+    ("get", "api-answers"): (ANNOTATE, {"annotate"}),
+    ("post", "api-undo"): (ANNOTATE | BROWSE, {"annotate", "curate", "train"}),
+    ("post", "api-upload"): (CURATE, {"curate"}),
+    ("get", "api-intakes"): READS,
+    ("get", "source-list"): READS,
+    ("post", "source-list"): (CURATE, {"curate"}),
+    ("get", "source-detail"): READS,
+    **{("get", f"{rows}-{one}"): READS for rows in ("photo", "face", "identity") for one in ("list", "detail")},
+    ("get", "label-list"): READS,
+    ("get", "api-release-list"): READS,
+    ("post", "api-release-list"): READS,
+    ("post", "api-release-preview"): READS,
+    ("get", "api-release-detail"): READS,
+    ("get", "api-release-diff"): READS,
+    ("get", "api-release-download"): READS,
+    ("post", "api-release-verify"): READS,
+    **{("get", f"api-{rows}-{one}"): READS for rows in ("run", "model", "promotion") for one in ("list", "detail")},
+    ("get", "api-model-card"): READS,
+    **{("get", f"api-certificate-{one}"): READS for one in ("list", "detail")},
+    **{
+        ("post", name): (TRAIN, {"train"})
+        for name in ("api-run-list", "api-run-go-on", "api-run-stop", "api-model-promote", "api-model-roll-back")
+    },
+}
+
+
+def calls(patterns: list[Any], before: str = "") -> Iterator[tuple[str, str, str]]:
+    """(method, name, address) of each call that there is."""
+    for each in patterns:
+        route = before + str(each.pattern).strip("^$")
+        if not isinstance(each, URLPattern):
+            yield from calls(each.url_patterns, route)
+        elif route.startswith("api/v1/"):
+            view: Any = each.callback
+            names = getattr(view, "actions", None) or [n for n in view.cls.http_method_names if hasattr(view.cls, n)]
+            address = "/" + route.replace("<int:pk>", str(NOBODY)).replace("(?P<pk>[^/.]+)", str(NOBODY))
+            yield from ((method, str(each.name), address) for method in names if method in ("get", "post"))
+
+
+ALL = list(calls(get_resolver().url_patterns))
+
+
+def key_of(owner: User, *scopes: str, days: int | None = 1) -> str:
+    return tokens.make(owner=owner, name="a program", scopes=scopes, days=days)[1]
+
+
+def status(client: Client, method: str, address: str, key: str = "") -> int:
+    headers = {"Authorization": f"Bearer {key}"} if key else {}
+    ask = client.get if method == "get" else client.post
+    more = {} if method == "get" else {"data": "{}", "content_type": "application/json"}
+    return ask(address, headers=headers, **more).status_code  # type: ignore[arg-type]
+
+
+def test_the_table_names_every_call():
+    assert {(method, name) for method, name, _ in ALL} == set(TABLE)
+
+
+@pytest.mark.parametrize("role", User.Role.values)
+def test_a_role_opens_what_the_table_says_and_nothing_else(client: Client, role: str):
+    client.force_login(a_user(role=role))
+    told = {(method, name): status(client, method, address) for method, name, address in ALL}
+    assert {call for call, code in told.items() if code != 403} == {call for call in TABLE if role in TABLE[call][0]}
+    assert not {call for call, code in told.items() if code >= 500}
+
+
+@pytest.mark.parametrize("scope", AccessToken.Scope.values)
+def test_a_scope_opens_what_the_table_says_to_whoever_may(client: Client, scope: str):
+    for role in ("admin", "annotator"):
+        key = key_of(a_user(role=role), scope)
+        told = {(method, name): status(client, method, address, key) for method, name, address in ALL}
+        may = {call for call, (roles, scopes) in TABLE.items() if role in roles and {scope} & (scopes | {"admin"})}
+        assert {call for call, code in told.items() if code != 403} == may
+
+
+def test_nobody_comes_in_without_saying_who_they_are(client: Client):
+    for method, name, address in ALL:
+        assert status(client, method, address) == 401, name
+        assert status(client, method, address, "dager_unknown") == 401, name
+    answer = client.get("/api/v1/faces")
+    assert answer["WWW-Authenticate"] == 'Bearer realm="DAGER"'
+
+
+def test_a_token_that_opens_nothing_is_told_the_same_whatever_the_reason(client: Client):
+    owner, gone = a_user(), a_user()
+    gone_key = key_of(gone, "curate")
+    User.objects.filter(pk=gone.pk).update(is_active=False)
+    revoked = key_of(owner, "curate")
+    tokens.revoke(AccessToken.objects.latest("pk"))
+    expired = key_of(owner, "curate")
+    AccessToken.objects.filter(pk=AccessToken.objects.latest("pk").pk).update(expires_at="2026-01-01T00:00:00Z")
+
+    told = set()
+    for key in ("dager_unknown", gone_key, revoked, expired, "two words", "\u00ff" * 50):
+        answer = client.get("/api/v1/faces", headers={"Authorization": f"Bearer {key}"})
+        told.add((answer.status_code, answer.json()["error"]["code"], answer.json()["error"]["message"]))
+    assert len(told) == 1
+    assert told.pop()[:2] == (401, "authentication_failed")
+
+
+def test_a_token_never_does_more_than_its_owner_may_at_this_moment(client: Client):
+    owner = a_user(role="curator")
+    key = key_of(owner, "curate", "admin")
+    assert status(client, "post", "/api/v1/sources", key) == 400
+    User.objects.filter(pk=owner.pk).update(role="annotator")
+    assert status(client, "post", "/api/v1/sources", key) == 403
+    assert status(client, "get", "/api/v1/questions/next", key) == 200  # what admin of all there is opens now
+
+
+def test_a_token_needs_no_csrf_and_a_wrong_one_is_not_replaced_by_a_cookie():
+    client, owner = Client(enforce_csrf_checks=True), a_user()
+    client.force_login(owner)
+    assert status(client, "post", "/api/v1/sources") == 403
+    assert status(client, "post", "/api/v1/sources", key_of(owner, "curate")) == 400
+    assert status(client, "post", "/api/v1/sources", "dager_wrong") == 401
+
+
+def test_nobody_answers_or_takes_back_what_is_another_s(client: Client):
+    holder, other = an_annotator(), an_annotator()
+    question = a_single()
+    client.force_login(holder)
+    assert question.pk in {each["id"] for each in client.get("/api/v1/questions/next").json()["questions"]}
+    body = {
+        "client_id": "7b9b0c5e-3f0a-4c8e-9a55-0d4a9c1e7a11",
+        "content": {"verdict": "value", "value": "female"},
+        "elapsed_ms": 900,
+    }
+    address, key = f"/api/v1/questions/{question.pk}/answer", key_of(other, "annotate")
+    headers = {"Authorization": f"Bearer {key}"}
+    assert client.post(address, body, "application/json", headers=headers).status_code == 409
+
+    given = client.post(address, body, "application/json").json()["id"]
+    assert status(client, "post", f"/api/v1/answers/{given}/undo", key) == 409
+    assert status(client, "post", f"/api/v1/answers/{NOBODY}/undo", key) == 409  # nor is told that there is one
