@@ -29,7 +29,8 @@ def decode(data: bytes, *, max_side: int | None = None) -> Decoded:
     try:
         decoder = _idle.pop()
     except IndexError:
-        decoder = Decoder(limits())
+        decoder = Decoder()
+    decoder.limits = limits()  # of now: it may have been started under others
     try:
         decoded = decoder.decode(data, max_side=max_side)
     except PictureRefused:

@@ -8,9 +8,10 @@ from threading import Event
 
 import pytest
 from PIL import Image
+from pytest_django import Settings
 
 from inference import decoding
-from inference.core.images import Decoder, NotAPicture
+from inference.core.images import Decoder, NotAPicture, TooManyPixels
 from inference.decoding import decode
 
 
@@ -45,6 +46,14 @@ def test_while_one_picture_hangs_others_are_decoded(monkeypatch: pytest.MonkeyPa
         with pytest.raises(NotAPicture):
             slow.result(10)
     assert len(decoding._idle) == min(2, decoding.IDLE)
+
+
+def test_the_limits_are_those_of_now_whoever_decodes(settings: Settings):
+    settings.INTAKE_MEGAPIXELS = 0
+    with pytest.raises(TooManyPixels):
+        decode(jpeg())
+    settings.INTAKE_MEGAPIXELS = 1
+    assert decode(jpeg()).width == 40
 
 
 def test_a_process_is_kept_for_the_next_picture_but_no_more_than_cores(monkeypatch: pytest.MonkeyPatch):
