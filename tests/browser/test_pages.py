@@ -12,7 +12,7 @@ from django.utils import timezone
 from playwright.sync_api import Page, expect
 from pytest_django import Settings
 
-from annotation import gallery
+from annotation import gallery, tokens
 from annotation.answers import record_answer
 from annotation.core.drawn import draw_portrait
 from annotation.models import Answer, FaceSearch, Identity, Label, Photo
@@ -238,7 +238,7 @@ PAGES = [
     "/", "/annotate/", "/annotate/?kind=pair", "/answers/", "/people/", "/clusters/", "/photos/", "/faces/",
     "/sources/", "/sources/new", "/runs/", "/engine/", "/releases/", "/releases/new", "/export/", "/password",
     "/people/alike", "/people/by-face", "/people/acts", "/people/acts?only=merges",
-    "/curate/", "/curate/decided", "/curate/live", "/curate/annotators/",
+    "/curate/", "/curate/decided", "/curate/live", "/curate/annotators/", "/tokens/",
 ]  # fmt: skip
 
 
@@ -262,6 +262,7 @@ def furnished(site: Site, settings: Settings, tmp_path: Path) -> list[str]:
     says(with_picture(face))
     says(face, "real_age", "33.50", detail={"low": 33, "high": 34})
     first, second = released(), released("A second one, with a name as long as names can be: " + "name " * 9)
+    tokens.make(owner=site.curator, name="Nightly import of the archive", scopes=["predict", "curate"], days=90)
     first.erasures.create(sha256="ab" * 32, faces=[face.pk])
     site.sign_in()
     own = [
