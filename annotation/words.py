@@ -85,7 +85,7 @@ DESK: Texts = {
     "hear_split": later("Those marked as somebody else are one other person."),
     "hear_no_split": later("Those marked are not taken for one person."),
     # how it goes
-    "pace": later(", at {pace} a minute about {time}"),
+    "pace": later(", {time} at {pace} a minute"),
     "less_than_a_minute": later("less than a minute"),
     "minutes": later("{count} min"),
     "hours": later("{count} h"),

@@ -473,7 +473,7 @@ def test_pace_and_what_is_left_show_after_a_few_answers(site: Site) -> None:
         page.wait_for_timeout(150)
     settled(page)
 
-    expect(page.locator(".progress-line")).to_contain_text("a minute about")
+    expect(page.locator(".progress-line")).to_contain_text("a minute")
 
 
 def test_a_beginner_practises_on_drawn_faces_before_the_first_real_question_of_a_kind(site: Site) -> None:

@@ -28,6 +28,7 @@ from tests.factories import (
     a_run,
     a_single,
     a_source,
+    a_user,
     an_annotator,
     an_embedding,
 )
@@ -282,6 +283,15 @@ def furnished(site: Site, settings: Settings, tmp_path: Path) -> list[str]:
         f"/curate/annotators/{site.curator.pk}/",
     ]
     return [*PAGES, *own]
+
+
+def test_the_way_to_every_section_is_one_line_on_a_desk(site: Site) -> None:
+    """At 1280 px, for whoever has the most sections, wherever they are."""
+    site.sign_in(a_user("ada", role="admin"))
+    for address in ("/annotate/", "/models/", "/export/"):
+        page = site.open(address)
+        tops = {link.bounding_box()["y"] for link in page.locator(".wide-only nav a").all()}  # type: ignore[index]
+        assert len(tops) == 1, address
 
 
 SCREENS = [(375, 740), (1280, 800), (3840, 2160)]

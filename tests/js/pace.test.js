@@ -24,6 +24,7 @@ test("only the last quarter of an hour counts", () => {
 test("what is left takes as long as this pace says", () => {
   assert.equal(Math.round(answering(31, 2_000).minutesLeft(300, 60_000)), 10);
   assert.equal(answering(2, 2_000).minutesLeft(300, 4_000), null);
+  assert.equal(answering(31, 2_000).minutesLeft(0, 60_000), null); // nothing is left to wait for
 });
 
 test("after a break the pace and the sitting begin anew", () => {

@@ -34,7 +34,7 @@ export class Pace {
 
   minutesLeft(open, now) {
     const pace = this.perMinute(now);
-    return pace === null ? null : open / pace;
+    return pace === null || open === 0 ? null : open / pace;
   }
 
   wantsBreak(now) {
