@@ -1,0 +1,52 @@
+"""The description of the API: complete, without a doubt, and not changed without the changelog saying so."""
+
+import hashlib
+from io import StringIO
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from django.core.management import call_command
+
+pytestmark = pytest.mark.once
+
+KEPT = Path(__file__).with_name("schema.yaml")
+CHANGELOG = Path(__file__).resolve().parents[2] / "CHANGELOG.md"
+WAY_OUT = "Run `python manage.py spectacular --file tests/dager_site/schema.yaml`"
+
+
+@pytest.fixture(scope="module")
+def text() -> str:
+    told = StringIO()
+    call_command("spectacular", "--fail-on-warn", "--validate", stdout=told)
+    return told.getvalue()
+
+
+@pytest.fixture(scope="module")
+def schema(text: str) -> dict[str, Any]:
+    return yaml.safe_load(text)
+
+
+def test_a_change_is_in_the_kept_description_and_in_the_changelog(text: str):
+    assert text.strip() == KEPT.read_text().strip(), f"The API changed. {WAY_OUT} and say in CHANGELOG.md what is new."
+    mark = hashlib.sha256(text.strip().encode()).hexdigest()[:8]
+    assert f"`{mark}`" in CHANGELOG.read_text(), f"Say in CHANGELOG.md what is new in the API, of description `{mark}`."
+
+
+def test_every_field_says_what_it_means(schema: dict[str, Any]):
+    fields = {
+        f"{name}.{field}": described
+        for name, each in schema["components"]["schemas"].items()
+        for field, described in each.get("properties", {}).items()
+    }
+    assert len(fields) > 300
+    assert [name for name, described in fields.items() if not described.get("description")] == []
+
+
+def test_every_call_says_what_it_does_and_which_errors_it_may_answer(schema: dict[str, Any]):
+    for path, operations in schema["paths"].items():
+        for method, operation in operations.items():
+            assert {"401", "403", "429"} <= set(operation["responses"]), (path, method)
+            assert ("404" in operation["responses"]) >= ("{" in path), (path, method)
+            assert operation["security"] == [{"token": []}, {"cookieAuth": []}], (path, method)
