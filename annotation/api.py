@@ -18,7 +18,7 @@ from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import OpenApiParameter, extend_schema, extend_schema_field, extend_schema_view
 from rest_framework import generics, mixins, serializers, status, viewsets
 from rest_framework.decorators import action
-from rest_framework.exceptions import ValidationError
+from rest_framework.exceptions import NotFound, ValidationError
 from rest_framework.pagination import CursorPagination
 from rest_framework.parsers import MultiPartParser
 from rest_framework.permissions import BasePermission
@@ -50,6 +50,7 @@ from annotation.core.release_query import ReleaseQuery
 from annotation.models import (
     AccessToken,
     Answer,
+    DatePrecision,
     Face,
     Identity,
     Intake,
@@ -121,7 +122,10 @@ class ById(CursorPagination):
 
     def paginate_queryset(self, queryset: Any, request: Request, view: Any = None) -> Any:
         refuse_unknown(request.query_params, [*_filters_of(view), self.cursor_query_param, "limit"])
-        return super().paginate_queryset(queryset, request, view)
+        try:
+            return super().paginate_queryset(queryset, request, view)
+        except NotFound as error:
+            raise ValidationError({"cursor": "This is no cursor. Take the whole of `next` or `previous`."}) from error
 
 
 def _filters_of(view: Any) -> Iterable[str]:
@@ -541,6 +545,9 @@ class SourceSerializer(serializers.ModelSerializer):
 
 
 class PhotoSerializer(serializers.ModelSerializer):
+    taken_at_precision = serializers.ChoiceField(DatePrecision.choices, read_only=True, allow_blank=True)
+    birth_date_precision = serializers.ChoiceField(DatePrecision.choices, read_only=True, allow_blank=True)
+
     class Meta:
         model = Photo
         fields = [

@@ -9,6 +9,7 @@ ERRORS = {
     "404": "There is nothing here.",
     "409": "It is somebody else's, closed, or under way.",
     "410": "It holds what was erased since.",
+    "415": "What was sent is neither JSON nor a form, or does not say which.",
     "422": "The Idempotency-Key came before with another body.",
     "429": "More calls than may be made this minute; `Retry-After` says when to go on, in seconds.",
     "503": "No model is live, or the server is overloaded; try again.",
@@ -124,9 +125,9 @@ MEANINGS = {
     "Photo.name": "of whom it is said to be, by its manifest",
     "Photo.caption": "by its manifest",
     "Photo.taken_at": "date on which it was taken; null if unknown",
-    "Photo.taken_at_precision": "how much of that date is known: day, month or year",
+    "Photo.taken_at_precision": "how much of that date is known: day, month or year; empty if none is",
     "Photo.birth_date": "of its main person, by its manifest; null if unknown",
-    "Photo.birth_date_precision": "how much of that date is known: day, month or year",
+    "Photo.birth_date_precision": "how much of that date is known: day, month or year; empty if none is",
     "Photo.metadata": "whatever else its manifest said",
     "Photo.received_at": "when it was taken in, in UTC",
     "Photo.faces_sought_at": "when its faces were sought, in UTC; null before",
@@ -184,7 +185,7 @@ def _may_answer(path: str, method: str) -> list[str]:
     if "{" in path:
         codes |= {"404", "410"} if "/releases/" in path else {"404"}
     if method == "post":
-        codes |= {"409", "422", "503"}
+        codes |= {"409", "415", "422", "503"}
     return sorted(codes)
 
 
