@@ -1,13 +1,21 @@
 """What every response carries."""
 
+import logging
 import re
+import time
 import uuid
 from collections.abc import Callable
 
 from django.http import HttpRequest, HttpResponse
+from django.utils.encoding import escape_uri_path
 
+from dager_site import metrics
 from dager_site.logs import request_id
 
+log = logging.getLogger(__name__)
+
+PROBES = ("healthz", "readyz", "metrics")  # asked every few seconds, which would fill the log
+METHODS = {"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"}
 SANE = re.compile(r"[A-Za-z0-9._-]{8,64}")  # a request id that somebody else may have made, and a log can hold
 POLICY = (
     "default-src 'self'; img-src 'self' data: blob:; style-src 'self'; script-src 'self'; "
@@ -46,11 +54,26 @@ class Traced:
     def __call__(self, request: HttpRequest) -> HttpResponse:
         sent = request.headers.get("X-Request-ID", "")
         before = request_id.set(sent if SANE.fullmatch(sent) else uuid.uuid4().hex)
+        started = time.perf_counter()
         try:
             response = self.get_response(request)
+            _count(request, response.status_code, time.perf_counter() - started)
             response.headers["X-Request-ID"] = request_id.get()
         finally:
             request_id.reset(before)
         for name, value in getattr(request, "rate_limit", {}).items():
             response.headers[name] = value
         return response
+
+
+def _count(request: HttpRequest, status: int, seconds: float) -> None:
+    """By route, as addresses have ids in them; files of the pages and what is no address are not counted apart.
+
+    The log has the path and never the query, in which names of people are sought.
+    """
+    route = request.resolver_match.route if request.resolver_match else "none"
+    method = request.method if request.method in METHODS else "other"  # a client may call it as it likes
+    metrics.requests.labels(method, route, status).inc()
+    metrics.seconds.labels(route).observe(seconds)
+    if request.resolver_match and request.resolver_match.url_name not in PROBES:
+        log.info("%s %s %d in %.0f ms", request.method, escape_uri_path(request.path), status, 1000 * seconds)

@@ -41,6 +41,7 @@ DATA_UPLOAD_MAX_MEMORY_SIZE = 1_000_000  # of the form without its files
 FILE_UPLOAD_MAX_MEMORY_SIZE = 2_500_000  # larger uploads go to a temporary file
 REQUESTS_A_MINUTE = env.whole("DAGER_REQUESTS_A_MINUTE", 1200, low=1)  # of the API, by each token or person
 PREDICTIONS_A_MINUTE = env.whole("DAGER_PREDICTIONS_A_MINUTE", 600, low=1)  # requests, however many photos each has
+METRICS_DIR = env.text("PROMETHEUS_MULTIPROC_DIR", "")  # where web processes count together; read by prometheus-client
 PREDICT_REQUEST_MB = env.whole("DAGER_REQUEST_MB", 200, low=1, high=4000)  # held in memory, never on disk
 
 # ---- the belt

@@ -9,6 +9,7 @@ from rest_framework.permissions import IsAuthenticated
 
 from annotation.api import Predicts
 from dager_site.health import healthz, readyz
+from dager_site.metrics import Metrics
 from inference import api as predictions
 
 signed_in = {"permission_classes": [IsAuthenticated]}
@@ -17,6 +18,7 @@ predicts = {"permission_classes": [Predicts]}
 urlpatterns = [
     path("healthz", healthz, name="healthz"),
     path("readyz", readyz, name="readyz"),
+    path("metrics", Metrics.as_view(), name="metrics"),
     path("sign-in", auth.LoginView.as_view(redirect_authenticated_user=True), name="login"),
     path("sign-out", auth.LogoutView.as_view(), name="logout"),
     path("password", auth.PasswordChangeView.as_view(success_url="/"), name="password_change"),

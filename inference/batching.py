@@ -13,6 +13,7 @@ from typing import TypeAlias
 import numpy as np
 import numpy.typing as npt
 
+from inference import metrics
 from inference.core.embed import LARGEST_BATCH
 from inference.core.types import AttributeModel, Beliefs, Crops, Embedder, Vectors
 
@@ -34,8 +35,9 @@ class _Request:
 class Together:
     """Calls `run` with the crops of all who wait. Whoever has waited longest leads: they run the next batch for all."""
 
-    def __init__(self, run: Callable[[Crops], Told]) -> None:
+    def __init__(self, run: Callable[[Crops], Told], name: str = "network") -> None:
         self._run = run
+        self._name = name  # that it is counted by
         self._lock = Lock()
         self._waiting: deque[_Request] = deque()
         self._led = False
@@ -47,7 +49,8 @@ class Together:
             self._waiting.append(mine)
             leads, self._led = not self._led, True
         if not leads:
-            mine.turn.wait()
+            with metrics.waiting(self._name):
+                mine.turn.wait()
         if mine.told is None and mine.error is None:
             self._lead()
         if mine.error is not None:
@@ -63,6 +66,7 @@ class Together:
             while self._waiting and faces + len(self._waiting[0].crops) <= LARGEST_BATCH:
                 batch.append(self._waiting.popleft())
                 faces += len(batch[-1].crops)
+        metrics.batch(self._name, faces)
         try:
             self._answer(batch)
         finally:
@@ -95,23 +99,25 @@ class Together:
 
 def embed(network: Embedder, crops: Crops) -> Vectors:
     """As `network.embed` does, together with whoever else asks it now."""
-    (vectors,) = _embedding(network)(crops)  # type: ignore[arg-type]  # hashed by identity, as any object
+    with metrics.stage("embed"):
+        (vectors,) = _embedding(network)(crops)  # type: ignore[arg-type]  # hashed by identity, as any object
     assert vectors is not None
     return np.asarray(vectors, np.float32)
 
 
 def look(network: AttributeModel, crops: Crops) -> Beliefs:
     """The beliefs that `network.look` gives, likewise."""
-    beliefs = _looking(network)(crops)[0]  # type: ignore[arg-type]
+    with metrics.stage("attributes"):
+        beliefs = _looking(network)(crops)[0]  # type: ignore[arg-type]
     assert beliefs is not None
     return np.asarray(beliefs, np.float64)
 
 
 @cache
 def _embedding(network: Embedder) -> Together:
-    return Together(lambda crops: (network.embed(crops),))
+    return Together(lambda crops: (network.embed(crops),), "embedding")
 
 
 @cache
 def _looking(network: AttributeModel) -> Together:
-    return Together(network.look)
+    return Together(network.look, network.attribute.name)

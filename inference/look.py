@@ -6,8 +6,11 @@ from inference.core.images import Decoded
 from inference.core.landmarks import cold_landmarker
 from inference.core.types import FaceFound
 from inference.decoding import decode
+from inference.metrics import TimedDetector, TimedLandmarker, stage
 
 REDUCED_SIDE = 1600  # px; a photo larger than this is decoded reduced first, which is several times faster
+
+_detector, _landmarker = TimedDetector(cold_detector), TimedLandmarker(cold_landmarker)
 
 
 def look(data: bytes, *, small: float) -> tuple[Decoded, list[FaceFound]]:
@@ -16,10 +19,12 @@ def look(data: bytes, *, small: float) -> tuple[Decoded, list[FaceFound]]:
     A photo in which a face has a side of less than `small` pixels when it is reduced, or none is seen, is decoded in
     full: crops would be blown up from fewer pixels than there are.
     """
-    decoded = decode(data, max_side=REDUCED_SIDE)
-    found = find_faces(decoded.picture, cold_detector(), cold_landmarker())
+    with stage("decode"):
+        decoded = decode(data, max_side=REDUCED_SIDE)
+    found = find_faces(decoded.picture, _detector, _landmarker)
     reduced = decoded.width > decoded.picture.shape[1]
     if reduced and (not found or min(face.quality.size for face in found) < small):
-        decoded = decode(data)
-        found = find_faces(decoded.picture, cold_detector(), cold_landmarker())
+        with stage("decode"):
+            decoded = decode(data)
+        found = find_faces(decoded.picture, _detector, _landmarker)
     return decoded, found

@@ -10,7 +10,7 @@ from typing import TypeAlias, TypeVar
 
 import numpy as np
 
-from inference import batching, registry
+from inference import batching, metrics, registry
 from inference.core.align import align, stack
 from inference.core.attributes import ATTRIBUTES
 from inference.core.images import Decoded, PictureRefused
@@ -112,7 +112,9 @@ def _said(seen: Sequence[tuple[Picture, Sequence[FaceFound]]]) -> list[list[Said
         sureness = registry.sureness(version)
         beliefs = batching.look(network, crops[network.crop])
         for face, belief, spoken in zip(faces, beliefs, said, strict=True):
-            spoken[task] = say(ATTRIBUTES[task], belief, sureness=sureness, usable=face.quality.usable)
+            usable = face.quality.usable
+            spoken[task] = told = say(ATTRIBUTES[task], belief, sureness=sureness, usable=usable)
+            metrics.said(version, task, told, usable=usable)
     rest = iter(said)
     return [list(islice(rest, len(found))) for _, found in seen]
 
@@ -122,4 +124,5 @@ def _prediction(photo: Decoded, found: Sequence[FaceFound], said: Sequence[SaidO
 
 
 def crops_of(picture: Picture, found: Sequence[FaceFound], crop: CropSpec) -> Crops:
-    return stack([align(picture, face.landmarks, crop)[0] for face in found])
+    with metrics.stage("align"):
+        return stack([align(picture, face.landmarks, crop)[0] for face in found])
