@@ -47,6 +47,7 @@ from annotation.core.answers import SkipReason
 from annotation.core.practice import EXAMPLES, SIDE, Example
 from annotation.core.release_formats.formats import FORMATS
 from annotation.core.release_query import ReleaseQuery
+from annotation.errors import NotUndoable
 from annotation.models import (
     AccessToken,
     Answer,
@@ -109,7 +110,7 @@ class Exports(OfRoles):
 
 
 class AnnotatesOrBrowses(OfRoles):
-    roles, scopes = ANNOTATE | BROWSE, frozenset({Scope.ANNOTATE, Scope.CURATE, Scope.TRAIN})
+    roles, scopes = ANNOTATE | BROWSE, frozenset({Scope.ANNOTATE, Scope.CURATE})
 
 
 class ById(CursorPagination):
@@ -197,7 +198,8 @@ def _digest(request: Request) -> str:
     told = hashlib.sha256(f"{request.method} {request.get_full_path()}".encode())
     for name, values in parts:
         for value in values:
-            told.update(json.dumps([name, _sum(value) if isinstance(value, File) else value], sort_keys=True).encode())
+            content = [value.name, _sum(value)] if isinstance(value, File) else value
+            told.update(json.dumps([name, content], sort_keys=True).encode())
     return told.hexdigest()
 
 
@@ -493,7 +495,14 @@ class Undo(APIView):
 
     @extend_schema(request=None, responses=UndoneSerializer)
     def post(self, request: Request, pk: int) -> Response:
-        """Take back an answer or an act. Its question is asked again."""
+        """Take back an answer or an act. Its question is asked again.
+
+        A token that may only annotate takes back its owner's answers to questions, whatever its owner may besides.
+        """
+        if isinstance(request.auth, AccessToken) and not opens(request.auth, Curates.scopes):
+            own = Answer.objects.filter(pk=pk, annotator=signed_in(request), question__isnull=False)
+            if not own.exists():
+                raise NotUndoable(f"There is no answer {pk} of yours.")
         answers.undo_answer(answer_id=pk, by=signed_in(request))
         reopened = Question.objects.filter(answers=pk, state=Question.State.OPEN).first()
         shown = reads.asked([reopened])[0] if reopened and reopened.pk else None

@@ -31,6 +31,9 @@ AS_TEXT = ("box", "predicted")  # of a form: JSON
 # ---- search
 
 
+MOST_TOLD = 64_000  # letters of `predicted`, as JSON
+
+
 class CandidateSerializer(serializers.Serializer):
     """Somebody known whom a face may be."""
 
@@ -88,11 +91,13 @@ class Search(TakesPhotos):
         given = SearchInput(data=sent_with(request, ["most"]))
         given.is_valid(raise_exception=True)
         try:
-            decoded, sought = likeness.search(photo, by=signed_in(request), most=given.validated_data["most"])
+            version = registry.ensure_live()
+            most = given.validated_data["most"]
+            decoded, sought = likeness.search(photo, by=signed_in(request), most=most, version=version)
         except PictureRefused as error:
             raise BadPhoto(error.code, str(error), "photo") from error
         faces = [place(each.found, decoded) | _whom(each) for each in sought]
-        model = models_report({EMBEDDING: registry.ensure_live()})[EMBEDDING]
+        model = models_report({EMBEDDING: version})[EMBEDDING]
         return Response({"width": decoded.width, "height": decoded.height, "faces": faces, "model": model})
 
 
@@ -135,6 +140,16 @@ class FeedbackInput(serializers.Serializer):
     )
     box = SharesSerializer(required=False, allow_null=True, help_text="which face; left out: the chosen one")
     predicted = serializers.DictField(default=dict, help_text="what was predicted of the face, as you were told it")
+
+    def validate_predicted(self, told: dict[str, Any]) -> dict[str, Any]:
+        """It is kept beside the photo, in whichever database: what that could not hold is refused before."""
+        try:
+            text = json.dumps(told, allow_nan=False)
+        except (ValueError, RecursionError) as error:
+            raise ValidationError("It holds a number that is not finite, or is nested too deep.") from error
+        if len(text) > MOST_TOLD or "\\u0000" in text:
+            raise ValidationError(f"It has more than {MOST_TOLD:,} letters, or a NUL among them.")
+        return told
 
 
 class FeedbackSerializer(serializers.ModelSerializer):
@@ -230,5 +245,5 @@ def _read(sent: Any, name: str) -> Any:
         return sent
     try:
         return json.loads(sent)
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise ValidationError({name: f"This is no JSON: {error}."}) from error

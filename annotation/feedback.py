@@ -4,6 +4,7 @@ import hashlib
 from collections.abc import Mapping
 
 from django.db import transaction
+from django.db.models import Exists, OuterRef, Q
 
 from annotation import intake, questions
 from annotation.errors import BadFeedback, SourceExists
@@ -71,6 +72,9 @@ def _source(by: User) -> Source:
 def ask_waiting() -> int:
     """Ask about faces that were found since, and about people whose page came since. Returns how many were asked."""
     waiting = Feedback.objects.filter(state=Feedback.State.WAITING, photo__faces_sought_at__isnull=False)
+    # Who somebody is may have no page for long, and must not stand before all others meanwhile.
+    page = Question.objects.filter(kind=Question.Kind.CLUSTER, state=Question.State.OPEN, shown__face=OuterRef("face"))
+    waiting = waiting.filter(~Q(attribute=IDENTITY) | Q(face=None) | Exists(page))
     return sum(_ask(each) for each in waiting.select_related("photo").order_by("pk")[:AT_ONCE])
 
 

@@ -113,10 +113,13 @@ def _written_at(line: int) -> int:
     return round(at.timestamp() * 1_000_000) if at else 0
 
 
-def current() -> Gallery:
-    """Everybody's mean vector. The first call of a process reads the kept ones; then, what changed since."""
+def current(version: ModelVersion | None = None) -> Gallery:
+    """Everybody's mean vector by this backbone, the live one if none is named.
+
+    The first call of a process reads the kept ones; then, what changed since.
+    """
     global _held
-    version, last = registry.ensure_live(), _last_line()
+    version, last = version or registry.ensure_live(), _last_line()
     with _one_at_a_time:
         known = _held if _held is not None and _held.version == version.pk else _read(version)
         _held = _followed(known, version, last)
@@ -191,9 +194,13 @@ def _means(
 # ---- who somebody is
 
 
-def recognise(queries: Vectors, count: int) -> list[Recognised]:
-    """Whom each of these unit vectors (queries, dimensions) may be, at most `count` people each."""
-    gallery, version = current(), registry.ensure_live()
+def recognise(queries: Vectors, count: int, version: ModelVersion | None = None) -> list[Recognised]:
+    """Whom each of these unit vectors (queries, dimensions) may be, at most `count` people each.
+
+    They are of the backbone `version`, the live one if none is named.
+    """
+    version = version or registry.ensure_live()
+    gallery = current(version)
     if not len(gallery.people):
         return [Recognised([], 1.0, calibrated=False) for _ in queries]
     learnt = _learnt(version)

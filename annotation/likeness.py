@@ -17,6 +17,7 @@ from inference.core.images import Decoded
 from inference.core.likeness import main_mode
 from inference.core.types import FaceFound, Picture
 from inference.look import look
+from inference.models import ModelVersion
 from inference.predict import SMALL_IN_REDUCED
 
 MATCHES = 8  # people shown for a face
@@ -55,16 +56,19 @@ class Sought:
         return _as_address(self.crop)
 
 
-def search(data: bytes, *, by: User, most: int = MATCHES) -> tuple[Decoded, list[Sought]]:
+def search(
+    data: bytes, *, by: User, most: int = MATCHES, version: ModelVersion | None = None
+) -> tuple[Decoded, list[Sought]]:
     """Whom the faces of this photo may be, at most so many people each, from the most centred face on.
 
     The photo is not kept; that somebody looked, and what was found, is. Raises PictureRefused.
     """
     photo, seen = look(data, small=SMALL_IN_REDUCED)
     picture, found = photo.picture, sorted(seen, key=lambda face: not face.chosen)[:SOUGHT]
-    network = registry.embedder(registry.ensure_live())
+    version = version or registry.ensure_live()  # the same for all of it, should another one go live meanwhile
+    network = registry.embedder(version)
     crops = [align(picture, face.landmarks, network.crop)[0] for face in found]
-    recognised = gallery.recognise(batching.embed(network, np.stack(crops)), most) if crops else []
+    recognised = gallery.recognise(batching.embed(network, np.stack(crops)), most, version) if crops else []
     shown = {each.identity for row in recognised for each in row.candidates}
     people, faces = Identity.objects.in_bulk(shown), reads.exemplars(shown, 4)
     FaceSearch.objects.create(by=by, faces=len(found), found=sorted(shown))

@@ -8,10 +8,24 @@ from datetime import UTC, datetime
 request_id: ContextVar[str] = ContextVar("request_id", default="-")
 
 
+# What would begin a line of its own: a message may repeat what a client sent.
+BREAKS = [*range(32), 127, 0x85, 0x2028, 0x2029]
+ESCAPES = {code: chr(code).encode("unicode_escape").decode() for code in BREAKS}
+
+
 class WithRequestId(logging.Filter):
+    """Django tells of a refused request once that is over; it says then which one it was."""
+
     def filter(self, record: logging.LogRecord) -> bool:
-        record.request_id = request_id.get()
+        told = request_id.get()
+        record.request_id = getattr(getattr(record, "request", None), "request_id", told) if told == "-" else told
         return True
+
+
+class Lines(logging.Formatter):
+    def formatMessage(self, record: logging.LogRecord) -> str:
+        record.message = record.message.translate(ESCAPES)
+        return super().formatMessage(record)
 
 
 class JsonLines(logging.Formatter):

@@ -53,7 +53,8 @@ class Traced:
 
     def __call__(self, request: HttpRequest) -> HttpResponse:
         sent = request.headers.get("X-Request-ID", "")
-        before = request_id.set(sent if SANE.fullmatch(sent) else uuid.uuid4().hex)
+        request.request_id = sent if SANE.fullmatch(sent) else uuid.uuid4().hex  # type: ignore[attr-defined]
+        before = request_id.set(request.request_id)  # type: ignore[attr-defined]
         started = time.perf_counter()
         try:
             response = self.get_response(request)

@@ -175,18 +175,17 @@ def complete(result: dict[str, Any], generator: object, request: object, public:
     schemas["Error"] = ENVELOPE
     for path, operations in result["paths"].items():
         for method, operation in operations.items():
-            for code in _may_answer(path, method):
+            keyed = any(each["name"] == "Idempotency-Key" for each in operation.get("parameters", []))
+            for code in sorted(_may_answer(path, method) | ({"422"} if keyed else set())):
                 operation["responses"].setdefault(code, _error(code))
     return result
 
 
-def _may_answer(path: str, method: str) -> list[str]:
+def _may_answer(path: str, method: str) -> set[str]:
     codes = {"400", "401", "403", "429"}
     if "{" in path:
-        codes |= {"404", "410"} if "/releases/" in path else {"404"}
-    if method == "post":
-        codes |= {"409", "415", "422", "503"}
-    return sorted(codes)
+        codes |= {"404", "409", "410"} if "/releases/" in path else {"404"}
+    return codes | {"409", "415", "503"} if method == "post" else codes
 
 
 def _error(code: str) -> dict[str, Any]:

@@ -64,7 +64,12 @@ CELERY_BROKER_TRANSPORT_OPTIONS = (
 )
 # Requests are counted in it. Without Redis there is one web process, whose memory is enough.
 CACHES = {
-    "default": {"BACKEND": "django.core.cache.backends.redis.RedisCache", "LOCATION": REDIS, "KEY_PREFIX": "dager"}
+    "default": {
+        "BACKEND": "django.core.cache.backends.redis.RedisCache",
+        "LOCATION": REDIS,
+        "KEY_PREFIX": "dager",
+        "OPTIONS": {"socket_timeout": 0.5, "socket_connect_timeout": 0.5},
+    }
     if REDIS
     else {"BACKEND": "django.core.cache.backends.locmem.LocMemCache"}
 }
@@ -216,7 +221,11 @@ LOGGING = {
     "disable_existing_loggers": False,
     "filters": {"traced": {"()": "dager_site.logs.WithRequestId"}},
     "formatters": {
-        "line": {"format": "{asctime} {levelname} {name} [{request_id}] {message}", "style": "{"},
+        "line": {
+            "class": "dager_site.logs.Lines",
+            "format": "{asctime} {levelname} {name} [{request_id}] {message}",
+            "style": "{",
+        },
         "json": {"()": "dager_site.logs.JsonLines"},
     },
     "handlers": {

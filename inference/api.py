@@ -58,7 +58,8 @@ class TakesPhotos(APIView):
 
     def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
         """Before anything is read: how much comes, and where it goes. Raises BadPhoto."""
-        sent = int(request.META.get("CONTENT_LENGTH") or 0)
+        length = str(request.META.get("CONTENT_LENGTH") or "")
+        sent = int(length) if length.isascii() and length.isdecimal() else 0
         if sent > settings.PREDICT_REQUEST_MB * 1_000_000:
             raise BadPhoto(
                 "too_large",

@@ -321,7 +321,7 @@ class Client:
                 self.close()
                 why = f"{type(error).__name__}: {error}"
                 continue
-            if status not in BUSY:
+            if status not in BUSY and not (status == 409 and b'"key_in_hand"' in told):
                 return _read(status, told)
             why = f"status {status}"
             pause = max(pause, _seconds(after))

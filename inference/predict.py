@@ -4,7 +4,6 @@ import os
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from functools import cache
 from itertools import islice
 from typing import TypeAlias, TypeVar
 
@@ -55,7 +54,8 @@ def predict_all(photos: Iterable[bytes | Unread]) -> Iterator[Prediction | Pictu
     together. What could not be read comes out as it came in.
     """
     for chunk in _chunks(photos, AT_ONCE):
-        seen = list(_eyes().map(_seen, chunk))
+        with ThreadPoolExecutor(os.cpu_count() or 1, thread_name_prefix="eyes") as eyes:  # nobody else's wait behind
+            seen = list(eyes.map(_seen, chunk))
         said = iter(_said([(each[0].picture, each[1]) for each in seen if isinstance(each, tuple)]))
         for each in seen:
             yield _prediction(each[0], each[1], next(said)) if isinstance(each, tuple) else each
@@ -76,11 +76,6 @@ def _chunks(photos: Iterable[T], size: int) -> Iterator[list[T]]:
     rest = iter(photos)
     while chunk := list(islice(rest, size)):
         yield chunk
-
-
-@cache
-def _eyes() -> ThreadPoolExecutor:
-    return ThreadPoolExecutor(os.cpu_count() or 1, thread_name_prefix="eyes")
 
 
 Seen: TypeAlias = tuple[Decoded, list[FaceFound]]

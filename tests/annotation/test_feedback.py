@@ -148,3 +148,25 @@ def test_everybody_sees_their_own_and_curators_all(client: Client, portrait: byt
         client.force_login(user)
         assert client.get(f"/api/v1/feedback/{pk}").status_code == seen
     assert Source.objects.get().created_by.username == "eve"
+
+
+@pytest.mark.parametrize(
+    "odd", ['{"a": NaN}', '{"a": 1e400}', "[" * 100_000, '{"a": "\\u0000"}', '{"a": "' + "x" * 70_000 + '"}']
+)
+def test_what_no_database_could_hold_is_refused_before_the_photo_is_kept(client: Client, portrait: bytes, odd: str):
+    told = give(client, portrait, predicted=odd)
+    assert (told.status_code, told.json()["error"]["field"]) == (400, "predicted")
+    assert not Photo.objects.exists()
+
+
+def test_people_without_a_page_do_not_stand_before_all_others(client: Client, portrait: bytes, monkeypatch):
+    monkeypatch.setattr(feedback, "AT_ONCE", 1)
+    first = give(client, portrait, attribute="identity", value="Ada")
+    tasks.find_faces([Photo.objects.get().pk])  # no page shows the face
+    later = Feedback.objects.create(
+        photo=Photo.objects.get(), attribute="gender", claimed="male", by=User.objects.get(username="eve")
+    )
+    feedback.ask_waiting()
+    later.refresh_from_db()
+    assert later.state == Feedback.State.ASKED
+    assert Feedback.objects.get(pk=first.json()["id"]).state == Feedback.State.WAITING

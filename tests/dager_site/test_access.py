@@ -8,8 +8,8 @@ from django.test import Client
 from django.urls import URLPattern, get_resolver
 
 from annotation import tokens
-from annotation.models import AccessToken, User
-from tests.factories import a_single, a_user, an_annotator
+from annotation.models import AccessToken, Answer, User
+from tests.factories import a_face, a_person, a_single, a_user, an_annotator
 
 pytestmark = pytest.mark.django_db
 
@@ -35,7 +35,7 @@ TABLE: dict[tuple[str, str], tuple[set[str], set[str]]] = {
     ("get", "api-practice"): (ANNOTATE, {"annotate"}),
     ("post", "api-practice"): (ANNOTATE, {"annotate"}),
     ("get", "api-answers"): (ANNOTATE, {"annotate"}),
-    ("post", "api-undo"): (ANNOTATE | BROWSE, {"annotate", "curate", "train"}),
+    ("post", "api-undo"): (ANNOTATE | BROWSE, {"annotate", "curate"}),
     ("post", "api-upload"): (CURATE, {"curate"}),
     ("get", "api-intakes"): READS,
     ("get", "source-list"): READS,
@@ -160,10 +160,24 @@ def test_nobody_answers_or_takes_back_what_is_another_s(client: Client):
         "content": {"verdict": "value", "value": "female"},
         "elapsed_ms": 900,
     }
-    address, key = f"/api/v1/questions/{question.pk}/answer", key_of(other, "annotate")
-    headers = {"Authorization": f"Bearer {key}"}
+    address, other_key = f"/api/v1/questions/{question.pk}/answer", key_of(other, "annotate")
+    headers = {"Authorization": f"Bearer {other_key}"}
     assert client.post(address, body, "application/json", headers=headers).status_code == 409
 
     given = client.post(address, body, "application/json").json()["id"]
-    assert status(client, "post", f"/api/v1/answers/{given}/undo", key) == 409
-    assert status(client, "post", f"/api/v1/answers/{NOBODY}/undo", key) == 409  # nor is told that there is one
+    for scopes in (["annotate"], ["train"], ["predict"]):  # a curator may take it back, but not with such a token
+        key = key_of(a_user(role="admin"), *scopes)
+        assert status(client, "post", f"/api/v1/answers/{given}/undo", key) in (403, 409)
+    assert status(client, "post", f"/api/v1/answers/{given}/undo", other_key) == 409
+    assert status(client, "post", f"/api/v1/answers/{NOBODY}/undo", other_key) == 409  # nor is told that there is one
+    assert status(client, "post", f"/api/v1/answers/{given}/undo", key_of(holder, "annotate")) == 200
+
+
+def test_a_curators_act_is_not_taken_back_by_a_token_that_may_only_annotate(client: Client):
+    curator = a_user(role="curator")
+    client.force_login(curator)
+    person = a_person([a_face()], name="Ada")
+    client.post(f"/people/{person.pk}/rename", {"name": "Grace"})
+    act = Answer.objects.get(annotator=curator)
+    assert status(client, "post", f"/api/v1/answers/{act.pk}/undo", key_of(curator, "annotate")) == 409
+    assert status(client, "post", f"/api/v1/answers/{act.pk}/undo", key_of(curator, "curate")) == 200

@@ -7,7 +7,7 @@ import pytest
 from django.conf import settings
 from django.test import Client
 
-from dager_site.logs import JsonLines, WithRequestId
+from dager_site.logs import JsonLines, Lines, WithRequestId
 from inference import registry
 from tests.factories import a_user
 
@@ -30,13 +30,17 @@ def test_a_sane_id_of_the_client_is_kept_and_any_other_replaced(client: Client):
 def test_log_lines_say_it_as_text_and_as_json(client: Client, caplog: pytest.LogCaptureFixture):
     caplog.handler.addFilter(WithRequestId())
     client.force_login(a_user())
-    with caplog.at_level(logging.INFO, "dager_site.api_errors"):
+    with caplog.at_level(logging.INFO):
         client.get("/api/v1/faces/999999999", headers={"X-Request-ID": "job-4242"})
+    assert {each.request_id for each in caplog.records} == {"job-4242"}  # Django's own line of the 404, too
     (record,) = (each for each in caplog.records if each.name == "dager_site.api_errors")
     assert record.request_id == "job-4242"
     line = json.loads(JsonLines().format(record))
     assert (line["request_id"], line["level"], line["logger"]) == ("job-4242", "INFO", "dager_site.api_errors")
     assert "not_found" in line["message"]
+    forged = logging.LogRecord("x", logging.INFO, "", 0, "kind=%s", ("x\n2026 ERROR forged\u2028more",), None)
+    WithRequestId().filter(forged)
+    assert Lines("{request_id} {message}", style="{").format(forged) == "- kind=x\\n2026 ERROR forged\\u2028more"
     try:
         raise ValueError("why\nso")
     except ValueError:

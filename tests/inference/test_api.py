@@ -254,3 +254,8 @@ def test_the_schema_describes_every_field(client, capsys):
     for name in ("Years", "Choice", "Quality", "Pose", "PredictedFace"):
         assert name in described
     assert "years" in described["Years"]["properties"]["mean"]["description"]
+
+
+def test_a_length_that_is_no_number_is_no_fault_of_the_server(client):
+    for odd in ("x", "-5", "\u0665", "9" * 30):
+        assert client.post("/api/v1/predict", {}, CONTENT_LENGTH=odd).status_code == 400

@@ -135,7 +135,8 @@ def test_a_busy_server_and_a_broken_line_are_asked_again_and_not_too_soon(server
 def test_a_refusal_is_final_and_an_absent_server_is_given_up(server: tuple[str, Scripted]):
     address, script = server
     envelope = {"error": {"code": "empty", "message": "0 bytes.", "field": "photo"}, "request_id": "r"}
-    script.answers = [(400, {}, envelope), (200, {}, b"not json"), *[(503, {}, {})] * 3]
+    in_hand = {"error": {"code": "key_in_hand", "message": "."}, "request_id": "r"}  # its first try is being answered
+    script.answers = [(409, {}, in_hand), (400, {}, envelope), (200, {}, b"not json"), *[(503, {}, {})] * 3]
     dager = Client(address, tries=3, wait=lambda _: None)
 
     with pytest.raises(Refused) as refused:
