@@ -80,9 +80,11 @@ def _record(
     annotator = User.objects.select_for_update(no_key=True).get(pk=annotator.pk)
     # The lock queues up answers that arrive together: the first settles it, the others find themselves or it closed.
     question = Question.objects.select_for_update().filter(pk=question_id).first()
-    own = list(
-        Answer.objects.filter(Q(client_id=client_id) | Q(question=question_id, undone_at=None), annotator=annotator)
+    # By the row and not by its id: one beyond what the database can hold is no question, and no failure either.
+    known = (
+        Q(client_id=client_id) if question is None else Q(client_id=client_id) | Q(question=question, undone_at=None)
     )
+    own = list(Answer.objects.filter(known, annotator=annotator))
     for earlier in own:
         if earlier.client_id == client_id:
             return earlier

@@ -112,6 +112,13 @@ def test_no_form_and_no_json_makes_an_act_fail(admin: Client):
             assert answer.status_code < 500, (path, body)
 
 
+@pytest.mark.parametrize("pk", [0, 10**9, 2**63, 2**70, 10**30])
+def test_no_id_makes_an_answer_fail(admin: Client, pk: int):
+    body = json.dumps({"client_id": str(uuid4()), "content": {"verdict": "cannot_tell"}})
+    for path in (f"questions/{pk}/answer", f"questions/{pk}/skip", f"answers/{pk}/undo", f"sources/{pk}/photos"):
+        assert admin.post(f"/api/v1/{path}", body, "application/json").status_code in (400, 404, 409, 415), path
+
+
 def test_no_answer_makes_a_question_fail(admin: Client):
     chance = random.Random(0)
     for content in CONTENTS:

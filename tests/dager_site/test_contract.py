@@ -43,7 +43,7 @@ HELD = [
     response_headers_conformance,
     response_schema_conformance,
 ]
-EACH = 5  # requests to each call that are right by the description, and as many that are not; 40 find no more
+EACH = 5  # requests to each call that are right by the description, and as many that are not
 
 
 @pytest.fixture
