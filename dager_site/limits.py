@@ -1,7 +1,7 @@
 """How many requests a minute one token, or one signed-in person, may make.
 
-Counted by whole minutes in the cache that all web processes share. What counts for little is not lost for it: while the
-cache cannot be reached, nobody is held up.
+Counted by whole minutes in the cache, which all web processes share where it is Redis; else each counts by itself.
+While it cannot be reached, nobody is held up.
 """
 
 import logging
