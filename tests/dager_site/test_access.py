@@ -70,7 +70,9 @@ def calls(patterns: list[Any], before: str = "") -> Iterator[tuple[str, str, str
             view: Any = each.callback
             names = getattr(view, "actions", None) or [n for n in view.cls.http_method_names if hasattr(view.cls, n)]
             address = "/" + route.replace("<int:pk>", str(NOBODY)).replace("(?P<pk>[^/.]+)", str(NOBODY))
-            yield from ((method, str(each.name), address) for method in names if method in ("get", "post"))
+            yield from (
+                (method, str(each.name), address) for method in names if method not in ("head", "options", "trace")
+            )
 
 
 ALL = list(calls(get_resolver().url_patterns))
@@ -82,13 +84,53 @@ def key_of(owner: User, *scopes: str, days: int | None = 1) -> str:
 
 def status(client: Client, method: str, address: str, key: str = "") -> int:
     headers = {"Authorization": f"Bearer {key}"} if key else {}
-    ask = client.get if method == "get" else client.post
+    ask = getattr(client, method)
     more = {} if method == "get" else {"data": "{}", "content_type": "application/json"}
     return ask(address, headers=headers, **more).status_code  # type: ignore[arg-type]
 
 
 def test_the_table_names_every_call():
     assert {(method, name) for method, name, _ in ALL} == set(TABLE)
+
+
+# Pages of annotation have a table of their own (tests/annotation/test_views.py). Of each other: whom its GET and POST
+# do not refuse; a page that takes no such call names nobody.
+OPEN = set(User.Role.values)
+PAGES: dict[str, tuple[set[str], set[str]]] = {
+    **dict.fromkeys(("trainings", "training", "training-progress", "models", "model"), (BROWSE, set[str]())),
+    **dict.fromkeys(("evaluation-picture", "differences", "leader-board"), (BROWSE, set[str]())),
+    **dict.fromkeys(("training-start", "training-stop", "training-go-on"), (set[str](), TRAIN)),
+    **dict.fromkeys(("model-promote", "model-roll-back"), (set[str](), TRAIN)),
+    "metrics": ({"admin"}, set()),
+    **dict.fromkeys(("healthz", "readyz", "schema", "api-docs"), (OPEN, set[str]())),
+    **dict.fromkeys(("login", "logout", "password_change"), (OPEN, OPEN)),
+}
+OWN_TABLE = {each.name for each in get_resolver("annotation.urls").url_patterns if isinstance(each, URLPattern)}
+
+
+def pages(patterns: list[Any], before: str = "") -> Iterator[tuple[str, str]]:
+    """(name, address) of each page but those of annotation and of Django's admin."""
+    for each in patterns:
+        route = before + str(each.pattern)
+        if not isinstance(each, URLPattern):
+            yield from () if route.startswith(("admin/", "api/v1/")) else pages(each.url_patterns, route)
+        elif not route.startswith("api/v1/") and each.name not in OWN_TABLE:
+            yield str(each.name), "/" + route.replace("<int:pk>", str(NOBODY)).replace("<slug:name>", "x")
+
+
+@pytest.mark.parametrize("role", User.Role.values)
+def test_the_other_pages_open_as_their_table_says_which_names_them_all(client: Client, role: str):
+    user, there = a_user(role=role), dict(pages(get_resolver().url_patterns))
+    assert set(there) == set(PAGES)
+    for at, method in enumerate(("get", "post")):
+        told = {}
+        for name, address in there.items():
+            client.force_login(user)
+            told[name] = status(client, method, address)
+        assert {name for name, code in told.items() if code not in (403, 405)} <= {
+            name for name in PAGES if role in PAGES[name][at]
+        }
+        assert {name for name in PAGES if role in PAGES[name][at] and told[name] == 403} == set()
 
 
 @pytest.mark.parametrize("role", User.Role.values)
