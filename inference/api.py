@@ -265,7 +265,12 @@ class Predict(TakesPhotos):
     @extend_schema(request=sent_as("photo"), responses=PredictionSerializer)
     def post(self, request: Request) -> Response:
         """The faces of a photo: box, landmarks, pose, quality, ages, gender, emotion, and which models said so."""
-        return Response(_told(photo_of(request), "photo") | {"models": models_report(registry.ensure_attributes())})
+        versions = registry.ensure_attributes()
+        try:
+            predicted = predict(photo_of(request), versions)
+        except PictureRefused as error:
+            raise BadPhoto(error.code, str(error), "photo") from error
+        return Response(report(predicted) | {"models": models_report(versions)})
 
 
 class PredictBatch(TakesPhotos):
@@ -273,23 +278,25 @@ class PredictBatch(TakesPhotos):
     def post(self, request: Request) -> Response:
         """The same of up to 64 photos. Each succeeds or fails alone."""
         sent = [_read(each, f"photos.{index}") for index, each in enumerate(photos_of(request))]
-        results = [_outcome(each, f"photos.{index}") for index, each in enumerate(predict_all(sent))]
-        return Response({"results": results, "models": models_report(registry.ensure_attributes())})
+        versions = registry.ensure_attributes()
+        results = [_outcome(each, f"photos.{index}") for index, each in enumerate(predict_all(sent, versions))]
+        return Response({"results": results, "models": models_report(versions)})
 
 
 class Embed(TakesPhotos):
     @extend_schema(request=sent_as("photo"), responses=EmbeddingSerializer)
     def post(self, request: Request) -> Response:
         """The faces of a photo with the vector that the live backbone gives each."""
+        version = registry.ensure_live()
         try:
-            predicted, vectors = embed(photo_of(request))
+            predicted, vectors = embed(photo_of(request), version)
         except PictureRefused as error:
             raise BadPhoto(error.code, str(error), "photo") from error
         faces = [
             place(face.found, predicted.photo) | {"vector": _rounded(vector.tolist())}
             for face, vector in zip(predicted.faces, vectors, strict=True)
         ]
-        model = models_report({EMBEDDING: registry.ensure_live()})[EMBEDDING]
+        model = models_report({EMBEDDING: version})[EMBEDDING]
         return Response(sized(predicted) | {"faces": faces, "model": model})
 
 
@@ -303,13 +310,6 @@ class Verify(TakesPhotos):
 
 def _rounded(vector: Sequence[float]) -> list[float]:
     return [round(value, 6) for value in vector]
-
-
-def _told(data: bytes, field: str) -> dict[str, Any]:
-    try:
-        return report(predict(data))
-    except PictureRefused as error:
-        raise BadPhoto(error.code, str(error), field) from error
 
 
 def _read(sent: Any, field: str) -> bytes | BadPhoto:

@@ -1,7 +1,7 @@
 """A picture in, its faces with all that the live models say of them out. Nothing of it is kept."""
 
 import os
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from itertools import islice
@@ -16,9 +16,12 @@ from inference.core.images import Decoded, PictureRefused
 from inference.core.said import Said, say
 from inference.core.types import Crops, CropSpec, FaceFound, Picture, Vectors
 from inference.look import look
+from inference.models import ModelVersion
 
 T = TypeVar("T")
 Unread = TypeVar("Unread", bound=Exception)
+# By attribute. Whoever asks names them, and tells of the same ones, should others go live meanwhile.
+Versions: TypeAlias = Mapping[str, ModelVersion]
 
 AT_ONCE = 16  # photos whose pictures are held in memory together
 SMALL_IN_REDUCED = 60.0  # px; a crop of 150 px, the largest that a network wants, would be blown up from a smaller face
@@ -40,14 +43,14 @@ class Prediction:
     faces: list[FacePrediction]
 
 
-def predict(data: bytes) -> Prediction:
-    """What the live models say of the faces in this file. Raises PictureRefused."""
+def predict(data: bytes, versions: Versions) -> Prediction:
+    """What these models say of the faces in this file. Raises PictureRefused."""
     photo, found = look(data, small=SMALL_IN_REDUCED)
-    (said,) = _said([(photo.picture, found)])
+    (said,) = _said([(photo.picture, found)], versions)
     return _prediction(photo, found, said)
 
 
-def predict_all(photos: Iterable[bytes | Unread]) -> Iterator[Prediction | PictureRefused | Unread]:
+def predict_all(photos: Iterable[bytes | Unread], versions: Versions) -> Iterator[Prediction | PictureRefused | Unread]:
     """The same of many files, in their order; one that is refused does not touch the others.
 
     Faces are sought in as many files at once as there are cores, and each network looks at the faces of several files
@@ -56,18 +59,18 @@ def predict_all(photos: Iterable[bytes | Unread]) -> Iterator[Prediction | Pictu
     for chunk in _chunks(photos, AT_ONCE):
         with ThreadPoolExecutor(os.cpu_count() or 1, thread_name_prefix="eyes") as eyes:  # nobody else's wait behind
             seen = list(eyes.map(_seen, chunk))
-        said = iter(_said([(each[0].picture, each[1]) for each in seen if isinstance(each, tuple)]))
+        said = iter(_said([(each[0].picture, each[1]) for each in seen if isinstance(each, tuple)], versions))
         for each in seen:
             yield _prediction(each[0], each[1], next(said)) if isinstance(each, tuple) else each
 
 
-def embed(data: bytes) -> tuple[Prediction, Vectors]:
-    """The faces of this file, nothing said of them, and their unit vectors (faces, dimensions) by the live backbone.
+def embed(data: bytes, version: ModelVersion) -> tuple[Prediction, Vectors]:
+    """The faces of this file, nothing said of them, and their unit vectors (faces, dimensions) by this backbone.
 
     Raises PictureRefused.
     """
     photo, found = look(data, small=SMALL_IN_REDUCED)
-    network = registry.embedder(registry.ensure_live())
+    network = registry.embedder(version)
     vectors = batching.embed(network, crops_of(photo.picture, found, network.crop)) if found else np.empty((0, 0))
     return Prediction(photo, [FacePrediction(face, {}) for face in found]), np.asarray(vectors, np.float32)
 
@@ -93,12 +96,12 @@ def _seen(data: bytes | Unread) -> Seen | PictureRefused | Unread:
 SaidOfFace: TypeAlias = dict[str, Said | None]
 
 
-def _said(seen: Sequence[tuple[Picture, Sequence[FaceFound]]]) -> list[list[SaidOfFace]]:
+def _said(seen: Sequence[tuple[Picture, Sequence[FaceFound]]], versions: Versions) -> list[list[SaidOfFace]]:
     """By picture, face and attribute; each network looks at all faces at once."""
     faces = [face for _, found in seen for face in found]
     said: list[SaidOfFace] = [dict.fromkeys(ATTRIBUTES) for _ in faces]
     crops = dict[CropSpec, Crops]()
-    for task, version in registry.ensure_attributes().items() if faces else ():
+    for task, version in versions.items() if faces else ():
         network = registry.attribute_model(version)
         if network.crop not in crops:
             crops[network.crop] = np.concatenate(

@@ -127,7 +127,7 @@ def test_real_people_are_found_and_strangers_are_nobody(shared_data: Path):
     for number, of_person in enumerate(asked[:4]):
         faces = [a_face() for _ in range(3)]
         for face, data in zip(faces, of_person, strict=False):
-            predicted, vectors = embed(data)
+            predicted, vectors = embed(data, live)
             main = next(row for row, each in enumerate(predicted.faces) if each.found.chosen)
             an_embedding(face, live, vectors[main])
         known.append(a_person(faces, f"Person {number}"))

@@ -183,19 +183,20 @@ def batch(_: Path) -> None:
     from inference.predict import predict, predict_all  # noqa: PLC0415
 
     data, count = photo(), 64
-    networks = [registry.attribute_model(version) for version in registry.ensure_attributes().values()]
+    versions = registry.ensure_attributes()
+    networks = [registry.attribute_model(version) for version in versions.values()]
     embedder = registry.embedder(registry.ensure_live())
 
     def alone() -> None:
         for _ in range(count):
-            predict(data)
+            predict(data, versions)
 
     def only_networks() -> None:
         for network in networks:
             network.look(np.zeros((count, network.crop.size, network.crop.size, 3), np.uint8))
         embedder.embed(np.zeros((count, embedder.crop.size, embedder.crop.size, 3), np.uint8))
 
-    single, together, faces = times(3, alone, lambda: list(predict_all([data] * count)), only_networks)
+    single, together, faces = times(3, alone, lambda: list(predict_all([data] * count, versions)), only_networks)
     print(f"\n| {count} photos with a face each, two cores | faces a second |\n| --- | --- |")
     for name, spent in (("one by one", single), ("as a batch, decode to attributes", together),
                         ("embedding and attributes of faces that are cut out already, one core", faces)):  # fmt: skip

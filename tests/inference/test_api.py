@@ -259,3 +259,21 @@ def test_the_schema_describes_every_field(client, capsys):
 def test_a_length_that_is_no_number_is_no_fault_of_the_server(client):
     for odd in ("x", "-5", "\u0665", "9" * 30):
         assert client.post("/api/v1/predict", {}, CONTENT_LENGTH=odd).status_code == 400
+
+
+def test_the_models_that_are_told_are_those_that_spoke(client, portrait, monkeypatch):
+    """Asked for once: should another go live in the middle, the answer is still of one, and says which."""
+    asked = []
+    for name in ("ensure_attributes", "ensure_live"):
+        own = getattr(registry, name)
+        monkeypatch.setattr(registry, name, lambda own=own, name=name: asked.append(name) or own())
+    for call, sent_as, name in (
+        ("predict", "photo", "ensure_attributes"),
+        ("predict/batch", "photos", "ensure_attributes"),
+        ("embed", "photo", "ensure_live"),
+        ("verify", "photo_a photo_b", "ensure_live"),
+    ):
+        asked.clear()
+        body = {field: sent(portrait) for field in sent_as.split()}
+        assert client.post(f"/api/v1/{call}", body).status_code == 200
+        assert asked == [name], call

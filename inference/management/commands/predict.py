@@ -39,9 +39,9 @@ class Command(BaseCommand):
             raise CommandError(f"There is no photo in {', '.join(map(str, options['photos']))}.")
         if options["draw"] and len(photos) > 1:
             raise CommandError(f"--draw takes one photo, not {len(photos)}.")
-        models = models_report(registry.ensure_attributes())
-        refused = 0
-        outcomes = predict_all(map(_content, photos))
+        versions = registry.ensure_attributes()
+        models, refused = models_report(versions), 0
+        outcomes = predict_all(map(_content, photos), versions)
         for path, outcome in zip(photos, _shown(outcomes, len(photos)), strict=True):
             if not isinstance(outcome, Prediction):
                 refused += 1
