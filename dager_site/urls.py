@@ -2,8 +2,10 @@
 
 from django.contrib import admin
 from django.contrib.auth import views as auth
-from django.contrib.auth.decorators import login_required
+from django.contrib.auth.decorators import login_not_required, login_required
+from django.templatetags.static import static
 from django.urls import include, path
+from django.views.generic import RedirectView
 from drf_spectacular.views import SpectacularAPIView, SpectacularSwaggerView
 from rest_framework.permissions import IsAuthenticated
 
@@ -15,7 +17,11 @@ from inference import api as predictions
 signed_in = {"permission_classes": [IsAuthenticated]}
 predicts = {"permission_classes": [Predicts]}
 
+# Browsers ask for it on pages that name no icon, such as Django's admin.
+icon = login_not_required(RedirectView.as_view(url=static("annotation/icon.svg"), http_method_names=["get", "head"]))
+
 urlpatterns = [
+    path("favicon.ico", icon, name="favicon"),
     path("healthz", healthz, name="healthz"),
     path("readyz", readyz, name="readyz"),
     path("metrics", Metrics.as_view(), name="metrics"),

@@ -102,7 +102,7 @@ PAGES: dict[str, tuple[set[str], set[str]]] = {
     **dict.fromkeys(("training-start", "training-stop", "training-go-on"), (set[str](), TRAIN)),
     **dict.fromkeys(("model-promote", "model-roll-back"), (set[str](), TRAIN)),
     "metrics": ({"admin"}, set()),
-    **dict.fromkeys(("healthz", "readyz", "schema", "api-docs"), (OPEN, set[str]())),
+    **dict.fromkeys(("healthz", "readyz", "favicon", "schema", "api-docs"), (OPEN, set[str]())),
     **dict.fromkeys(("login", "logout", "password_change"), (OPEN, OPEN)),
 }
 OWN_TABLE = {each.name for each in get_resolver("annotation.urls").url_patterns if isinstance(each, URLPattern)}
