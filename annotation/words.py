@@ -171,6 +171,7 @@ TRY: Texts = {
     "not_calibrated": later("not calibrated"),
     "no_model": later("No model is known for it."),
     "age": later("{mean} years, nine times in ten {low} to {high}"),
+    "age_alone": later("{mean} years"),
     "age_drawn": later("{low} to {high} of {oldest} years, on average {mean}"),
     "percent": later("{share} %"),
     "said_by": later("Said by {names}."),

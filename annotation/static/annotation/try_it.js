@@ -11,6 +11,7 @@ const part = (name) => document.querySelector(`[data-${name}]`);
 const [told, result, drop, dialog, video] = ["told", "result", "drop", "dialog", "video"].map(part);
 const attributes = root.dataset.attributes.split(" ");
 const oldest = Number(root.dataset.oldest);
+const CROWD = 6; // faces; of more, each is a line that opens
 let latest = 0; // of several photos in a row only the last one is shown
 let address = "";
 
@@ -59,15 +60,22 @@ function drawn({ width, height, faces }) {
   );
 }
 
-function card(face, index) {
+function card(face, index, faces) {
   const title = `face-${index + 1}`;
-  return element(
-    "section",
-    { class: "card", "aria-labelledby": title },
-    element("h2", { id: title }, say("face_number", { number: index + 1 })),
+  const heading = element("h2", { id: title }, say("face_number", { number: index + 1 }));
+  const beliefs = [
     face.quality.usable ? null : element("p", { class: "error" }, say("unusable", { reason: face.quality.reason })),
     ...attributes.map((name) => attribute(name, face[name])),
-  );
+  ];
+  if (faces.length <= CROWD) return element("section", { class: "card", "aria-labelledby": title }, heading, ...beliefs);
+  const short = element("span", { class: "muted" }, gist(face));
+  return element("details", { class: "card" }, element("summary", {}, heading, short), ...beliefs);
+}
+
+// The likeliest of everything, in a line.
+function gist(face) {
+  const likeliest = (belief) => (belief.distribution ? called(belief.value) : say("age_alone", { mean: Math.round(belief.mean) }));
+  return attributes.filter((name) => face[name] && !face[name].abstained).map((name) => likeliest(face[name])).join(", ");
 }
 
 function attribute(name, belief) {
@@ -93,16 +101,17 @@ function bars({ distribution }) {
 
 function years(belief) {
   const { start, width, mean } = span(belief, oldest);
+  const measured = belief.calibrated; // of an interval that nobody has measured nothing is promised
   const words = { mean: Math.round(belief.mean), low: belief.low, high: belief.high, oldest };
   return element(
     "div",
     {},
-    element("p", {}, say("age", words)),
+    element("p", {}, say(measured ? "age" : "age_alone", words)),
     element(
       "svg",
-      { class: "years", viewBox: "0 0 100 6", preserveAspectRatio: "none", role: "img", "aria-label": say("age_drawn", words) },
+      { class: "years", viewBox: "0 0 100 6", preserveAspectRatio: "none", role: "img", "aria-label": say(measured ? "age_drawn" : "age_alone", words) },
       element("rect", { class: "all", x: 0, y: 1.5, width: 100, height: 3 }),
-      element("rect", { class: "likely", x: start, y: 1.5, width, height: 3 }),
+      measured ? element("rect", { class: "likely", x: start, y: 1.5, width, height: 3 }) : null,
       element("rect", { class: "mean", x: Math.max(mean - 0.4, 0), y: 0, width: 0.8, height: 6 }),
     ),
   );
