@@ -26,12 +26,10 @@ from inference.errors import BadPhoto
 from inference.reports import models_report, place
 
 MOST_CANDIDATES = 50
+MOST_TOLD = 64_000  # letters of `predicted`, as JSON
 AS_TEXT = ("box", "predicted")  # of a form: JSON
 
 # ---- search
-
-
-MOST_TOLD = 64_000  # letters of `predicted`, as JSON
 
 
 class CandidateSerializer(serializers.Serializer):

@@ -1,6 +1,7 @@
 """The data that annotation owns, in the order of its way: from source and photo to decision and label."""
 
 import uuid
+from datetime import datetime
 from typing import Any, ClassVar
 
 from django.contrib.auth.models import AbstractUser, UserManager
@@ -69,9 +70,13 @@ class AccessToken(models.Model):
 
     @property
     def state(self) -> str:
+        return self.state_at(timezone.now())
+
+    def state_at(self, now: datetime) -> str:
+        """One of valid, expired, revoked."""
         if self.revoked_at is not None:
             return "revoked"
-        return "expired" if self.expires_at is not None and self.expires_at <= timezone.now() else "valid"
+        return "expired" if self.expires_at is not None and self.expires_at <= now else "valid"
 
 
 class Source(models.Model):

@@ -50,7 +50,7 @@ def find(key: str, *, now: datetime | None = None) -> AccessToken | None:
     """The valid token with this key, its owner an active person; None for any other, whatever the reason."""
     now = now or timezone.now()
     token = AccessToken.objects.select_related("owner").filter(hashed=_hash(key)).first()
-    if token is None or token.state != "valid" or not token.owner.is_active:
+    if token is None or token.state_at(now) != "valid" or not token.owner.is_active:
         return None
     if token.last_used_at is None or now - token.last_used_at >= USED_EVERY:
         AccessToken.objects.filter(pk=token.pk).update(last_used_at=now)

@@ -89,8 +89,7 @@ def _first(detail: Any, field: str = "") -> tuple[str, str]:
 
 def _body(code: str, message: str, field: str = "") -> dict[str, Any]:
     """The envelope. Its request id is in the log, so that a person can be asked for it."""
-    # What a client sent, and the message repeats, must not pass for a line of its own.
-    log.info("Refused: %s: %s", code, "".join(each if each.isprintable() else " " for each in message))
+    log.info("Refused: %s: %s", code, message)
     error = {"code": code, "message": message} | ({"field": field} if field else {})
     return {"error": error, "request_id": request_id.get()}
 

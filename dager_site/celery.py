@@ -6,11 +6,18 @@ from pathlib import Path
 
 from celery import Celery
 from django.conf import settings
+from redis import Redis
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "dager_site.settings")
+PATIENCE = 2.0  # seconds that whoever asks the broker about itself waits
 app = Celery("dager")
 app.config_from_object("django.conf:settings", namespace="CELERY")
 app.autodiscover_tasks()
+
+
+def broker() -> Redis:
+    """The broker itself, where it is Redis. Its calls raise RedisError."""
+    return Redis.from_url(settings.REDIS, socket_timeout=PATIENCE, socket_connect_timeout=PATIENCE)
 
 
 def make_queue_folders() -> None:

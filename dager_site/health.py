@@ -8,9 +8,9 @@ from django.db import DatabaseError, connection
 from django.http import HttpRequest, JsonResponse
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_safe
-from redis import Redis
 from redis.exceptions import RedisError
 
+from dager_site.celery import broker
 from inference.core.bundle import EMBEDDING
 from inference.models import ModelVersion
 
@@ -19,7 +19,7 @@ def _queue_is_there() -> bool:
     if not settings.REDIS:
         return os.access(settings.QUEUE_DIR / "messages", os.W_OK)
     try:
-        return bool(Redis.from_url(settings.REDIS, socket_timeout=2, socket_connect_timeout=2).ping())
+        return bool(broker().ping())
     except RedisError:
         return False
 

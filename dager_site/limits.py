@@ -38,14 +38,14 @@ class PerMinute(BaseThrottle):
         except (RedisError, ValueError) as error:  # it cannot be reached, or has just forgotten the key
             log.warning("Requests are not counted: %s", error)
             return True
-        told(request._request, limit, max(0, limit - made), self.seconds)
+        _tell(request._request, limit, max(0, limit - made), self.seconds)
         return made <= limit
 
     def wait(self) -> float:
         return self.seconds
 
 
-def told(request: HttpRequest, limit: int, left: int, seconds: float) -> None:
+def _tell(request: HttpRequest, limit: int, left: int, seconds: float) -> None:
     """For the middleware, which writes it on the response whatever that will be."""
     request.rate_limit = {  # type: ignore[attr-defined]
         "RateLimit-Limit": str(limit),

@@ -15,7 +15,6 @@ from prometheus_client import CONTENT_TYPE_LATEST, REGISTRY, CollectorRegistry, 
 from prometheus_client.core import GaugeMetricFamily, Metric
 from prometheus_client.multiprocess import MultiProcessCollector
 from prometheus_client.registry import Collector
-from redis import Redis
 from redis.exceptions import RedisError
 from rest_framework.renderers import BaseRenderer, JSONRenderer
 from rest_framework.request import Request
@@ -24,6 +23,7 @@ from rest_framework.views import APIView
 from annotation.access import Role, Scope
 from annotation.api import OfRoles
 from annotation.models import NetworkOutput
+from dager_site.celery import broker
 from inference.core.attributes import ATTRIBUTES
 from inference.core.drift import stability
 from inference.core.said import Sureness, say
@@ -107,8 +107,8 @@ def _messages() -> dict[str, int]:
     """By queue; none where the broker does not answer, as a 0 would be a lie."""
     if settings.REDIS:
         try:
-            broker = Redis.from_url(settings.REDIS, socket_timeout=2, socket_connect_timeout=2)
-            return {queue: int(broker.llen(queue)) for queue in QUEUES}
+            asked = broker()
+            return {queue: int(asked.llen(queue)) for queue in QUEUES}
         except RedisError:
             return {}
     try:

@@ -25,6 +25,8 @@ def test_only_the_hash_of_a_key_is_kept():
     assert len(key) > 40
     assert key not in json.dumps(list(AccessToken.objects.values()), default=str)
     assert tokens.find(key) == token
+    assert tokens.find(key, now=token.expires_at - timedelta(seconds=1)) == token
+    assert tokens.find(key, now=token.expires_at) is None
     assert tokens.find(token.prefix) is None
     assert tokens.find(token.hashed) is None
 
