@@ -224,6 +224,8 @@ class Photo(models.Model):
             ),
             models.Index(fields=["-id"], condition=Q(duplicate_of__isnull=False), name="photo_duplicate"),
             models.Index(fields=["taken_at", "-id"], name="photo_by_date"),
+            models.Index(fields=["id"], condition=~Q(failure=""), name="photo_failed"),
+            models.Index(fields=["claimed_until"], condition=Q(claimed_until__isnull=False), name="photo_claimed"),
         ]
         constraints = [
             models.CheckConstraint(condition=~Q(duplicate_of=F("id")), name="not_its_own_duplicate"),
@@ -305,6 +307,7 @@ class Face(models.Model):
         indexes = [
             models.Index(fields=["claimed_until"], condition=Q(claimed_until__isnull=False), name="face_claimed"),
             models.Index(fields=["-id"], condition=Q(labelled=False), name="face_without_label"),
+            models.Index(fields=["id"], condition=~Q(failure=""), name="face_failed"),
             # All that a list is filtered by: a million of these are read in a tenth of a second, a million rows in ten.
             models.Index(fields=["-id", "usable", "chosen", "gray", "width", "height", "photo"], name="face_filtered"),
         ]
@@ -482,6 +485,12 @@ class Question(models.Model):
             models.Index(fields=["kind", "-worth", "id"], condition=Q(state="open"), name="question_open_of_kind"),
             models.Index(fields=["-id"], condition=TO_DECIDE, name="question_to_decide"),
             models.Index(fields=["-id"], condition=DECIDED, name="question_decided"),
+            # How many of which kind were settled lately, and of the control slice ever, without a look at the rows.
+            models.Index(
+                fields=["settled_at", "kind", "purpose", "attribute"],
+                condition=Q(state="settled"),
+                name="question_pace",
+            ),
         ]
         constraints = [
             models.CheckConstraint(
@@ -937,3 +946,51 @@ class Reliability(models.Model):
 
     class Meta:
         constraints = [models.UniqueConstraint(fields=["annotator", "attribute"], name="one_reliability_each")]
+
+
+class Snapshot(models.Model):
+    """What was counted for the dashboard at one time; the later it is, the more of its time is kept beside it."""
+
+    at = models.DateTimeField(default=timezone.now, unique=True)
+    counts = models.JSONField()  # by name: for rates and plots over time
+    # Of the latest one only, by the name of the part: when it was counted, in how many ms, and what was found.
+    parts = models.JSONField(default=dict)
+
+    class Meta:
+        ordering = ["-at"]
+
+
+class Worker(models.Model):
+    """A set of worker processes that says every few seconds that it lives."""
+
+    name = models.CharField(max_length=200, unique=True)
+    queues = models.JSONField(default=list)
+    processes = models.PositiveIntegerField(default=0)
+    busy = models.PositiveIntegerField(default=0)  # processes that have something in hand
+    doing = models.JSONField(default=list)  # the names of those tasks
+    started_at = models.DateTimeField(default=timezone.now)
+    heard_at = models.DateTimeField(default=timezone.now)
+
+    class Meta:
+        ordering = ["name"]
+
+    def __str__(self) -> str:
+        return self.name
+
+
+class FaceMap(models.Model):
+    """The map of the embeddings, of which there is one, in row 1. Where a face lies on it is a MapPoint."""
+
+    version = models.ForeignKey(ModelVersion, null=True, on_delete=models.SET_NULL, related_name="+")
+    of = models.PositiveIntegerField(default=0)  # embedded faces that there were, of which chance picked
+    seconds = models.FloatField(default=0)  # it took
+    at = models.DateTimeField(null=True)
+    claimed_until = models.DateTimeField(null=True)
+
+
+class MapPoint(models.Model):
+    """Where a face lies on the map. This table alone holds it: a face that is erased takes its point along."""
+
+    face = models.OneToOneField(Face, primary_key=True, on_delete=models.CASCADE, related_name="+")
+    x = models.FloatField()  # 0 to 1
+    y = models.FloatField()

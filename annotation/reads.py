@@ -487,10 +487,10 @@ def standing_of(name: str) -> dict[str, Any]:
         "open": Question.objects.filter(attribute=name, state=Question.State.OPEN).count(),
         "agreement": Agreement.objects.filter(attribute=name).first(),
         "certificates": certificates,
-    } | _calibrated(name)
+    } | calibrated(name)
 
 
-def _calibrated(name: str) -> dict[str, Any]:
+def calibrated(name: str) -> dict[str, Any]:
     """The calibration that holds, with its reliability diagram."""
     calibration = Calibration.objects.filter(attribute=name).order_by("-pk").first()
     told = calibration.diagram if calibration else {}
@@ -531,7 +531,7 @@ def standing_of_years(name: str) -> dict[str, Any]:
         "open": Question.objects.filter(attribute=name, state=Question.State.OPEN).count(),
         "agreement": Agreement.objects.filter(attribute=name).first(),
         "proposed": Proposal.objects.filter(attribute=name).count(),
-    } | _calibrated(name)
+    } | calibrated(name)
 
 
 def reliabilities() -> list[Reliability]:

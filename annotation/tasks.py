@@ -1,14 +1,20 @@
 """The belt: Celery tasks. Ids in, nothing out; each is safe to run twice, and the sweep finds what a crash left."""
 
 import logging
+from datetime import datetime
+from typing import Any
 
 from celery import shared_task
+from celery.signals import heartbeat_sent, worker_ready, worker_shutdown
+from celery.worker import state
+from django.db import connection
 from django.db.models import Exists, OuterRef, QuerySet
 from django.utils import timezone
 
 from annotation import (
     belt,
     clustering,
+    dashboard,
     embeddings,
     engine,
     faces,
@@ -16,9 +22,11 @@ from annotation import (
     gallery,
     idempotency,
     intake,
+    maps,
     proposals,
     releases,
     wanted,
+    workers,
 )
 from annotation.models import ClusteringRun, Embedding, Face, Photo, Release
 from inference import registry
@@ -113,6 +121,18 @@ def verify_release(release_id: int) -> None:
     releases.verify(Release.objects.get(pk=release_id))
 
 
+@shared_task
+def take_snapshot() -> None:
+    """Count what the dashboard shows; what was counted a moment ago is left alone."""
+    dashboard.take()
+
+
+@shared_task(acks_late=True)
+def draw_map() -> None:
+    """Draw the map of the embeddings anew, if it is behind; somebody else at it is enough."""
+    maps.keep_up()
+
+
 def feed_belt() -> None:
     """Send the next batches of each stage; with nothing left to send, look whether the grouping is behind."""
     version = registry.ensure_live()
@@ -151,7 +171,42 @@ def sweep() -> None:
     idempotency.forget(now)
     if wanted.due().exists():
         take_back.delay()
+    if maps.due(now):
+        draw_map.delay()
     for each in ATTRIBUTES.values():
         if proposals.behind_network(each).exists():
             follow.delay(each.name)
     feed_belt()
+
+
+# ---- that they live
+
+
+@worker_ready.connect
+def begin(sender: Any, **_: Any) -> None:
+    """The parent of the worker processes has begun; it says so by itself, as a queue of files knows nobody."""
+    queues = sorted(sender.app.amqp.queues.consume_from)
+    _say(sender.hostname, queues=queues, processes=getattr(sender.pool, "num_processes", 1))
+
+
+@heartbeat_sent.connect
+def live(sender: Any, **_: Any) -> None:
+    """Celery sends one every two seconds; so many rows a minute would be for nothing."""
+    name, now = sender.eventer.hostname, timezone.now()
+    if name not in _said or now - _said[name] >= workers.SAYS:
+        _say(name, doing=[str(request.name) for request in list(state.active_requests)])
+
+
+@worker_shutdown.connect
+def end(sender: Any, **_: Any) -> None:
+    workers.gone(sender.hostname)
+    connection.close()
+
+
+_said: dict[str, datetime] = {}  # by the name of the workers of this process
+
+
+def _say(name: str, **told: Any) -> None:
+    _said[name] = timezone.now()
+    workers.heard(name, **told)
+    connection.close()  # whoever says it forks the workers, who must not share it

@@ -14,7 +14,7 @@ from django.db.models import Q, QuerySet
 from annotation import ledger
 from annotation.core.batches import batched
 from annotation.core.consensus import MACHINE_AT_MOST, Votes, believed, next_step, stranger
-from annotation.core.sampling import in_control_slice
+from annotation.core.sampling import face_key, in_control_slice
 from annotation.core.worth import grid_pays
 from annotation.models import (
     Answer,
@@ -231,7 +231,7 @@ def machine_says(faces: Collection[int], attribute: Attribute, control: Collecti
 def face_keys(faces: Iterable[int]) -> dict[int, str]:
     """What each face stays itself by, in whatever database."""
     rows = Face.objects.filter(pk__in=list(faces)).values_list("pk", "photo__sha256", "number")
-    return {pk: f"{sha256}-{number}" for pk, sha256, number in rows}
+    return {pk: face_key(sha256, number) for pk, sha256, number in rows}
 
 
 def _believed(attribute: Attribute, faces: list[int], stories: dict[int, Story], prior: Floats) -> Floats:

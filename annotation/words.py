@@ -105,6 +105,30 @@ DESK: Texts = {
     "practice_missing": later("The practice cannot be loaded: {message}"),
 }
 
+DASHBOARD: Texts = {
+    "lost": later("The server cannot be reached; these figures are as they were."),
+    "counted": later("counted {time} ago"),
+    "seconds": later("{count} s"),
+    "minutes": later("{count} min"),
+    "hours": later("{count} h"),
+    "per_hour": later("{title}: {value} an hour"),
+    "share": later("{row}: {column} {count} ({percent} %)"),
+    "bar": later("{row}: {count}"),
+    "bar_of": later("{row}, {column}: {count}"),
+    "plot_of": later("{title}. The table below has the figures."),
+    # the map
+    "map_none": later("There is no map yet: it is drawn once three faces are embedded and no photo waits."),
+    "map_told": later(
+        "{count} of {of} embedded faces, placed by {model}; near one another is what the model takes for alike."
+    ),
+    "map_face": later("Face {id}"),
+    "map_alone": later("in no group"),
+    "map_person": later("Person {id}"),
+    "map_cluster": later("Cluster {id}"),
+    "map_faces": {"one": later("{count} face on the map"), "other": later("{count} faces on the map")},
+    "map_picture": later("Face {id}"),
+}
+
 # What the scripts say that several pages have.
 EVERYWHERE: Texts = {
     "server_away": later("The server cannot be reached."),

@@ -49,6 +49,17 @@ def share(name: str, default: float) -> float:
     return number
 
 
+def number(name: str, default: float, *, low: float = 0.0, high: float = float("inf")) -> float:
+    value = text(name, str(default))
+    try:
+        found = float(value)
+    except ValueError:
+        found = float("nan")
+    if not low <= found <= high:
+        raise ImproperlyConfigured(f"{name}={value!r} is not a number from {low:g} to {high:g}.")
+    return found
+
+
 def one_of(name: str, default: str, choices: Sequence[str]) -> str:
     value = text(name, default).strip()
     if value not in choices:

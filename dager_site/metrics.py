@@ -78,7 +78,7 @@ class Looked(Collector):
 
     def collect(self) -> Iterator[Metric]:
         waiting = GaugeMetricFamily("dager_queue_messages", "Messages that wait for a worker", labels=["queue"])
-        for queue, messages in _messages().items():
+        for queue, messages in messages_waiting().items():
             waiting.add_metric([queue], messages)
         yield waiting
         drift = GaugeMetricFamily(
@@ -103,7 +103,7 @@ class Looked(Collector):
                 yield version, stability(before, now)
 
 
-def _messages() -> dict[str, int]:
+def messages_waiting() -> dict[str, int]:
     """By queue; none where the broker does not answer, as a 0 would be a lie."""
     if settings.REDIS:
         try:

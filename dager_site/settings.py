@@ -88,9 +88,16 @@ CELERY_TASK_ROUTES = {
     "training.tasks.finish": {"queue": "vision"},
 }
 SWEEP_SECONDS = env.whole("DAGER_SWEEP_SECONDS", 20, low=1, high=3600)
+SNAPSHOT_SECONDS = env.whole("DAGER_SNAPSHOT_SECONDS", 15, low=1, high=3600)
 CELERY_BEAT_SCHEDULE = {
     "sweep": {"task": "annotation.tasks.sweep", "schedule": SWEEP_SECONDS},
     "sweep-training": {"task": "training.tasks.sweep", "schedule": SWEEP_SECONDS},
+    # One that nobody had time for is worth nothing once the next one is sent.
+    "take-snapshot": {
+        "task": "annotation.tasks.take_snapshot",
+        "schedule": SNAPSHOT_SECONDS,
+        "options": {"expires": max(60, SNAPSHOT_SECONDS)},
+    },
     "know-people": {"task": "annotation.tasks.know_people", "schedule": max(300, SWEEP_SECONDS)},
     # It counts all labels, and they grow by the hour: the sweep's pace would be waste.
     "consider-training": {"task": "training.tasks.consider", "schedule": max(300, SWEEP_SECONDS)},
@@ -107,6 +114,7 @@ DOUBT_SHARE = env.share("DAGER_DOUBT_SHARE", 0.01)  # of settled labels: asked a
 OPINIONS = env.whole("DAGER_OPINIONS", 3, low=1, high=100)  # answers at most about a matter of opinion (emotion)
 OPINION_BELIEF = env.share("DAGER_OPINION_BELIEF", 0.7)  # that settles such a matter before
 GOLD_SHARE = env.share("DAGER_GOLD_SHARE", 0.02)  # of answers: to what is known already, to measure who answers
+HOURLY_RATE = env.number("DAGER_HOURLY_RATE", 0.0, high=1_000_000)  # what an hour of an annotator costs; 0: not told
 
 # ---- training by itself
 AUTO_TRAIN = env.flag("DAGER_AUTO_TRAIN", False)  # a release and a training for each attribute asked, when worth it

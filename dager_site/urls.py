@@ -10,6 +10,7 @@ from drf_spectacular.views import SpectacularAPIView, SpectacularSwaggerView
 from rest_framework.permissions import IsAuthenticated
 
 from annotation.api import Predicts
+from dager_site import dashboard
 from dager_site.health import healthz, readyz
 from dager_site.metrics import Metrics
 from inference import api as predictions
@@ -25,6 +26,10 @@ urlpatterns = [
     path("healthz", healthz, name="healthz"),
     path("readyz", readyz, name="readyz"),
     path("metrics", Metrics.as_view(), name="metrics"),
+    path("dashboard/", dashboard.show, name="dashboard"),
+    path("dashboard/figures", dashboard.figures_json, name="dashboard-figures"),
+    path("dashboard/map", dashboard.map_json, name="dashboard-map"),
+    path("dashboard/again", dashboard.again, name="dashboard-again"),
     path("sign-in", auth.LoginView.as_view(redirect_authenticated_user=True), name="login"),
     path("sign-out", auth.LogoutView.as_view(), name="logout"),
     path("password", auth.PasswordChangeView.as_view(success_url="/"), name="password_change"),

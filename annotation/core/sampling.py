@@ -16,6 +16,11 @@ def draw(key: str, purpose: str) -> float:
     return int.from_bytes(digest, "big") / _STEPS
 
 
+def face_key(sha256: str, number: int) -> str:
+    """What a face stays itself by, in whatever database: its photo, and its number within it."""
+    return f"{sha256}-{number}"
+
+
 def in_control_slice(key: str, share: float = CONTROL) -> bool:
     """Whether people always answer about this face blind. A larger share only adds faces.
 

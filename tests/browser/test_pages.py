@@ -1,6 +1,8 @@
 """The other pages in a real browser: from sign-in to export, on a phone, in the dark."""
 
 import csv
+import re
+from datetime import timedelta
 from io import BytesIO
 from pathlib import Path
 from typing import Literal
@@ -12,18 +14,20 @@ from django.utils import timezone
 from playwright.sync_api import Page, expect
 from pytest_django import Settings
 
-from annotation import gallery, tokens
+from annotation import dashboard, gallery, maps, tasks, tokens, workers
 from annotation.answers import record_answer
 from annotation.core.drawn import draw_portrait
-from annotation.models import Answer, FaceSearch, Identity, Label, Photo
+from annotation.models import Answer, Face, FaceSearch, Identity, Label, MapPoint, Photo, Snapshot
 from inference import registry
 from inference.models import ModelVersion
 from tests.annotation.test_releases import released, says, with_picture
 from tests.browser.scenes import PASSWORD, Site, a_cluster_question, a_pair_question, faces_of
 from tests.factories import (
+    a_certificate,
     a_cluster,
     a_grid,
     a_person,
+    a_photo,
     a_question,
     a_run,
     a_single,
@@ -32,6 +36,7 @@ from tests.factories import (
     an_annotator,
     an_embedding,
 )
+from training import tasks as training_tasks
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -236,9 +241,9 @@ def test_answers_of_others_appear_while_a_curator_watches_until_they_are_held_st
 
 
 PAGES = [
-    "/", "/annotate/", "/annotate/?kind=pair", "/answers/", "/people/", "/clusters/", "/photos/", "/faces/",
-    "/sources/", "/sources/new", "/runs/", "/engine/", "/releases/", "/releases/new", "/export/", "/password",
-    "/people/alike", "/people/by-face", "/people/acts", "/people/acts?only=merges",
+    "/", "/dashboard/", "/annotate/", "/annotate/?kind=pair", "/answers/", "/people/", "/clusters/", "/photos/",
+    "/faces/", "/sources/", "/sources/new", "/runs/", "/engine/", "/releases/", "/releases/new", "/export/",
+    "/password", "/people/alike", "/people/by-face", "/people/acts", "/people/acts?only=merges",
     "/curate/", "/curate/decided", "/curate/live", "/curate/annotators/", "/tokens/",
 ]  # fmt: skip
 
@@ -265,6 +270,7 @@ def furnished(site: Site, settings: Settings, tmp_path: Path) -> list[str]:
     first, second = released(), released("A second one, with a name as long as names can be: " + "name " * 9)
     tokens.make(owner=site.curator, name="Nightly import of the archive", scopes=["predict", "curate"], days=90)
     first.erasures.create(sha256="ab" * 32, faces=[face.pk])
+    counted()
     site.sign_in()
     own = [
         f"/releases/{first.pk}/",
@@ -283,6 +289,57 @@ def furnished(site: Site, settings: Settings, tmp_path: Path) -> list[str]:
         f"/curate/annotators/{site.curator.pk}/",
     ]
     return [*PAGES, *own]
+
+
+def counted() -> None:
+    """Figures of an hour, a map, a failure, workers."""
+    now = timezone.now()
+    live = ModelVersion.objects.get(task="embedding")
+    for number, face in enumerate(Face.objects.order_by("pk")[:20]):
+        an_embedding(face, live, [1, number % 2, number / 20, 0])
+    Photo.objects.filter(pk=Photo.objects.latest("pk").pk).update(failure="OSError: " + "a long reason " * 20)
+    workers.heard("celery@a-machine-with-a-long-name", queues=["default", "train", "vision"], processes=16)
+    for minutes in range(60, 0, -2):
+        counts = {"photos": 600 - minutes, "faces": 700 - minutes, "labelled": 3 * minutes}
+        Snapshot.objects.create(at=now - timedelta(minutes=minutes), counts=counts)
+    a_certificate()
+    dashboard.take()
+    maps.keep_up()
+
+
+def test_the_dashboard_is_drawn_follows_what_happens_and_tries_again(
+    site: Site, furnished: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tasks.sweep, "delay", lambda: None)
+    monkeypatch.setattr(training_tasks.sweep, "delay", lambda: None)
+    page = site.open("/dashboard/")
+    expect(page.locator("[data-plot=lines] svg").first).to_be_visible()
+    expect(page.locator("[data-plot=columns] rect").first).to_be_visible()
+    page.locator("[data-plot=columns] summary").first.click()
+    expect(page.locator("[data-plot=columns] table").first).to_be_visible()
+
+    page.get_by_role("button", name="Closer").click()
+    page.get_by_role("button", name="All of it").click()
+    dots = page.locator("svg.dots")
+    dots.scroll_into_view_if_needed()
+    point, box = MapPoint.objects.order_by("pk").first(), dots.bounding_box()
+    dots.click(position={"x": point.x * box["width"], "y": (1 - point.y) * box["height"]})
+    expect(page.locator("[data-map-chosen] img")).to_be_visible()
+    expect(page.locator("[data-map-chosen]").get_by_role("link", name="Face").first).to_have_attribute(
+        "href", re.compile(r"^/faces/\d+/$")
+    )
+
+    photos = page.locator(".steps li").first.locator("b")
+    before = Photo.objects.count()
+    expect(photos).to_have_text(str(before))
+    a_photo()
+    dashboard.take(now=timezone.now() + timedelta(seconds=30))
+    expect(photos).to_have_text(str(before + 1), timeout=10_000)
+    expect(page.locator("[data-plot=columns] table").first).to_be_visible()  # what was open stays so
+
+    page.get_by_role("button", name="Try all again").click()
+    expect(page.get_by_text("1 is tried again.")).to_be_visible()
+    assert not Photo.objects.exclude(failure="").exists()
 
 
 def test_the_way_to_every_section_is_one_line_on_a_desk(site: Site) -> None:

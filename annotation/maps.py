@@ -1,0 +1,163 @@
+"""Vectors in, a map of them out: where a sample of all faces lies on a plane, by the live model.
+
+Where a face lies is kept in the table MapPoint, a row a face, and nowhere else: it is a vector still, if a short one,
+and goes when its face is erased. Cluster and person are looked up when the map is shown, so a new grouping colours the
+same map anew; drawn anew it is for another model, and once the faces have become a tenth more, or less.
+"""
+
+import random
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from time import monotonic
+from typing import Any
+
+from django.db import transaction
+from django.db.models import Max, Min
+from django.utils import timezone
+
+from annotation.core.batches import batched
+from annotation.core.neighbour_map import layout
+from annotation.embeddings import vectors
+from annotation.models import ClusteringRun, Embedding, FaceMap, Label, MapPoint, Membership, Photo
+from inference import registry
+from inference.core.bundle import EMBEDDING
+from inference.models import ModelVersion
+
+SAMPLE = 20_000  # faces that are shown: more would be a blur, and cover one another
+FEWEST = 3
+MOVED = 0.1  # of the faces came or went: it is drawn anew
+CLAIM = timedelta(minutes=15)
+CHUNK = 500
+ALONE = -1  # the group of a face that is in no cluster
+GROUPS = 2_000  # that are told apart: the largest; who is in a smaller one is alone
+
+
+def behind() -> bool:
+    """Whether the map shows another model, or too few of the faces that there are."""
+    version = _live()
+    if version is None:
+        return False
+    count, drawn = Embedding.objects.filter(version=version).count(), FaceMap.objects.filter(pk=1).first()
+    if drawn is None or drawn.at is None or drawn.version_id != version.pk:
+        return count >= FEWEST
+    return abs(count - drawn.of) > MOVED * max(drawn.of, 1)
+
+
+def due(now: datetime) -> bool:
+    """Whether somebody should draw it now. While photos wait it is not: it would be behind again in a moment."""
+    claimed = FaceMap.objects.filter(pk=1, claimed_until__gt=now).exists()
+    return not claimed and not Photo.objects.without_faces_sought().exists() and behind()
+
+
+def keep_up(now: datetime | None = None) -> bool:
+    """Draw the map anew if it is behind, unless somebody else does. Returns whether it was drawn."""
+    now = now or timezone.now()
+    if not behind():
+        return False
+    FaceMap.objects.get_or_create(pk=1)
+    if not FaceMap.objects.filter(pk=1).exclude(claimed_until__gt=now).update(claimed_until=now + CLAIM):
+        return False
+    try:
+        draw(registry.ensure_live())
+    finally:
+        FaceMap.objects.filter(pk=1).update(claimed_until=None)
+    return True
+
+
+def draw(version: ModelVersion, seed: int = 0) -> int:
+    """Place a sample of the faces; the slow work first, then all rows at once. Returns how many were placed."""
+    begun, of = monotonic(), Embedding.objects.filter(version=version).count()
+    faces = _sample(version, of, seed)
+    places = layout(vectors(faces, version), seed)
+    with transaction.atomic():
+        MapPoint.objects.all().delete()
+        # Who was erased meanwhile is not drawn; the locks keep whoever is there until the points are written.
+        there = set[int]()
+        for piece in batched(faces, CHUNK):
+            rows = Embedding.objects.select_for_update(of=("self",), no_key=True).filter(
+                version=version, face__in=piece
+            )
+            there |= set(rows.values_list("face_id", flat=True))
+        points = [
+            MapPoint(face_id=face, x=round(float(x), 4), y=round(float(y), 4))
+            for face, (x, y) in zip(faces, places, strict=True)
+            if face in there
+        ]
+        MapPoint.objects.bulk_create(points, batch_size=2_000)
+        FaceMap.objects.update_or_create(
+            pk=1,
+            defaults={"version": version, "of": of, "seconds": round(monotonic() - begun, 1), "at": timezone.now()},
+        )
+    return len(points)
+
+
+def _live() -> ModelVersion | None:
+    return ModelVersion.objects.filter(task=EMBEDDING, state=ModelVersion.State.LIVE).first()
+
+
+def _sample(version: ModelVersion, count: int, seed: int) -> list[int]:
+    """The faces, in ascending order: all of a few, of many those that chance picks."""
+    rows = Embedding.objects.filter(version=version)
+    if count <= SAMPLE:
+        return list(rows.order_by("face_id").values_list("face_id", flat=True))
+    ends = rows.aggregate(low=Min("face_id"), high=Max("face_id"))
+    ids = range(ends["low"], ends["high"] + 1)
+    wanted = min(len(ids), int(1.2 * SAMPLE * len(ids) / count))  # some ids are nobody's
+    found = list[int]()
+    for piece in batched(random.Random(seed).sample(ids, wanted), CHUNK):
+        found += rows.filter(face__in=piece).values_list("face_id", flat=True)
+    return sorted(found[:SAMPLE])
+
+
+# ---- shown
+
+
+@dataclass(frozen=True)
+class Drawn:
+    """The map as it is shown: who is where, and in which group."""
+
+    drawn: FaceMap
+    faces: list[int]
+    x: list[float]
+    y: list[float]
+    group: list[int]  # the place of its group, or ALONE
+    groups: list[dict[str, Any]]  # cluster, identity, name, faces on the map; the largest first
+
+
+def shown() -> Drawn | None:
+    """None while there is no map. In a fixed number of queries."""
+    drawn = FaceMap.objects.select_related("version").filter(pk=1, at__isnull=False).first()
+    if drawn is None:
+        return None
+    points = list(MapPoint.objects.order_by("face_id").values_list("face_id", "x", "y"))
+    named, groups = _groups()
+    place = {key: number for number, key in enumerate(groups)}
+    keys = [named.get(face) for face, _, _ in points]
+    return Drawn(
+        drawn=drawn,
+        faces=[face for face, _, _ in points],
+        x=[x for _, x, _ in points],
+        y=[y for _, _, y in points],
+        group=[place.get(key, ALONE) if key is not None else ALONE for key in keys],
+        groups=list(groups.values()),
+    )
+
+
+def _groups() -> tuple[dict[int, tuple[str, int]], dict[tuple[str, int], dict[str, Any]]]:
+    """By face: whose it is, a person's or else a cluster's; and those who have two faces on the map, or more."""
+    known = dict[int, tuple[str, int]]()
+    told = dict[tuple[str, int], dict[str, Any]]()
+    run = ClusteringRun.objects.filter(state=ClusteringRun.State.APPLIED).first()
+    on_map = MapPoint.objects.values("face")
+    members = Membership.objects.filter(run=run, face__in=on_map) if run else Membership.objects.none()
+    for face, cluster in members.values_list("face_id", "cluster_id"):
+        known[face] = ("cluster", cluster)
+        told.setdefault(("cluster", cluster), {"cluster": cluster, "identity": None, "name": "", "faces": 0})
+    labels = Label.objects.filter(face__in=on_map, identity__isnull=False)
+    for face, identity, name in labels.values_list("face_id", "identity_id", "identity__name"):
+        known[face] = ("person", identity or 0)
+        told.setdefault(("person", identity or 0), {"cluster": None, "identity": identity, "name": name, "faces": 0})
+    for key in known.values():
+        told[key]["faces"] += 1
+    largest = sorted((key for key in told if told[key]["faces"] > 1), key=lambda key: (-told[key]["faces"], key))
+    return known, {key: told[key] for key in largest[:GROUPS]}
