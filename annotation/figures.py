@@ -301,9 +301,9 @@ def disks() -> list[dict[str, Any]]:
 PARTS: dict[str, Part] = {
     "funnel": Part(funnel, timedelta(seconds=15)),
     "queue": Part(queue, timedelta(seconds=15)),
-    "effort": Part(effort, timedelta(minutes=1)),
-    "labels": Part(labels, timedelta(minutes=2)),
-    "quality": Part(quality, timedelta(minutes=5)),
+    "effort": Part(effort, timedelta(seconds=30)),
+    "labels": Part(labels, timedelta(seconds=30)),
+    "quality": Part(quality, timedelta(minutes=1)),
     "database": Part(lambda: {"bytes": database_bytes()}, timedelta(minutes=5)),
     "files": Part(files, timedelta(hours=1)),
 }

@@ -144,9 +144,7 @@ def _failures(failed: Mapping[str, int]) -> Iterator[Stuck]:
     for kind, count in failed.items():
         if count:
             text = ngettext(*texts[kind], count).format(count=f"{count:,}")
-            yield Stuck(
-                text, _("Why each of them did, is told below."), address="#failures", button=_("Look"), grave=True
-            )
+            yield Stuck(text, _("Why each of them did, is told below."), address="#failures", button=_("Look"))
 
 
 def _let_go(now: datetime) -> Iterator[Stuck]:

@@ -20,7 +20,10 @@ test("columns stand on one another and none is higher than the plot", () => {
 });
 
 test("many columns have a few titles", () => {
-  assert.ok(columns(Array.from({ length: 100 }, () => [1])).xs.length <= 12);
+  const many = Array.from({ length: 100 }, () => [1]);
+  assert.ok(columns(many).xs.length <= 12);
+  assert.ok(columns(many, { width: 300 }).xs.length <= 5);
+  assert.equal(columns([[1], [2], [3]], { width: 300 }).xs.length, 3);
   assert.deepEqual(columns([]).bars, []);
 });
 
@@ -36,7 +39,8 @@ test("a curve starts at nothing, falls below it where more went than came, and l
   const { points, base, ys } = line([[0, 10], [60, null], [120, -10]]);
   assert.equal(points.length, 2);
   assert.ok(points[0].y < base && points[1].y > base);
-  assert.deepEqual(ys.map(({ value }) => value), [-10, 0, 10]);
+  assert.deepEqual(ys.map(({ value }) => value).sort((one, other) => one - other), [-10, 0, 10]);
+  assert.deepEqual(line([[0, 1], [1, -1000]]).ys.map(({ value }) => value), [-1000, 1]); // nothing has no room beside 1
   assert.ok(path(points).startsWith(`M${points[0].x} ${points[0].y} L`));
   for (const empty of [[], [[0, null]], [[0, 0], [1, 0]]]) assert.ok(line(empty).points.every(({ x, y }) => Number.isFinite(x) && Number.isFinite(y)));
 });

@@ -5,6 +5,7 @@ import { start } from "./face_map.js";
 import { ago, columns, line, path, shares, short } from "./plots.js";
 import { say } from "./words.js";
 
+const NARROWEST = 240; // px
 const EVERY = 5_000; // ms; most of these are answered by "as it was"
 const root = document.getElementById("dashboard");
 const told = root.querySelector("[data-at]");
@@ -32,8 +33,9 @@ const picture = (of, title, ...children) => element("svg", { viewBox: `0 0 ${of.
 const legend = (names) => (names.length > 1 ? element("ul", { class: "legend" }, ...names.map((name, series) => element("li", {}, element("i", { class: `c${series}` }), name))) : null);
 
 const PLOTS = {
-  columns({ title, names, rows }) {
-    const of = columns(rows.map((row) => row.values), { height: names.length > 1 ? 260 : 220 });
+  columns({ title, names, rows }, width) {
+    const letters = Math.max(...rows.map((row) => row.title.length));
+    const of = columns(rows.map((row) => row.values), { width, height: names.length > 1 ? 260 : 200, letters });
     const named = (bar) => (names.length > 1 ? say("bar_of", { row: rows[bar.row].title, column: names[bar.series], count: bar.value }) : say("bar", { row: rows[bar.row].title, count: bar.value }));
     return [
       picture(
@@ -47,8 +49,8 @@ const PLOTS = {
       legend(names),
     ];
   },
-  shares({ title, names, rows }) {
-    const of = shares(rows.map((row) => row.values));
+  shares({ title, names, rows }, width) {
+    const of = shares(rows.map((row) => row.values), { width });
     const named = (part) => say("share", { row: rows[part.row].title, column: names[part.series], count: part.value, percent: String(part.percent) });
     const sum = (row) => rows[row].values.reduce((total, value) => total + value, 0);
     return [
@@ -62,7 +64,9 @@ const PLOTS = {
     ];
   },
   lines({ names, rows }) {
+    const moves = names.map((_, series) => rows.some((row) => row.values[series]));
     return names.map((name, series) => {
+      if (!moves[series] && moves.includes(true)) return null; // where nothing came or went there is nothing to see
       const of = line(rows.map((row) => [row.at, row.values[series]]));
       const latest = of.points.at(-1);
       if (!latest) return null;
@@ -85,12 +89,21 @@ const PLOTS = {
   },
 };
 
+// As wide as its place, so that letters are as large on a phone as on a wall.
 function draw(within) {
   for (const figure of within.querySelectorAll("[data-plot]")) {
-    const drawn = PLOTS[figure.dataset.plot](read(figure)).filter((each) => each !== null);
-    figure.querySelector("[data-drawn]").replaceChildren(...drawn);
+    const place = figure.querySelector("[data-drawn]");
+    const drawn = PLOTS[figure.dataset.plot](read(figure), Math.max(place.clientWidth, NARROWEST)).filter((each) => each !== null);
+    place.replaceChildren(...drawn);
   }
 }
+
+let width = root.clientWidth;
+new ResizeObserver(() => {
+  if (root.clientWidth === width) return;
+  width = root.clientWidth;
+  draw(root);
+}).observe(root);
 
 // ---- live
 

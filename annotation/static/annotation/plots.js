@@ -2,6 +2,9 @@
 
 export const COLOURS = 12; // that the style sheet has: .c0 to .c11
 
+const LETTER = 6.5; // px that one takes in an axis
+const TIGHT = 12; // px between two titles of an axis, at least
+
 const round = (value) => Math.round(value * 10) / 10;
 
 // A round number at or above the value: where an axis may end.
@@ -19,8 +22,9 @@ export function short(value) {
   return `${Number((value / by).toPrecision(3))}${letter}`;
 }
 
-// Columns side by side, those of several series on one another. `rows` are lists, a number a series.
-export function columns(rows, { width = 640, height = 220, left = 48, right = 8, top = 10, bottom = 26, most = 12 } = {}) {
+// Columns side by side, those of several series on one another. `rows` are lists, a number a series; of as many titles as
+// have room, at `letters` each.
+export function columns(rows, { width = 640, height = 220, left = 48, right = 8, top = 10, bottom = 26, letters = 6 } = {}) {
   const sums = rows.map((values) => values.reduce((sum, value) => sum + value, 0));
   const end = roundUp(Math.max(0, ...sums));
   const step = (width - left - right) / Math.max(rows.length, 1);
@@ -33,7 +37,7 @@ export function columns(rows, { width = 640, height = 220, left = 48, right = 8,
       return bar;
     });
   });
-  const every = Math.ceil(rows.length / most);
+  const every = Math.max(1, Math.ceil((letters + 1.5) * LETTER / step));
   const xs = rows.map((_, row) => ({ row, at: round(left + (row + 0.5) * step) })).filter(({ row }) => row % every === 0);
   return { width, height, left, right: width - right, base: height - bottom, bars: bars.filter((bar) => bar.value > 0), xs, ys: [0, end / 2, end].map((value) => ({ value, at: round(y(value)) })) };
 }
@@ -63,7 +67,7 @@ export function line(points, { width = 320, height = 110, left = 40, right = 8, 
   const span = (points.at(-1)?.[0] ?? 1) - first || 1;
   const x = (at) => round(left + ((at - first) / span) * (width - left - right));
   const y = (value) => round(height - bottom - ((value - low) / (high - low)) * (height - top - bottom));
-  return { width, height, left, right: width - right, base: y(0), points: known.map(([at, value]) => ({ at, value, x: x(at), y: y(value) })), ys: [...new Set([low, 0, high])].map((value) => ({ value, at: y(value) })), ends: [left, width - right] };
+  return { width, height, left, right: width - right, base: y(0), points: known.map(([at, value]) => ({ at, value, x: x(at), y: y(value) })), ys: [...new Set([low, high, 0])].map((value) => ({ value, at: y(value) })).filter(({ at: place }, number, all) => all.slice(0, number).every((other) => Math.abs(other.at - place) >= TIGHT)), ends: [left, width - right] };
 }
 
 export const path = (points) => points.map(({ x, y }, place) => `${place ? "L" : "M"}${x} ${y}`).join(" ");
