@@ -15,7 +15,7 @@ from django.db.models import Q, QuerySet
 from django.utils import timezone
 
 from annotation.core.batches import batched
-from annotation.models import ClusteringRun, Embedding, Face, Intake, Membership, Photo, Release, Thought
+from annotation.models import Claim, ClusteringRun, Embedding, Face, Intake, Membership, Photo, Release, Thought
 from inference.models import ModelVersion
 
 CLAIM = timedelta(minutes=10)  # a batch takes seconds; a worker that was killed holds its rows no longer than this
@@ -88,8 +88,26 @@ def ungrouped(version: ModelVersion, run: ClusteringRun | None) -> QuerySet[Embe
     return vectors.exclude(face__in=Membership.objects.filter(run=run).values("face"))
 
 
+def claim(name: str, length: timedelta, now: datetime | None = None) -> datetime | None:
+    """Take work in hand that one worker at a time does. Returns until when; none while somebody else has it."""
+    now = now or timezone.now()
+    Claim.objects.get_or_create(name=name, defaults={"until": now})
+    taken = Claim.objects.filter(name=name, until__lte=now).update(until=now + length)
+    return now + length if taken else None
+
+
+def claimed(name: str, now: datetime) -> bool:
+    return Claim.objects.filter(name=name, until__gt=now).exists()
+
+
+def let_go(name: str, until: datetime) -> None:
+    """Whoever took longer than their claim leaves that of the next one alone."""
+    Claim.objects.filter(name=name, until=until).delete()
+
+
 def release_all_claims() -> None:
     """For the start of the only set of workers: whatever an earlier one held, it holds no more."""
+    Claim.objects.all().delete()
     for model in (Photo, Face, Intake, Release):
         model._default_manager.filter(claimed_until__isnull=False).update(claimed_until=None)
     Thought.objects.update(claimed_until=None)

@@ -12,15 +12,17 @@ from datetime import datetime, timedelta
 from time import monotonic
 from typing import Any
 
-from django.db import IntegrityError, transaction
+from django.db import transaction
 from django.utils import timezone
 
+from annotation import belt
 from annotation.core.pace import DAY, HOUR, WEEK, Moment, rate, series, too_many
 from annotation.figures import PARTS, Part
 from annotation.models import Snapshot
 
 log = logging.getLogger(__name__)
 
+CLAIMED, CLAIM = "snapshot", timedelta(minutes=10)
 REST = 50  # times as long as counting a part took, it is left alone: 2 % of one database connection at most
 # What is told over time; of the funnel and the queue, whose counts are read from indexes.
 FOLLOWED = ("photos", "faces", "embedded", "grouped", "proposed", "questions", "answers", "labelled", "released")
@@ -38,8 +40,18 @@ class Shown:
 
 
 def take(parts: Mapping[str, Part] = PARTS, now: datetime | None = None) -> Snapshot | None:
-    """Count what is due, and keep it with what is not. None if nothing was due, or somebody else was faster."""
+    """Count what is due, and keep it with what is not. None if nothing was due, or somebody else is at it."""
     now = now or timezone.now()
+    held = belt.claim(CLAIMED, CLAIM, now)
+    if held is None:
+        return None
+    try:
+        return _take(parts, now)
+    finally:
+        belt.let_go(CLAIMED, held)
+
+
+def _take(parts: Mapping[str, Part], now: datetime) -> Snapshot | None:
     last = Snapshot.objects.first()
     kept = dict(last.parts) if last is not None else {}
     due = [name for name, part in parts.items() if _due(kept.get(name), part, now)]
@@ -51,12 +63,9 @@ def take(parts: Mapping[str, Part] = PARTS, now: datetime | None = None) -> Snap
         kept[name] = {"at": now.isoformat(), "ms": round(1000 * (monotonic() - begun), 1), "is": found}
     counts = {name: value for name, value in kept.get("funnel", {}).get("is", {}).items() if isinstance(value, int)}
     kept["pace"] = {"at": now.isoformat(), "ms": 0.0, "is": _pace([*moments(now), Moment(now, counts)], now)}
-    try:
-        with transaction.atomic():
-            made = Snapshot.objects.create(at=now, counts=counts, parts=kept)
-            Snapshot.objects.filter(at__lt=now).exclude(parts={}).update(parts={})
-    except IntegrityError:
-        return None
+    with transaction.atomic():
+        made = Snapshot.objects.create(at=now, counts=counts, parts=kept)
+        Snapshot.objects.filter(at__lt=now).exclude(parts={}).update(parts={})
     if last is None or last.at.replace(minute=0, second=0, microsecond=0) <= now - HOUR:
         thin(now)
     return made

@@ -198,6 +198,8 @@ def labels() -> dict[str, Any]:
     named = dict(Source.objects.values_list("pk", "name"))
     columns = ("attribute", "value", "decision__by", "face__photo__source")
     for (attribute, value, who, source), count in counted(AttributeLabel, *columns).items():
+        if attribute not in ATTRIBUTES:
+            continue
         by[attribute][who] += count
         if ATTRIBUTES[attribute].in_years and value != CANNOT_TELL:
             value = str(int(float(value)) // AGES * AGES)

@@ -15,6 +15,7 @@ from django.db import transaction
 from django.db.models import Max, Min
 from django.utils import timezone
 
+from annotation import belt
 from annotation.core.batches import batched
 from annotation.core.neighbour_map import layout
 from annotation.embeddings import vectors
@@ -26,7 +27,7 @@ from inference.models import ModelVersion
 SAMPLE = 20_000  # faces that are shown: more would be a blur, and cover one another
 FEWEST = 3
 MOVED = 0.1  # of the faces came or went: it is drawn anew
-CLAIM = timedelta(minutes=15)
+CLAIMED, CLAIM = "map", timedelta(minutes=15)
 CHUNK = 500
 ALONE = -1  # the group of a face that is in no cluster
 GROUPS = 2_000  # that are told apart: the largest; who is in a smaller one is alone
@@ -45,22 +46,18 @@ def behind() -> bool:
 
 def due(now: datetime) -> bool:
     """Whether somebody should draw it now. While photos wait it is not: it would be behind again in a moment."""
-    claimed = FaceMap.objects.filter(pk=1, claimed_until__gt=now).exists()
-    return not claimed and not Photo.objects.without_faces_sought().exists() and behind()
+    return not belt.claimed(CLAIMED, now) and not Photo.objects.without_faces_sought().exists() and behind()
 
 
 def keep_up(now: datetime | None = None) -> bool:
     """Draw the map anew if it is behind, unless somebody else does. Returns whether it was drawn."""
-    now = now or timezone.now()
-    if not behind():
-        return False
-    FaceMap.objects.get_or_create(pk=1)
-    if not FaceMap.objects.filter(pk=1).exclude(claimed_until__gt=now).update(claimed_until=now + CLAIM):
+    held = belt.claim(CLAIMED, CLAIM, now) if behind() else None
+    if held is None:
         return False
     try:
         draw(registry.ensure_live())
     finally:
-        FaceMap.objects.filter(pk=1).update(claimed_until=None)
+        belt.let_go(CLAIMED, held)
     return True
 
 

@@ -960,6 +960,13 @@ class Snapshot(models.Model):
         ordering = ["-at"]
 
 
+class Claim(models.Model):
+    """Work that one worker at a time does, and that belongs to no row: who has it in hand holds it until then."""
+
+    name = models.CharField(max_length=50, primary_key=True)
+    until = models.DateTimeField()
+
+
 class Worker(models.Model):
     """A set of worker processes that says every few seconds that it lives."""
 
@@ -985,7 +992,6 @@ class FaceMap(models.Model):
     of = models.PositiveIntegerField(default=0)  # embedded faces that there were, of which chance picked
     seconds = models.FloatField(default=0)  # it took
     at = models.DateTimeField(null=True)
-    claimed_until = models.DateTimeField(null=True)
 
 
 class MapPoint(models.Model):

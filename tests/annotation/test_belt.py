@@ -84,3 +84,16 @@ def test_a_face_that_cannot_be_embedded_does_not_hold_up_the_rest():
     version = a_version()
     a_face(failure="FileNotFoundError: its crop is gone")
     assert belt.drained(version)
+
+
+def test_work_that_belongs_to_no_row_is_done_by_one_at_a_time():
+    now = timezone.now()
+    held = belt.claim("map", timedelta(minutes=1), now)
+    assert belt.claim("map", timedelta(minutes=1), now) is None
+    assert belt.claimed("map", now)
+    later = now + timedelta(minutes=2)
+    another = belt.claim("map", timedelta(minutes=1), later)
+    belt.let_go("map", held)  # they took too long: it is another's by now
+    assert belt.claimed("map", later)
+    belt.let_go("map", another)
+    assert not belt.claimed("map", later)

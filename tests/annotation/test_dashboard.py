@@ -5,7 +5,7 @@ from datetime import timedelta
 import pytest
 from django.utils import timezone
 
-from annotation import dashboard
+from annotation import belt, dashboard
 from annotation.figures import PARTS, Part
 from annotation.models import Snapshot
 
@@ -56,6 +56,13 @@ def test_a_part_that_takes_long_is_counted_the_less_often():
     assert counted.quick == 1
     dashboard.take(counted.parts(), NOW + timedelta(seconds=201))
     assert counted.quick == 2
+
+
+def test_one_counts_at_a_time():
+    belt.claim("snapshot", timedelta(minutes=1), NOW)
+    assert dashboard.take(Counted().parts(), NOW) is None
+    assert dashboard.take(Counted().parts(), NOW + timedelta(minutes=2)) is not None
+    assert not belt.claimed("snapshot", NOW)
 
 
 def test_only_the_latest_snapshot_keeps_more_than_counts():

@@ -5,8 +5,8 @@ from datetime import timedelta
 import pytest
 from django.utils import timezone
 
-from annotation import maps
-from annotation.models import Face, FaceMap, MapPoint
+from annotation import belt, maps
+from annotation.models import Face, MapPoint
 from tests.factories import a_cluster, a_face, a_person, a_photo, a_run, a_version, an_embedding
 
 pytestmark = pytest.mark.django_db
@@ -72,7 +72,7 @@ def test_it_waits_for_photos_and_for_whoever_is_at_it():
     photo = a_photo(faces_sought_at=None)
     assert not maps.due(now)
     photo.delete()
-    FaceMap.objects.create(pk=1, claimed_until=now + timedelta(minutes=1))
+    belt.claim("map", timedelta(minutes=1), now)
     assert not maps.due(now)
     assert maps.keep_up(now) is False
     assert maps.keep_up(now + timedelta(minutes=2)) is True
