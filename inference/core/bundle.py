@@ -20,13 +20,15 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
+from inference.core import dlib_resnet
 from inference.core.align import TEMPLATES
 from inference.core.attributes import ATTRIBUTES, OLDEST, UnknownValue, years_of
-from inference.core.embed import DlibEmbedder, OnnxEmbedder
+from inference.core.embed import OnnxEmbedder
 from inference.core.networks import NETWORKS
+from inference.core.networks.dlib29 import DEVIATION, MEAN
 from inference.core.packaged import packaged_file
 from inference.core.strict_json import StrictJson, did_you_mean
-from inference.core.torch_models import TorchAttribute, TorchEmbedder
+from inference.core.torch_models import TorchAttribute, TorchEmbedder, task_network, trunk
 from inference.core.types import AttributeModel, CropSpec, Embedder
 
 FORMAT = 1
@@ -181,8 +183,8 @@ def cold_start() -> Bundle:
         folder=weights.parent,
         name="dlib-resnet",
         architecture="dlib-resnet",
-        crop=DlibEmbedder.crop,
-        dimensions=DlibEmbedder.dimensions,
+        crop=dlib_resnet.CROP,
+        dimensions=dlib_resnet.DIMENSIONS,
         weights=(WeightFile(weights.name, "55533b28a95800a551ba546ba62fe69625c7e95a7061c338adffead08719da30"),),
         flip=True,
         licence="CC0-1.0",
@@ -208,12 +210,10 @@ def open_attribute_model(bundle: Bundle, *, threads: int = 1) -> AttributeModel:
     if bundle.task == EMBEDDING or bundle.architecture not in NETWORKS:
         raise BadBundle(f"{bundle.name} is a {bundle.architecture} for {bundle.task}, not a network for an attribute.")
     return TorchAttribute(
-        bundle.main_weights,
+        task_network(bundle.architecture, len(bundle.values), bundle.dimensions, bundle.main_weights),
         attribute=ATTRIBUTES[bundle.task],
         values=bundle.values,
-        architecture=bundle.architecture,
         crop=bundle.crop,
-        dimensions=bundle.dimensions,
         mean=bundle.mean,
         deviation=bundle.deviation,
         flip=bundle.flip,
@@ -226,9 +226,11 @@ Opener = Callable[[Bundle, int], Embedder]
 
 
 def _open_dlib(bundle: Bundle, threads: int) -> Embedder:
-    if bundle.crop != DlibEmbedder.crop or bundle.dimensions != DlibEmbedder.dimensions:
-        raise BadBundle(f"dlib-resnet takes {DlibEmbedder.crop} and gives {DlibEmbedder.dimensions} dimensions.")
-    return DlibEmbedder(bundle.main_weights, flip=bundle.flip, threads=threads)
+    if bundle.crop != dlib_resnet.CROP or bundle.dimensions != dlib_resnet.DIMENSIONS:
+        raise BadBundle(f"dlib-resnet takes {dlib_resnet.CROP} and gives {dlib_resnet.DIMENSIONS} dimensions.")
+    network = dlib_resnet.read(bundle.main_weights)
+    # Its normalisation is part of the network, whatever the bundle says.
+    return TorchEmbedder(network, crop=bundle.crop, mean=MEAN, deviation=DEVIATION, flip=bundle.flip, threads=threads)
 
 
 def _open_onnx(bundle: Bundle, threads: int) -> Embedder:
@@ -246,10 +248,8 @@ def _open_onnx(bundle: Bundle, threads: int) -> Embedder:
 
 def _open_ours(bundle: Bundle, threads: int) -> Embedder:
     return TorchEmbedder(
-        bundle.main_weights,
-        architecture=bundle.architecture,
+        trunk(bundle.architecture, bundle.dimensions, bundle.main_weights),
         crop=bundle.crop,
-        dimensions=bundle.dimensions,
         mean=bundle.mean,
         deviation=bundle.deviation,
         flip=bundle.flip,

@@ -1,13 +1,6 @@
-"""Faces in a picture, with five points each, by YuNet (Wu, Peng, Yu: YuNet, Machine Intelligence Research 2023).
+"""Faces in a picture, with five points each: YuNet looks from afar, at 640 px, and closely where they are many."""
 
-The network comes inside the package yuface, but not through its Python module: that one leaks 36 KiB a
-call (a malloc without a free, measured), which a worker on a million photos would not survive. The C
-function beneath takes the caller's buffer, so it is called directly.
-"""
-
-import ctypes
 from functools import cache
-from pathlib import Path
 from threading import Lock
 
 import cv2
@@ -16,10 +9,7 @@ import numpy.typing as npt
 
 from inference.core.packaged import packaged_file
 from inference.core.types import Box, Detection, Picture, Points
-
-_MOST_FACES = 1024  # the library stops there
-_FACE_BYTES = 32  # of which 15 int16 are set: score in hundredths, x, y, width, height, five points
-_THREADS = 1  # workers are processes with one thread each, and a pool of OpenMP threads does not survive a fork
+from inference.core.yunet import YuNet
 
 SCORE = 0.7  # 36 of 36 faces and none extra on the first 15 photos tried (DESIGN.md §6)
 HINT = 0.5  # a weaker candidate is no face yet, but a reason to look closer
@@ -34,74 +24,46 @@ SMALL_FACE = 24.0  # px in the first pass; such a face, or none at all, is a rea
 CROWD = 5  # so is a group
 
 
-class _Library:
-    """The C function, with buffers of our own and its number of threads held at one."""
-
-    def __init__(self, path: Path) -> None:
-        library = ctypes.CDLL(str(path))
-        self._detect = library._Z14facedetect_cnnPhS_iii
-        self._detect.restype = ctypes.c_void_p
-        self._detect.argtypes = [ctypes.c_void_p, ctypes.c_void_p, ctypes.c_int, ctypes.c_int, ctypes.c_int]
-        self._set_threads = library.omp_set_num_threads
-        self._set_threads.argtypes = [ctypes.c_int]
-        self.rows(np.zeros((32, 32, 3), np.uint8))  # the first call builds the filters; two at once would race
-
-    def rows(self, bgr: npt.NDArray[np.uint8]) -> npt.NDArray[np.int16]:
-        """(faces, 15) for a contiguous BGR picture: the function reads height * width * 3 bytes unchecked."""
-        bgr = np.ascontiguousarray(bgr, dtype=np.uint8)
-        height, width, channels = bgr.shape
-        if channels != 3 or height == 0 or width == 0:
-            raise ValueError(f"Expected a colour picture (height, width, 3), got an array of shape {bgr.shape}.")
-        buffer = np.zeros(4 + _FACE_BYTES * _MOST_FACES, np.uint8)
-        self._set_threads(_THREADS)  # holds for the calling thread only, so it is said each time
-        self._detect(buffer.ctypes.data, bgr.ctypes.data, width, height, width * 3)
-        count = int(buffer[:4].view(np.int32)[0])
-        return buffer[4 : 4 + _FACE_BYTES * count].view(np.int16).reshape(count, _FACE_BYTES // 2)[:, :15]
-
-
 class YuNetDetector:
     """Looks from afar and at 640 px, and again closely where the faces are small or many."""
 
-    def __init__(self, library: Path, *, score: float = SCORE) -> None:
-        self._library = _Library(library)
+    def __init__(self, network: YuNet, *, score: float = SCORE) -> None:
+        self._network = network
         self._score = score
 
     def detect(self, picture: Picture) -> list[Detection]:
-        """Every face of the picture, best first; none beyond 1,024 a tile.
-
-        The close look costs at most 25 tiles, whatever the size of the picture.
-        """
-        bgr = np.ascontiguousarray(picture[:, :, ::-1])
-        longer = max(bgr.shape[:2])
-        first = self._look(bgr, min(1.0, FIRST_SIDE / longer))
-        seen = first + (self._look(bgr, AFAR_SIDE / longer) if longer > AFAR_ABOVE else [])
+        """Every face of the picture, best first. The close look costs at most 25 tiles, whatever the picture's size."""
+        longer = max(picture.shape[:2])
+        first = self._look(picture, min(1.0, FIRST_SIDE / longer))
+        seen = first + (self._look(picture, AFAR_SIDE / longer) if longer > AFAR_ABOVE else [])
         if longer > FIRST_SIDE and _worth_a_closer_look(first, FIRST_SIDE / longer):
-            seen += self._look_closely(bgr, min(1.0, FULL_SIDE / longer))
+            seen += self._look_closely(picture, min(1.0, FULL_SIDE / longer))
         return merged([face for face in seen if face.score >= self._score])
 
-    def _look(self, bgr: npt.NDArray[np.uint8], scale: float) -> list[Detection]:
-        return [_detection(row, scale, (0, 0)) for row in self._library.rows(_resized(bgr, scale))]
+    def _look(self, picture: Picture, scale: float) -> list[Detection]:
+        faces = self._network.look(_resized(picture, scale), least=min(HINT, self._score))
+        return [_detection(face, scale, (0, 0)) for face in faces]
 
-    def _look_closely(self, bgr: npt.NDArray[np.uint8], scale: float) -> list[Detection]:
+    def _look_closely(self, picture: Picture, scale: float) -> list[Detection]:
         """Faces by overlapping tiles, so that memory stays that of one tile; what an inner edge cuts is left out."""
-        sized = _resized(bgr, scale)
+        sized = _resized(picture, scale)
         height, width = sized.shape[:2]
         found = []
         for top in _starts(height):
             for left in _starts(width):
-                for row in self._library.rows(sized[top : top + TILE, left : left + TILE]):
-                    if not _cut(row, left, top, width, height):
-                        found.append(_detection(row, scale, (left, top)))
+                for face in self._network.look(sized[top : top + TILE, left : left + TILE], least=self._score):
+                    if not _cut(face, left, top, width, height):
+                        found.append(_detection(face, scale, (left, top)))
         return found
 
 
-def _resized(bgr: npt.NDArray[np.uint8], scale: float) -> npt.NDArray[np.uint8]:
+def _resized(picture: Picture, scale: float) -> Picture:
     if scale == 1.0:
-        return bgr
-    height, width = bgr.shape[:2]
+        return picture
+    height, width = picture.shape[:2]
     size = max(1, round(width * scale)), max(1, round(height * scale))
     way = cv2.INTER_AREA if scale < 1 else cv2.INTER_LINEAR
-    return np.asarray(cv2.resize(bgr, size, interpolation=way), dtype=np.uint8)
+    return np.asarray(cv2.resize(picture, size, interpolation=way), dtype=np.uint8)
 
 
 def _worth_a_closer_look(faces: list[Detection], scale: float) -> bool:
@@ -119,23 +81,25 @@ def _starts(length: int) -> list[int]:
     return [round(index * (length - TILE) / (count - 1)) for index in range(count)]
 
 
-def _cut(row: npt.NDArray[np.int16], left: int, top: int, width: int, height: int) -> bool:
+def _cut(face: npt.NDArray[np.float32], left: int, top: int, width: int, height: int) -> bool:
     """Whether the box touches an edge of its tile that is not an edge of the picture."""
-    x, y, w, h = (int(value) for value in row[1:5])
-    return (
-        (left > 0 and x <= 0)
-        or (top > 0 and y <= 0)
+    x, y, w, h = face[1:5]
+    return bool(
+        (left > 0 and x < 1)
+        or (top > 0 and y < 1)
         or (left + TILE < width and x + w >= TILE)
         or (top + TILE < height and y + h >= TILE)
     )
 
 
-def _detection(row: npt.NDArray[np.int16], scale: float, offset: tuple[int, int]) -> Detection:
-    """A row of the library, which counts in pixels of a tile of the resized picture, in pixels of the picture."""
-    x, y, width, height = row[1:5] / scale
-    points: Points = ((row[5:15].reshape(5, 2) + offset + 0.5) / scale - 0.5).astype(np.float32)
-    box = Box(float(x + offset[0] / scale), float(y + offset[1] / scale), float(width), float(height))
-    return Detection(box=box, score=float(row[0]) / 100, points=points)
+def _detection(face: npt.NDArray[np.float32], scale: float, offset: tuple[int, int]) -> Detection:
+    """What a look saw in a tile of the resized picture, in pixels of the picture.
+
+    The network counts from the edge of the first pixel, points here count from its middle.
+    """
+    x, y, width, height = np.add(face[1:5], (*offset, 0, 0)) / scale
+    points: Points = ((face[5:].reshape(5, 2) + offset) / scale - 0.5).astype(np.float32)
+    return Detection(Box(float(x), float(y), float(width), float(height)), float(face[0]), points)
 
 
 def merged(faces: list[Detection]) -> list[Detection]:
@@ -159,7 +123,7 @@ def _same(one: Box, other: Box) -> bool:
 def cold_detector() -> YuNetDetector:
     """The detector that ships inside yuface, loaded once per process."""
     with _loading:
-        return YuNetDetector(packaged_file("yuface", "libfacedetection.so.v0.0.3"))
+        return YuNetDetector(YuNet(packaged_file("yuface", "libfacedetection.so.v0.0.3")))
 
 
-_loading = Lock()  # two threads that ask first at the same time must not both build the filters
+_loading = Lock()  # two threads that ask first at the same time need one of it, not two

@@ -1,17 +1,12 @@
-"""From an aligned crop to a unit vector: dlib's ResNet, or any ONNX backbone."""
+"""From an aligned crop to a unit vector by any ONNX backbone; networks of ours are in `torch_models`."""
 
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
-import onnxruntime
-import torch
-from torch import Tensor
 
-from inference.core import dlib_resnet
-from inference.core.networks.dlib29 import DEVIATION, MEAN
+from inference.core.onnx_graph import session
 from inference.core.types import Crops, CropSpec, Vectors
 
 LARGEST_BATCH = 32  # beyond it memory grows and the time per face no longer falls
@@ -26,53 +21,6 @@ class CropsDoNotFit(ValueError):
 
 class UnusableBackbone(ValueError):
     """An ONNX file that is not an embedding network of the promised kind."""
-
-
-class DlibEmbedder:
-    """dlib's face recognition ResNet: 150 px, 128 dimensions; the weights are in the public domain.
-
-    One face takes 10 ms of one core, one of a batch of eight or more 6 ms, and with its mirror image twice that;
-    dlib's own code takes 77 ms in batches of any size. Without the mirror image the vectors are dlib's to 1e-6;
-    with it, of the pairs of one person in CelebA 0.776 instead of 0.753 are found at one false one in a thousand.
-    """
-
-    crop = CropSpec("dlib-150", 150)
-    dimensions = 128
-
-    def __init__(self, weights: Path, *, flip: bool = True, threads: int = 1) -> None:
-        self._network = dlib_resnet.read(weights)
-        self._flip = flip
-        self._threads = threads
-
-    def embed(self, crops: Crops) -> Vectors:
-        """Vectors of unit length (n, 128) for crops (n, 150, 150, 3). Raises CropsDoNotFit."""
-        require_crops(crops, self.crop.size)
-        return _in_batches(self._run, crops, batch=LARGEST_BATCH, dimensions=self.dimensions, flip=self._flip)
-
-    def _run(self, crops: Crops) -> npt.NDArray[np.float32]:
-        with torch_threads(self._threads), torch.inference_mode():
-            return np.asarray(self._network(normalised(crops, MEAN, DEVIATION)).numpy(), np.float32)
-
-
-def normalised(crops: Crops, mean: Sequence[float], deviation: Sequence[float]) -> Tensor:
-    """Crops (n, size, size, 3) as a network's pixels (n, 3, size, size), in memory channel by channel.
-
-    Mean and deviation of a channel are shares of 255.
-    """
-    pixels = torch.from_numpy(np.ascontiguousarray(crops)).permute(0, 3, 1, 2).float()
-    shift, scale = (torch.tensor(tuple(each)).reshape(1, 3, 1, 1) * 255 for each in (mean, deviation))
-    return (pixels - shift) / scale
-
-
-@contextmanager
-def torch_threads(count: int) -> Iterator[None]:
-    """Run torch with this many threads. It is a setting of the whole process, so it is put back after."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(count)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(before)
 
 
 class OnnxEmbedder:
@@ -90,10 +38,7 @@ class OnnxEmbedder:
         flip: bool = False,
         threads: int = 1,
     ) -> None:
-        options = onnxruntime.SessionOptions()
-        options.intra_op_num_threads = options.inter_op_num_threads = threads
-        options.log_severity_level = 3  # warnings about unused initialisers are no concern of ours
-        self._session = onnxruntime.InferenceSession(str(model), options, providers=["CPUExecutionProvider"])
+        self._session = session(str(model), threads=threads)
         self._input = self._session.get_inputs()[0]
         self._batch = _batch_of(model, self._input.shape, crop.size)
         self._mean = np.array(mean, np.float32) * 255

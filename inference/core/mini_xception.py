@@ -12,7 +12,8 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from inference.core.attributes import EMOTION, Attribute
-from inference.core.embed import CropsDoNotFit
+from inference.core.compiled import Compiled
+from inference.core.embed import CropsDoNotFit, unit
 from inference.core.types import Beliefs, Crops, CropSpec, Vectors
 
 FEATURES = 128
@@ -122,7 +123,8 @@ class MiniXceptionEmotion:
     attribute: Attribute = EMOTION
 
     def __init__(self, weights: Path, crop: CropSpec) -> None:
-        self._network = load_keras(weights)
+        example = torch.zeros(2, SIDE, SIDE, dtype=torch.uint8)
+        self._network = Compiled(_Mirrored(load_keras(weights)), example, ("beliefs", "features"))
         self._order = [THEIR_ORDER.index(value) for value in EMOTION.values]
         self.crop = crop
 
@@ -141,10 +143,19 @@ class MiniXceptionEmotion:
 
     def _run(self, crops: Crops) -> tuple[Beliefs, Vectors]:
         gray = np.stack([cv2.cvtColor(crop, cv2.COLOR_RGB2GRAY) for crop in crops])
-        pixels = torch.from_numpy(gray[:, None].astype(np.float32) / 127.5 - 1)
-        with torch.inference_mode():
-            one, mirrored = self._network.see(pixels), self._network.see(pixels.flip(3))
-            logits = (self._network.decide(one) + self._network.decide(mirrored)) / 2
-            belief = functional.softmax(logits, dim=1).numpy().astype(np.float64)
-            seen = functional.normalize((one + mirrored).mean(dim=(2, 3)))
-        return np.asarray(belief[:, self._order], np.float64), np.asarray(seen.numpy(), np.float32)
+        belief, seen = self._network(gray)
+        return np.asarray(belief[:, self._order], np.float64), unit(seen)
+
+
+class _Mirrored(nn.Module):
+    """Gray bytes (n, 64, 64) in; probabilities, and what they were decided by, of faces and mirror images out."""
+
+    def __init__(self, network: MiniXception) -> None:
+        super().__init__()
+        self.network = network
+
+    def forward(self, gray: Tensor) -> tuple[Tensor, Tensor]:
+        pixels = gray.float()[:, None] / 127.5 - 1
+        one, mirrored = self.network.see(pixels), self.network.see(pixels.flip(3))
+        logits = (self.network.decide(one) + self.network.decide(mirrored)) / 2
+        return torch.softmax(logits, dim=1), (one + mirrored).mean(dim=(2, 3))

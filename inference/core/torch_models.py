@@ -1,8 +1,9 @@
-"""Our own networks from safetensors files, as the embedders and attribute models that the rest of the system knows."""
+"""Networks that torch knows, as the embedders and attribute models that the rest of the system knows."""
 
 from collections.abc import Mapping, Sequence
 from itertools import pairwise
 from pathlib import Path
+from typing import TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -10,95 +11,144 @@ import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import Tensor, nn
-from torch.nn import functional
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
 from inference.core.attributes import OLDEST, Attribute, years_of
-from inference.core.embed import LARGEST_BATCH, UnusableBackbone, normalised, require_crops, torch_threads, unit
-from inference.core.networks import Trunk, build, build_task
+from inference.core.compiled import Compiled, DoesNotCompile
+from inference.core.embed import LARGEST_BATCH, UnusableBackbone, require_crops, unit
+from inference.core.networks import TaskNetwork, Trunk, build, build_task
 from inference.core.types import Beliefs, Crops, CropSpec, Vectors
+
+Network = TypeVar("Network", bound=nn.Module)
+
+
+class _Pixels(nn.Module):
+    """Crops (n, side, side, 3) of bytes as a network wants them: (n, 3, side, side), normalised, and with `flip` their
+    mirror images after them. Mean and deviation of a channel are shares of 255.
+    """
+
+    def __init__(self, mean: Sequence[float], deviation: Sequence[float], *, flip: bool) -> None:
+        super().__init__()
+        self.flip = flip
+        for name, values in (("mean", mean), ("deviation", deviation)):
+            self.register_buffer(name, 255 * torch.tensor(tuple(values), dtype=torch.float32).reshape(1, 3, 1, 1))
+
+    def forward(self, crops: Tensor) -> Tensor:
+        pixels = (crops.permute(0, 3, 1, 2).float() - self.mean) / self.deviation  # type: ignore[operator]
+        return torch.cat([pixels, pixels.flip(3)]) if self.flip else pixels
+
+    def added(self, told: Tensor) -> Tensor:
+        """What was told of each face and of its mirror image, together."""
+        return told.reshape(2, -1, told.shape[1]).sum(0) if self.flip else told
+
+
+class _Embeds(nn.Module):
+    def __init__(self, network: Trunk, pixels: _Pixels) -> None:
+        super().__init__()
+        self.network, self.pixels = network, pixels
+
+    def forward(self, crops: Tensor) -> Tensor:
+        return self.pixels.added(self.network(self.pixels(crops)))
+
+
+class _Decides(nn.Module):
+    """Probabilities by the mean of the logits of a face and of its mirror image, and what they were decided by."""
+
+    def __init__(self, network: TaskNetwork, pixels: _Pixels, temperature: float) -> None:
+        super().__init__()
+        self.network, self.pixels = network, pixels
+        self.temperature = temperature * (2 if pixels.flip else 1)
+
+    def forward(self, crops: Tensor) -> tuple[Tensor, Tensor]:
+        seen = self.network.see(self.pixels(crops))
+        logits = self.pixels.added(self.network.decide(seen))
+        return torch.softmax(logits / self.temperature, dim=1), self.pixels.added(seen)
 
 
 class TorchEmbedder:
-    """A trunk of ours: crops in, unit vectors out."""
+    """A trunk: crops in, unit vectors out."""
 
     def __init__(
         self,
-        weights: Path,
+        network: Trunk,
         *,
-        architecture: str,
         crop: CropSpec,
-        dimensions: int,
         mean: Sequence[float],
         deviation: Sequence[float],
         flip: bool,
         threads: int = 1,
     ) -> None:
-        self.crop, self.dimensions = crop, dimensions
-        self._network: Trunk = build(architecture, dimensions)
-        fill(self._network, read_weights(weights), weights)
-        fold(self._network)
-        self._mean, self._deviation, self._flip, self._threads = mean, deviation, flip, threads
+        """Raises UnusableBackbone where the network does not take crops of this size."""
+        self.crop, self.dimensions = crop, network.dimensions
+        embeds = _Embeds(network, _Pixels(mean, deviation, flip=flip))
+        self._run = _compiled(embeds, crop, ("vectors",), threads)
 
     def embed(self, crops: Crops) -> Vectors:
         """Vectors of unit length (n, dimensions) for crops (n, size, size, 3). Raises CropsDoNotFit."""
         require_crops(crops, self.crop.size)
         vectors = np.empty((len(crops), self.dimensions), np.float32)
-        with torch_threads(self._threads), torch.inference_mode():
-            for start in range(0, len(crops), LARGEST_BATCH):
-                part = slice(start, start + LARGEST_BATCH)
-                pixels = normalised(crops[part], self._mean, self._deviation)
-                told = self._network(pixels)
-                vectors[part] = (told + self._network(pixels.flip(3)) if self._flip else told).numpy()
+        for start in range(0, len(crops), LARGEST_BATCH):
+            part = slice(start, start + LARGEST_BATCH)
+            (vectors[part],) = self._run(crops[part])
         return unit(vectors)
 
 
 class TorchAttribute:
-    """A task network of ours: crops in, a distribution over an attribute's values or over the years 0–116 out."""
+    """A task network: crops in, a distribution over an attribute's values or over the years 0–116 out."""
 
     def __init__(
         self,
-        weights: Path,
+        network: TaskNetwork,
         *,
         attribute: Attribute,
         values: Sequence[str],
-        architecture: str,
         crop: CropSpec,
-        dimensions: int,
         mean: Sequence[float],
         deviation: Sequence[float],
         flip: bool,
         temperature: float = 1.0,
         threads: int = 1,
     ) -> None:
+        """Raises UnusableBackbone where the network does not take crops of this size."""
         self.attribute, self.crop = attribute, crop
-        self._network = build_task(architecture, len(values), dimensions=dimensions)
-        fill(self._network, read_weights(weights), weights)
-        fold(self._network)
         self._places = places(attribute, values)
-        self._mean, self._deviation, self._flip = mean, deviation, flip
-        self._temperature, self._threads = temperature, threads
+        self._width = network.trunk.width
+        decides = _Decides(network, _Pixels(mean, deviation, flip=flip), temperature)
+        self._run = _compiled(decides, crop, ("beliefs", "features"), threads)
 
     def look(self, crops: Crops) -> tuple[Beliefs, Vectors]:
         """Distributions (n, values) or (n, 117), and unit vectors (n, features). Raises CropsDoNotFit."""
         require_crops(crops, self.crop.size)
         beliefs = np.zeros((len(crops), self._places.shape[1]))
-        features = np.zeros((len(crops), self._network.trunk.width), np.float32)
-        with torch_threads(self._threads), torch.inference_mode():
-            for start in range(0, len(crops), LARGEST_BATCH):
-                part = slice(start, start + LARGEST_BATCH)
-                belief, seen = self._run(normalised(crops[part], self._mean, self._deviation))
-                beliefs[part] = belief.double().numpy() @ self._places
-                features[part] = seen.numpy()
-        return beliefs, features
+        features = np.zeros((len(crops), self._width), np.float32)
+        for start in range(0, len(crops), LARGEST_BATCH):
+            part = slice(start, start + LARGEST_BATCH)
+            belief, features[part] = self._run(crops[part])
+            beliefs[part] = belief.astype(np.float64) @ self._places
+        return beliefs, unit(features)
 
-    def _run(self, pixels: Tensor) -> tuple[Tensor, Tensor]:
-        seen = self._network.see(pixels)
-        logits = self._network.decide(seen)
-        if self._flip:
-            mirrored = self._network.see(pixels.flip(3))
-            logits, seen = (logits + self._network.decide(mirrored)) / 2, seen + mirrored
-        return torch.softmax(logits / self._temperature, dim=1), functional.normalize(seen)
+
+def _compiled(network: nn.Module, crop: CropSpec, outputs: Sequence[str], threads: int) -> Compiled:
+    try:
+        return Compiled(network, torch.zeros(2, crop.size, crop.size, 3, dtype=torch.uint8), outputs, threads=threads)
+    except DoesNotCompile as error:
+        raise UnusableBackbone(str(error)) from error
+
+
+def trunk(architecture: str, dimensions: int, weights: Path) -> Trunk:
+    """A backbone of ours with the weights of a safetensors file, ready to be run. Raises UnusableBackbone."""
+    return _filled(build(architecture, dimensions), weights)
+
+
+def task_network(architecture: str, outputs: int, dimensions: int, weights: Path) -> TaskNetwork:
+    """An attribute's network, likewise. Raises UnusableBackbone."""
+    return _filled(build_task(architecture, outputs, dimensions=dimensions), weights)
+
+
+def _filled(network: Network, weights: Path) -> Network:
+    fill(network, read_weights(weights), weights)
+    fold(network)
+    return network
 
 
 def places(attribute: Attribute, values: Sequence[str]) -> npt.NDArray[np.float64]:

@@ -7,7 +7,7 @@ from safetensors.torch import save_file
 
 from inference.core.attributes import GENDER, REAL_AGE, Attribute
 from inference.core.bundle import BadBundle, Bundle, load, open_attribute_model, open_embedder, write_bundle
-from inference.core.embed import CropsDoNotFit, UnusableBackbone, normalised
+from inference.core.embed import CropsDoNotFit, UnusableBackbone
 from inference.core.networks import build, build_task
 from inference.core.torch_models import fold
 from inference.core.types import CropSpec
@@ -141,7 +141,8 @@ def test_a_backbone_of_ours_embeds_by_its_bundle(tmp_path: Path) -> None:
     vectors = open_embedder(load(written.folder)).embed(crops(2))
 
     with torch.inference_mode():
-        raw = network(normalised(crops(2), (0.5,) * 3, (1.0,) * 3)).numpy()
+        pixels = torch.from_numpy(crops(2)).permute(0, 3, 1, 2).float()
+        raw = network((pixels - 127.5) / 255).numpy()
     np.testing.assert_allclose(vectors, raw / np.linalg.norm(raw, axis=1, keepdims=True), atol=1e-5)
 
 

@@ -1,0 +1,103 @@
+"""Networks whose weights come in a file of somebody else's making, written down as ONNX: onnxruntime runs them on one
+core in a fraction of the time that their own libraries take."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import onnx
+import onnxruntime
+from onnx import TensorProto, helper, numpy_helper
+
+OPSET = 17
+IR_VERSION = 8  # what onnxruntime knows since 1.13
+
+Floats = npt.NDArray[np.float32]
+
+
+class Graph:
+    """A network in the making. Each step takes the name of its input and gives that of its output."""
+
+    def __init__(self) -> None:
+        self._nodes: list[onnx.NodeProto] = []
+        self._constants: list[onnx.TensorProto] = []
+
+    def convolution(
+        self, x: str, weights: Floats, bias: Floats, *, stride: int = 1, pad: int = 0, relu: bool = False
+    ) -> str:
+        """Weights (out, in of a group, height, width) and bias (out,); with one input channel a group it is depthwise
+        wherever the input has as many channels as the output.
+        """
+        groups = len(weights) if weights.shape[1] == 1 else 1
+        operands = [x, self._constant(weights), self._constant(bias)]
+        out = self._step("Conv", operands, strides=[stride] * 2, pads=[pad] * 4, group=groups)
+        return self.relu(out) if relu else out
+
+    def relu(self, x: str) -> str:
+        return self._step("Relu", [x])
+
+    def max_pool(self, x: str, side: int, stride: int) -> str:
+        return self._step("MaxPool", [x], kernel_shape=[side] * 2, strides=[stride] * 2)
+
+    def average_pool(self, x: str, side: int, stride: int) -> str:
+        return self._step("AveragePool", [x], kernel_shape=[side] * 2, strides=[stride] * 2)
+
+    def mean(self, x: str) -> str:
+        """Over all places of a channel: (n, channels)."""
+        return self._step("Flatten", [self._step("GlobalAveragePool", [x])])
+
+    def linear(self, x: str, weights: Floats) -> str:
+        """Weights (out, in)."""
+        return self._step("Gemm", [x, self._constant(weights)], transB=1)
+
+    def add(self, one: str, other: str) -> str:
+        return self._step("Add", [one, other])
+
+    def padded(self, x: str, *, channels: int = 0, height: int = 0, width: int = 0) -> str:
+        """So many channels, rows and columns of zeros more, after those there are."""
+        if not (channels or height or width):
+            return x
+        after = numpy_helper.from_array(np.array([0, 0, 0, 0, 0, channels, height, width], np.int64), self._name())
+        self._constants.append(after)
+        return self._step("Pad", [x, after.name])
+
+    def twice(self, x: str) -> str:
+        """Twice as high and wide, each value four times."""
+        scales = self._constant(np.array([1, 1, 2, 2], np.float32))
+        way = {"mode": "nearest", "coordinate_transformation_mode": "asymmetric", "nearest_mode": "floor"}
+        return self._step("Resize", [x, "", scales], **way)
+
+    def session(self, source: str, outputs: Sequence[tuple[str, int]], *, threads: int) -> onnxruntime.InferenceSession:
+        """Ready to be run: `source` are the pixels (n, 3, height, width), each output has so many dimensions."""
+        graph = helper.make_graph(
+            self._nodes,
+            "network",
+            [helper.make_tensor_value_info(source, TensorProto.FLOAT, ["n", 3, "height", "width"])],
+            [helper.make_tensor_value_info(name, TensorProto.FLOAT, [None] * rank) for name, rank in outputs],
+            self._constants,
+        )
+        model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", OPSET)], ir_version=IR_VERSION)
+        onnx.checker.check_model(model)
+        return session(model.SerializeToString(), threads=threads)
+
+    def _constant(self, values: Floats) -> str:
+        self._constants.append(numpy_helper.from_array(np.ascontiguousarray(values, np.float32), self._name()))
+        return self._constants[-1].name
+
+    def _step(self, operator: str, inputs: Sequence[str], **options: Any) -> str:
+        out = self._name()
+        self._nodes.append(helper.make_node(operator, inputs, [out], **options))
+        return out
+
+    def _name(self) -> str:
+        return f"v{len(self._nodes)}.{len(self._constants)}"
+
+
+def session(model: bytes | str, *, threads: int) -> onnxruntime.InferenceSession:
+    """Of a model's bytes or file. With one thread it has no pool of its own, and outlives a fork."""
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = options.inter_op_num_threads = threads
+    options.log_severity_level = 3  # warnings about unused initialisers are no concern of ours
+    options.enable_mem_pattern = False  # pictures have many sizes; a plan of memory for each would stay
+    return onnxruntime.InferenceSession(model, options, providers=["CPUExecutionProvider"])
