@@ -40,27 +40,8 @@ class Graph:
     def max_pool(self, x: str, side: int, stride: int) -> str:
         return self._step("MaxPool", [x], kernel_shape=[side] * 2, strides=[stride] * 2)
 
-    def average_pool(self, x: str, side: int, stride: int) -> str:
-        return self._step("AveragePool", [x], kernel_shape=[side] * 2, strides=[stride] * 2)
-
-    def mean(self, x: str) -> str:
-        """Over all places of a channel: (n, channels)."""
-        return self._step("Flatten", [self._step("GlobalAveragePool", [x])])
-
-    def linear(self, x: str, weights: Floats) -> str:
-        """Weights (out, in)."""
-        return self._step("Gemm", [x, self._constant(weights)], transB=1)
-
     def add(self, one: str, other: str) -> str:
         return self._step("Add", [one, other])
-
-    def padded(self, x: str, *, channels: int = 0, height: int = 0, width: int = 0) -> str:
-        """So many channels, rows and columns of zeros more, after those there are."""
-        if not (channels or height or width):
-            return x
-        after = numpy_helper.from_array(np.array([0, 0, 0, 0, 0, channels, height, width], np.int64), self._name())
-        self._constants.append(after)
-        return self._step("Pad", [x, after.name])
 
     def twice(self, x: str) -> str:
         """Twice as high and wide, each value four times."""
@@ -68,13 +49,13 @@ class Graph:
         way = {"mode": "nearest", "coordinate_transformation_mode": "asymmetric", "nearest_mode": "floor"}
         return self._step("Resize", [x, "", scales], **way)
 
-    def session(self, source: str, outputs: Sequence[tuple[str, int]], *, threads: int) -> onnxruntime.InferenceSession:
-        """Ready to be run: `source` are the pixels (n, 3, height, width), each output has so many dimensions."""
+    def session(self, source: str, outputs: Sequence[str], *, threads: int = 1) -> onnxruntime.InferenceSession:
+        """Ready to be run: `source` are the pixels (n, 3, height, width); outputs have four dimensions, too."""
         graph = helper.make_graph(
             self._nodes,
             "network",
             [helper.make_tensor_value_info(source, TensorProto.FLOAT, ["n", 3, "height", "width"])],
-            [helper.make_tensor_value_info(name, TensorProto.FLOAT, [None] * rank) for name, rank in outputs],
+            [helper.make_tensor_value_info(name, TensorProto.FLOAT, [None] * 4) for name in outputs],
             self._constants,
         )
         model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", OPSET)], ir_version=IR_VERSION)

@@ -108,7 +108,7 @@ class _Writer:
 
     def session(self) -> onnxruntime.InferenceSession:
         told = [self._head(level, number) for number, level in enumerate(self._neck(self._backbone("pixels")))]
-        return self._graph.session("pixels", [(name, 4) for name in told], threads=1)
+        return self._graph.session("pixels", told)
 
     def _backbone(self, x: str) -> list[str]:
         """The last three levels, the closest first."""
