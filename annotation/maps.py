@@ -5,14 +5,13 @@ and goes when its face is erased. Cluster and person are looked up when the map 
 same map anew; drawn anew it is for another model, and once the faces have become a tenth more, or less.
 """
 
-import random
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from time import monotonic
 from typing import Any
 
+import numpy as np
 from django.db import transaction
-from django.db.models import Max, Min
 from django.utils import timezone
 
 from annotation import belt
@@ -63,8 +62,8 @@ def keep_up(now: datetime | None = None) -> bool:
 
 def draw(version: ModelVersion, seed: int = 0) -> int:
     """Place a sample of the faces; the slow work first, then all rows at once. Returns how many were placed."""
-    begun, of = monotonic(), Embedding.objects.filter(version=version).count()
-    faces = _sample(version, of, seed)
+    begun = monotonic()
+    faces, of = _sample(version, seed)
     places = layout(vectors(faces, version), seed)
     with transaction.atomic():
         MapPoint.objects.all().delete()
@@ -92,18 +91,14 @@ def _live() -> ModelVersion | None:
     return ModelVersion.objects.filter(task=EMBEDDING, state=ModelVersion.State.LIVE).first()
 
 
-def _sample(version: ModelVersion, count: int, seed: int) -> list[int]:
-    """The faces, in ascending order: all of a few, of many those that chance picks."""
-    rows = Embedding.objects.filter(version=version)
-    if count <= SAMPLE:
-        return list(rows.order_by("face_id").values_list("face_id", flat=True))
-    ends = rows.aggregate(low=Min("face_id"), high=Max("face_id"))
-    ids = range(ends["low"], ends["high"] + 1)
-    wanted = min(len(ids), int(1.2 * SAMPLE * len(ids) / count))  # some ids are nobody's
-    found = list[int]()
-    for piece in batched(random.Random(seed).sample(ids, wanted), CHUNK):
-        found += rows.filter(face__in=piece).values_list("face_id", flat=True)
-    return sorted(found[:SAMPLE])
+def _sample(version: ModelVersion, seed: int) -> tuple[list[int], int]:
+    """The faces, in ascending order, and of how many: all of a few, of many those that chance picks."""
+    rows = Embedding.objects.filter(version=version).order_by("face_id").values_list("face_id", flat=True)
+    faces = np.fromiter(rows.iterator(chunk_size=20_000), np.int64)
+    if len(faces) <= SAMPLE:
+        return faces.tolist(), len(faces)
+    picked = np.random.default_rng(seed).choice(len(faces), SAMPLE, replace=False)
+    return faces[np.sort(picked)].tolist(), len(faces)
 
 
 # ---- shown

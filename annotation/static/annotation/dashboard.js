@@ -6,6 +6,7 @@ import { ago, columns, line, path, shares, short } from "./plots.js";
 import { say } from "./words.js";
 
 const NARROWEST = 240; // px
+const LETTER = 16; // px, of the page that the plots are measured for
 const EVERY = 5_000; // ms; most of these are answered by "as it was"
 const root = document.getElementById("dashboard");
 const told = root.querySelector("[data-at]");
@@ -89,11 +90,12 @@ const PLOTS = {
   },
 };
 
-// As wide as its place, so that letters are as large on a phone as on a wall.
+// As wide as its place in letters, which are as large on a phone as on a wall.
 function draw(within) {
+  const letter = parseFloat(getComputedStyle(document.documentElement).fontSize) / LETTER;
   for (const figure of within.querySelectorAll("[data-plot]")) {
     const place = figure.querySelector("[data-drawn]");
-    const drawn = PLOTS[figure.dataset.plot](read(figure), Math.max(place.clientWidth, NARROWEST)).filter((each) => each !== null);
+    const drawn = PLOTS[figure.dataset.plot](read(figure), Math.max(place.clientWidth / letter, NARROWEST)).filter((each) => each !== null);
     place.replaceChildren(...drawn);
   }
 }
