@@ -126,7 +126,6 @@ DASHBOARD: Texts = {
     "map_person": later("Person {id}"),
     "map_cluster": later("Cluster {id}"),
     "map_faces": {"one": later("{count} face on the map"), "other": later("{count} faces on the map")},
-    "map_picture": later("Face {id}"),
 }
 
 # What the scripts say that several pages have.

@@ -14,7 +14,7 @@ from django.contrib import messages
 from django.core.exceptions import PermissionDenied
 from django.db import transaction
 from django.http import Http404, HttpResponse, HttpResponseBase, JsonResponse
-from django.shortcuts import redirect, render
+from django.shortcuts import get_object_or_404, redirect, render
 from django.template.loader import render_to_string
 from django.urls import reverse
 from django.utils import timezone
@@ -23,9 +23,9 @@ from django.utils.translation import gettext as _
 from django.views.decorators.http import condition
 
 from annotation import dashboard, failures, maps, tasks, workers
-from annotation.access import BROWSE, CURATE, GROUP_AND_EXPORT, TRAIN, Roles, may
+from annotation.access import BROWSE, CURATE, GROUP_AND_EXPORT, TRAIN, Roles, crop_address, may
 from annotation.failures import Failure
-from annotation.models import ClusteringRun, FaceMap, Snapshot, User, Worker
+from annotation.models import ClusteringRun, FaceMap, MapPoint, Snapshot, User, Worker
 from annotation.views.page import SignedIn, act, page
 from annotation.words import DASHBOARD
 from dager_site import told
@@ -93,6 +93,13 @@ def map_json(request: SignedIn) -> HttpResponse:
             "groups": drawn.groups,
         }
     )
+
+
+@page(BROWSE)
+def map_face(request: SignedIn, pk: int) -> HttpResponse:
+    """A face that somebody chose on the map: the address of its picture is handed out by one, as everywhere."""
+    get_object_or_404(MapPoint, pk=pk)
+    return JsonResponse({"id": pk, "address": reverse("face", args=[pk]), "crop": crop_address(pk, request.user)})
 
 
 @act(BROWSE)

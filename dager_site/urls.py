@@ -29,6 +29,7 @@ urlpatterns = [
     path("dashboard/", dashboard.show, name="dashboard"),
     path("dashboard/figures", dashboard.figures_json, name="dashboard-figures"),
     path("dashboard/map", dashboard.map_json, name="dashboard-map"),
+    path("dashboard/map/<int:pk>", dashboard.map_face, name="dashboard-face"),
     path("dashboard/again", dashboard.again, name="dashboard-again"),
     path("sign-in", auth.LoginView.as_view(redirect_authenticated_user=True), name="login"),
     path("sign-out", auth.LogoutView.as_view(), name="logout"),

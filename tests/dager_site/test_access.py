@@ -101,7 +101,7 @@ PAGES: dict[str, tuple[set[str], set[str]]] = {
     **dict.fromkeys(("evaluation-picture", "differences", "leader-board"), (BROWSE, set[str]())),
     **dict.fromkeys(("training-start", "training-stop", "training-go-on"), (set[str](), TRAIN)),
     **dict.fromkeys(("model-promote", "model-roll-back"), (set[str](), TRAIN)),
-    **dict.fromkeys(("dashboard", "dashboard-figures", "dashboard-map"), (BROWSE, set[str]())),
+    **dict.fromkeys(("dashboard", "dashboard-figures", "dashboard-map", "dashboard-face"), (BROWSE, set[str]())),
     "dashboard-again": (set(), BROWSE),  # what each of them may try again has its own test
     "metrics": ({"admin"}, set()),
     **dict.fromkeys(("healthz", "readyz", "favicon", "schema", "api-docs"), (OPEN, set[str]())),

@@ -164,9 +164,13 @@ def test_the_map_tells_who_is_where_and_is_sent_once(curator: Client):
     assert told_["faces"] == [face.pk for face in faces]
     assert [group["name"] for group in told_["groups"]] == ["", "Ada"]
     assert curator.get("/dashboard/map", headers={"If-None-Match": answer["ETag"]}).status_code == 304
+    face = faces[0].pk
+    chosen = curator.get(f"/dashboard/map/{face}").json()
+    assert chosen == {"id": face, "address": f"/faces/{face}/", "crop": f"/faces/{face}/crop"}
     faces[0].delete()
+    assert curator.get(f"/dashboard/map/{face}").status_code == 404
     dashboard.take()
-    assert faces[0].pk not in curator.get("/dashboard/map", headers={"If-None-Match": answer["ETag"]}).json()["faces"]
+    assert face not in curator.get("/dashboard/map", headers={"If-None-Match": answer["ETag"]}).json()["faces"]
 
 
 # ---- stuck

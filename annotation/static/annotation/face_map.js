@@ -14,7 +14,7 @@ let map = null;
 let view = ALL;
 let svg = null;
 
-const address = (template, id) => template.replace(/\/0(?=\/)/, `/${id}`);
+const address = (template, id) => template.replace(/\/0(?=\/|$)/, `/${id}`);
 
 const named = (group) => group.name || (group.identity ? say("map_person", { id: String(group.identity) }) : say("map_cluster", { id: String(group.cluster) }));
 const linked = (root, group) => element("a", { href: group.identity ? address(root.dataset.person, group.identity) : address(root.dataset.cluster, group.cluster) }, named(group));
@@ -87,15 +87,22 @@ function listen(root, ring) {
   }
 }
 
-function choose(root, ring, place) {
+async function choose(root, ring, place) {
   if (place < 0) return;
   const [x, y] = at(map, place);
   for (const [name, value] of Object.entries({ cx: x, cy: y, r: 9 * scale() })) ring.setAttribute(name, value);
-  const face = map.faces[place];
   const group = map.groups[map.group[place]];
-  const link = address(root.dataset.face, face);
-  root.querySelector("[data-map-chosen]").replaceChildren(
-    element("a", { class: "face", href: link }, element("img", { src: address(root.dataset.crop, face), alt: say("map_picture", { id: String(face) }), width: 384, height: 384 })),
-    element("p", {}, element("a", { href: link }, say("map_face", { id: String(face) })), " · ", group ? linked(root, group) : say("map_alone"), group ? element("span", { class: "muted small" }, ` ${say("map_faces", { count: group.faces })}`) : null),
+  const told = root.querySelector("[data-map-chosen]");
+  let face;
+  try {
+    face = await ask(address(root.dataset.face, map.faces[place]));
+  } catch (error) {
+    told.replaceChildren(element("p", { class: "muted small" }, error.message)); // it was erased since, or the line is lost
+    return;
+  }
+  const name = say("map_face", { id: String(face.id) });
+  told.replaceChildren(
+    element("a", { class: "face", href: face.address }, element("img", { src: face.crop, alt: name, width: 384, height: 384 })),
+    element("p", {}, element("a", { href: face.address }, name), " · ", group ? linked(root, group) : say("map_alone"), group ? element("span", { class: "muted small" }, ` ${say("map_faces", { count: group.faces })}`) : null),
   );
 }
