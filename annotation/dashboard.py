@@ -19,11 +19,12 @@ from annotation import belt
 from annotation.core.pace import DAY, HOUR, WEEK, Moment, rate, series, too_many
 from annotation.figures import PARTS, Part
 from annotation.models import Snapshot
+from annotation.stretches import row_by_row
 
 log = logging.getLogger(__name__)
 
 CLAIMED, CLAIM = "snapshot", timedelta(minutes=10)
-REST = 50  # times as long as counting a part took, it is left alone: 2 % of one database connection at most
+REST = 30  # times as long as counting a part took, it is left alone: 3 % of one core at most, for each of a few parts
 # What is told over time; of the funnel and the queue, whose counts are read from indexes.
 FOLLOWED = ("photos", "faces", "embedded", "grouped", "proposed", "questions", "answers", "labelled", "released")
 RATES = {"hour": (HOUR, HOUR), "day": (DAY, DAY), "week": (WEEK, DAY)}  # over the first, scaled to the second
@@ -59,7 +60,8 @@ def _take(parts: Mapping[str, Part], now: datetime) -> Snapshot | None:
         return None
     for name in due:
         begun = monotonic()
-        found = parts[name].read()
+        with row_by_row():
+            found = parts[name].read()
         kept[name] = {"at": now.isoformat(), "ms": round(1000 * (monotonic() - begun), 1), "is": found}
     counts = {name: value for name, value in kept.get("funnel", {}).get("is", {}).items() if isinstance(value, int)}
     kept["pace"] = {"at": now.isoformat(), "ms": 0.0, "is": _pace([*moments(now), Moment(now, counts)], now)}

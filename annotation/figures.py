@@ -19,6 +19,7 @@ from django.db.models.functions import Abs, Least
 from django.utils import timezone
 
 from annotation import progress
+from annotation.core.batches import batched
 from annotation.core.datasets.entry import CANNOT_TELL
 from annotation.core.pace import DAY, HOUR, WEEK
 from annotation.core.sampling import face_key, in_control_slice
@@ -36,11 +37,13 @@ from annotation.models import (
     Release,
     Source,
 )
+from annotation.stretches import stretches
 from inference.core.attributes import ATTRIBUTES
 from inference.core.quality import LIMITS
 
 IDENTITY = "identity"  # who somebody is, beside the attributes
-STRETCH = 20_000  # rows that one query reads
+QUESTIONS = 4_000  # of which a page has some tens of faces
+CHUNK = 500
 AT_MOST = 120_000  # ms of one answer that count as work: beyond, somebody had a break
 SPANS = {"hour": HOUR, "day": DAY, "week": WEEK}
 AGES = 5  # years a bar
@@ -65,19 +68,6 @@ class Part:
 
     read: Callable[[], dict[str, Any]]
     every: timedelta
-
-
-def stretches(rows: QuerySet[Any], size: int = STRETCH) -> Iterator[QuerySet[Any]]:
-    """These rows piece by piece, by their key."""
-    keys, last = rows.order_by("pk").values_list("pk", flat=True), 0
-    while True:
-        end = next(iter(keys.filter(pk__gt=last)[size - 1 : size]), None)
-        piece = rows.filter(pk__gt=last)
-        if end is None:
-            yield piece
-            return
-        yield piece.filter(pk__lte=end)
-        last = end
 
 
 def counted(model: type[Model], *columns: str) -> Counter[Any]:
@@ -145,7 +135,7 @@ def _by(rows: QuerySet[Any], column: str) -> dict[str, int]:
 def _faces_asked() -> Counter[str]:
     """Faces that open questions show, by what is asked. A question about two people shows none."""
     found = Counter[str]()
-    for piece in stretches(Question.objects.filter(state=Question.State.OPEN)):
+    for piece in stretches(Question.objects.filter(state=Question.State.OPEN), QUESTIONS):
         shown = QuestionFace.objects.filter(question__in=piece)
         found.update(dict(shown.order_by().values_list("question__attribute").annotate(count=Count("pk"))))
     return found
@@ -177,14 +167,20 @@ def _control() -> Iterator[tuple[str, int, int]]:
 
     By the face and not by the purpose of its question, which changes when a second answer is asked for.
     """
-    labels, actions = Counter[str](), Counter[str]()
+    drawn = dict[int, str]()
     single = Question.objects.filter(kind=Question.Kind.VALUE, state=Question.State.SETTLED)
-    columns = ("attribute", "shown__face__photo__sha256", "shown__face__number")
     for piece in stretches(single):
-        for name, photo, number, took in piece.order_by().values_list(*columns).annotate(took=Sum("answers__actions")):
-            if took and photo and in_control_slice(face_key(photo, number), settings.CONTROL_SHARE):
-                labels[name] += 1
-                actions[name] += took
+        shown = QuestionFace.objects.filter(question__in=piece).order_by()
+        columns = ("question_id", "question__attribute", "face__photo__sha256", "face__number")
+        for question, name, photo, number in shown.values_list(*columns):
+            if in_control_slice(face_key(photo, number), settings.CONTROL_SHARE):
+                drawn[question] = name
+    labels, actions = Counter[str](), Counter[str]()
+    for chunk in batched(list(drawn), CHUNK):
+        said = Answer.objects.filter(question__in=chunk).order_by().values_list("question_id")
+        for question, took in said.annotate(took=Sum("actions")):
+            labels[drawn[question]] += 1
+            actions[drawn[question]] += took
     return ((name, labels[name], actions[name]) for name in labels)
 
 

@@ -5,6 +5,7 @@ and goes when its face is erased. Cluster and person are looked up when the map 
 same map anew; drawn anew it is for another model, and once the faces have become a tenth more, or less.
 """
 
+from collections import Counter
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from time import monotonic
@@ -18,7 +19,7 @@ from annotation import belt
 from annotation.core.batches import batched
 from annotation.core.neighbour_map import layout
 from annotation.embeddings import vectors
-from annotation.models import ClusteringRun, Embedding, FaceMap, Label, MapPoint, Membership, Photo
+from annotation.models import ClusteringRun, Embedding, FaceMap, Identity, Label, MapPoint, Membership, Photo
 from inference import registry
 from inference.core.bundle import EMBEDDING
 from inference.models import ModelVersion
@@ -28,6 +29,7 @@ FEWEST = 3
 MOVED = 0.1  # of the faces came or went: it is drawn anew
 CLAIMED, CLAIM = "map", timedelta(minutes=15)
 CHUNK = 500
+SHOWN = 2_000  # faces whose groups one query looks up
 ALONE = -1  # the group of a face that is in no cluster
 GROUPS = 2_000  # that are told apart: the largest; who is in a smaller one is alone
 
@@ -117,12 +119,12 @@ class Drawn:
 
 
 def shown() -> Drawn | None:
-    """None while there is no map. In a fixed number of queries."""
+    """None while there is no map. In some twenty queries for a full map."""
     drawn = FaceMap.objects.select_related("version").filter(pk=1, at__isnull=False).first()
     if drawn is None:
         return None
     points = list(MapPoint.objects.order_by("face_id").values_list("face_id", "x", "y"))
-    named, groups = _groups()
+    named, groups = _groups([face for face, _, _ in points])
     place = {key: number for number, key in enumerate(groups)}
     keys = [named.get(face) for face, _, _ in points]
     return Drawn(
@@ -135,21 +137,26 @@ def shown() -> Drawn | None:
     )
 
 
-def _groups() -> tuple[dict[int, tuple[str, int]], dict[tuple[str, int], dict[str, Any]]]:
+def _groups(faces: list[int]) -> tuple[dict[int, tuple[str, int]], dict[tuple[str, int], dict[str, Any]]]:
     """By face: whose it is, a person's or else a cluster's; and those who have two faces on the map, or more."""
     known = dict[int, tuple[str, int]]()
-    told = dict[tuple[str, int], dict[str, Any]]()
     run = ClusteringRun.objects.filter(state=ClusteringRun.State.APPLIED).first()
-    on_map = MapPoint.objects.values("face")
-    members = Membership.objects.filter(run=run, face__in=on_map) if run else Membership.objects.none()
-    for face, cluster in members.values_list("face_id", "cluster_id"):
-        known[face] = ("cluster", cluster)
-        told.setdefault(("cluster", cluster), {"cluster": cluster, "identity": None, "name": "", "faces": 0})
-    labels = Label.objects.filter(face__in=on_map, identity__isnull=False)
-    for face, identity, name in labels.values_list("face_id", "identity_id", "identity__name"):
-        known[face] = ("person", identity or 0)
-        told.setdefault(("person", identity or 0), {"cluster": None, "identity": identity, "name": name, "faces": 0})
-    for key in known.values():
-        told[key]["faces"] += 1
-    largest = sorted((key for key in told if told[key]["faces"] > 1), key=lambda key: (-told[key]["faces"], key))
-    return known, {key: told[key] for key in largest[:GROUPS]}
+    for chunk in batched(faces, SHOWN):
+        members = Membership.objects.filter(run=run, face__in=chunk) if run else Membership.objects.none()
+        known |= {face: ("cluster", cluster) for face, cluster in members.values_list("face_id", "cluster_id")}
+        labels = Label.objects.filter(face__in=chunk, identity__isnull=False)
+        known |= {face: ("person", person or 0) for face, person in labels.values_list("face_id", "identity_id")}
+    count = Counter(known.values())
+    largest = sorted((key for key in count if count[key] > 1), key=lambda key: (-count[key], key))[:GROUPS]
+    names = dict[int, str]()
+    for chunk in batched([pk for kind, pk in largest if kind == "person"], CHUNK):
+        names |= dict(Identity.objects.filter(pk__in=chunk).values_list("pk", "name"))
+    return known, {
+        (kind, pk): {
+            "cluster": pk if kind == "cluster" else None,
+            "identity": pk if kind == "person" else None,
+            "name": names.get(pk, "") if kind == "person" else "",
+            "faces": count[kind, pk],
+        }
+        for kind, pk in largest
+    }

@@ -186,10 +186,10 @@ def _listed(failed: Mapping[str, int]) -> list[dict[str, Any]]:
 
 
 def _map_version(last: Snapshot | None) -> str:
-    """What the map rests on: its points, the grouping that colours it, who was named since."""
+    """What the map rests on: its points, the grouping that colours it, and who was named since, as often as that is
+    counted: while people answer it would change with each of them."""
     drawn = FaceMap.objects.filter(pk=1).first()
     run = ClusteringRun.objects.filter(state=ClusteringRun.State.APPLIED).values_list("pk", flat=True).first()
-    counts = last.counts if last else {}
-    seen = tuple(counts.get(name) for name in ("clusters", "labels", "grouped", "faces"))
-    told_of = (drawn and drawn.at, drawn and drawn.version_id, run, seen)
+    named = last.parts.get("labels", {}).get("is", {}).get("by", {}).get("identity") if last else None
+    told_of = (drawn and drawn.at, drawn and drawn.version_id, MapPoint.objects.count(), run, named)
     return hashlib.sha256(repr(told_of).encode()).hexdigest()[:16]

@@ -52,9 +52,9 @@ def test_a_part_that_takes_long_is_counted_the_less_often():
     first = dashboard.take(counted.parts(), NOW)
     first.parts["funnel"]["ms"] = 4_000
     first.save()
-    dashboard.take(counted.parts(), NOW + timedelta(seconds=199))
+    dashboard.take(counted.parts(), NOW + timedelta(seconds=119))
     assert counted.quick == 1
-    dashboard.take(counted.parts(), NOW + timedelta(seconds=201))
+    dashboard.take(counted.parts(), NOW + timedelta(seconds=121))
     assert counted.quick == 2
 
 

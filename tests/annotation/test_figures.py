@@ -8,7 +8,7 @@ import pytest
 from django.utils import timezone
 from pytest_django import Settings
 
-from annotation import figures, ledger, votes
+from annotation import figures, ledger, stretches, votes
 from annotation.answers import record_answer
 from annotation.models import Answer, Decision, Face, Question, Release
 from tests.factories import (
@@ -117,7 +117,7 @@ def test_labels_are_counted_by_value_source_and_who_gave_them_in_however_many_st
         },
     }
     assert figures.labels() == expected
-    monkeypatch.setattr(figures.stretches, "__defaults__", (2,))
+    monkeypatch.setattr(stretches.stretches, "__defaults__", (2,))
     assert figures.labels() == expected
 
 

@@ -195,6 +195,7 @@ def parts(times: int) -> None:
 
     from annotation import maps  # noqa: PLC0415
     from annotation.figures import PARTS  # noqa: PLC0415
+    from annotation.stretches import row_by_row  # noqa: PLC0415
 
     print(
         "| part | queries | slowest query: median, ms | at most | all of it, s |\n| --- | --- | --- | --- | --- |",
@@ -204,7 +205,7 @@ def parts(times: int) -> None:
         slowest, whole, number, worst = [], [], 0, ("", 0.0)
         for _ in range(times):
             begun = time.perf_counter()
-            with CaptureQueriesContext(connection) as told:
+            with row_by_row(), CaptureQueriesContext(connection) as told:
                 read()
             whole.append(time.perf_counter() - begun)
             each = [(query["sql"], 1000 * float(query["time"])) for query in told.captured_queries]
