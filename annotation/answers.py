@@ -41,6 +41,7 @@ from annotation.models import (
     QuestionFace,
     User,
 )
+from annotation.prepared import Prepared
 from annotation.questions import drop_moot_pairs, withdraw
 from annotation.turns import beginning_again
 from inference.core.attributes import attribute
@@ -77,7 +78,7 @@ def _record(
     now: datetime,
 ) -> Answer:
     # Whoever is being paused at this moment is paused first, or has this answer taken back with all others.
-    annotator = User.objects.select_for_update(no_key=True).get(pk=annotator.pk)
+    (annotator,) = _locked(annotator.pk)
     # The lock queues up answers that arrive together: the first settles it, the others find themselves or it closed.
     question = Question.objects.select_for_update().filter(pk=question_id).first()
     # By the row and not by its id: one beyond what the database can hold is no question, and no failure either.
@@ -91,7 +92,7 @@ def _record(
     if annotator.paused_at is not None:
         raise AnnotatorPaused(annotator.paused_because)
     question = _require_open(question, question_id, annotator, now)
-    shown = list(question.shown.values_list("face_id", flat=True))
+    shown = _shown(question.pk)
     try:
         said = _read(question, content, shown)
     except Malformed as error:
@@ -118,6 +119,11 @@ def _record(
     Question.objects.filter(pk=question.pk).update(leased_to=None, leased_until=None, **state)
     return answer
 
+
+_locked = Prepared[User](lambda person: User.objects.select_for_update(no_key=True).filter(pk=person))
+_shown = Prepared[int](
+    lambda question: QuestionFace.objects.filter(question=question).order_by("place").values_list("face_id", flat=True)
+)
 
 SaidToIt = ClusterAnswer | PairAnswer | GridAnswer | ValueAnswer | RecordAnswer
 

@@ -9,6 +9,7 @@ from django.db.models import Count, F, Q
 from annotation.core.batches import batched
 from annotation.core.lineage import Belief, Line, ValueLine, belief, holding, roots
 from annotation.models import AttributeLabel, Cluster, ClusteringRun, Decision, Face, Identity, Label, Membership
+from annotation.prepared import Prepared
 from annotation.turns import take_turn
 
 OF_FACES = (
@@ -43,12 +44,16 @@ def derive_attributes(*, faces: Collection[int] = (), identities: Collection[int
     take_turn(shared=True)
     affected = set(faces)
     for chunk in batched(sorted(identities), CHUNK):
-        merged = Identity.objects.filter(pk__in=chunk, merged_into__isnull=False).values_list(
-            "merged_into_id", flat=True
-        )
-        affected.update(Label.objects.filter(identity__in={*chunk, *merged}).values_list("face_id", flat=True))
+        affected.update(_faces_of(chunk, chunk))
     for chunk in batched(sorted(affected), CHUNK):
         _derive_attributes(chunk)
+
+
+_faces_of = Prepared[int](
+    lambda people, same: Label.objects.filter(
+        Q(identity__in=people) | Q(identity__in=Identity.objects.filter(pk__in=same).values("merged_into"))
+    ).values_list("face_id", flat=True)
+)
 
 
 def rebuild() -> None:
@@ -150,8 +155,7 @@ def _derive_attributes(chunk: Collection[int]) -> None:
     """What each attribute of these faces is: by a line about the face, about the one that stands for it, or about who
     it is.
     """
-    touched = Face.objects.filter(Q(pk__in=chunk) | Q(duplicate_of__in=chunk))
-    faces = list(touched.values_list("pk", "duplicate_of_id", "label__verdict", "label__identity_id"))
+    faces = _touched(list(chunk), list(chunk))
     told = _value_lines({pk for row in faces for pk in row[:2] if pk is not None}, {row[3] for row in faces if row[3]})
     held = dict[tuple[int, str], Decision]()
     for face, original, verdict, identity in faces:
@@ -167,6 +171,13 @@ def _derive_attributes(chunk: Collection[int]) -> None:
     _replace_attribute_labels([face for face, *_ in faces], held)
 
 
+_touched = Prepared[tuple[int, int | None, str | None, int | None]](
+    lambda faces, same: Face.objects.filter(Q(pk__in=faces) | Q(duplicate_of__in=same)).values_list(
+        "pk", "duplicate_of_id", "label__verdict", "label__identity_id"
+    )
+)
+
+
 @dataclass(frozen=True)
 class _Told:
     of_faces: dict[int, list[Decision]]
@@ -174,26 +185,31 @@ class _Told:
 
 
 def _value_lines(faces: Collection[int], identities: Collection[int]) -> _Told:
-    standing = Decision.objects.standing().filter(kind=Decision.Kind.VALUE)
     told = _Told({}, {})
-    if not faces and not identities:
-        return told
-    for line in standing.filter(face__in=faces):
+    for line in _lines_of_faces(sorted(faces)):
         told.of_faces.setdefault(line.face_id or 0, []).append(line)
-    absorbed = Identity.objects.filter(merged_into__in=identities).values_list("pk", flat=True)
-    for line in standing.filter(identity__in={*identities, *absorbed}).select_related("identity"):
-        if line.identity is not None:
-            told.of_identities.setdefault(line.identity.merged_into_id or line.identity.pk, []).append(line)
+    if not identities:
+        return told
+    now = {pk: into or pk for pk, into in _same_people(sorted(identities), sorted(identities))}
+    for line in _lines_of_people(sorted(now)):
+        told.of_identities.setdefault(now[line.identity_id or 0], []).append(line)
     return told
 
 
+_values_said = Decision.objects.standing().filter(kind=Decision.Kind.VALUE)
+_lines_of_faces = Prepared[Decision](lambda faces: _values_said.filter(face__in=faces))
+_lines_of_people = Prepared[Decision](lambda people: _values_said.filter(identity__in=people))
+_same_people = Prepared[tuple[int, int | None]](
+    lambda people, same: Identity.objects.filter(Q(pk__in=people) | Q(merged_into__in=same)).values_list(
+        "pk", "merged_into_id"
+    )
+)
+
+
 def _replace_attribute_labels(faces: Collection[int], held: Mapping[tuple[int, str], Decision]) -> None:
-    gone = [
-        pk
-        for pk, face, attribute in AttributeLabel.objects.filter(face__in=faces).values_list("pk", "face", "attribute")
-        if (face, attribute) not in held
-    ]
-    AttributeLabel.objects.filter(pk__in=gone).delete()
+    gone = [pk for pk, face, attribute in _attribute_labels(sorted(faces)) if (face, attribute) not in held]
+    if gone:
+        AttributeLabel.objects.filter(pk__in=gone).delete()
     AttributeLabel.objects.bulk_create(
         [
             AttributeLabel(face_id=face, attribute=attribute, value=line.value, detail=line.detail, decision=line)
@@ -203,6 +219,11 @@ def _replace_attribute_labels(faces: Collection[int], held: Mapping[tuple[int, s
         unique_fields=["face", "attribute"],
         update_fields=["value", "detail", "decision"],
     )
+
+
+_attribute_labels = Prepared[tuple[int, int, str]](
+    lambda faces: AttributeLabel.objects.filter(face__in=faces).values_list("pk", "face", "attribute")
+)
 
 
 def _derive_clusters(faces: Iterable[int]) -> None:

@@ -1,5 +1,6 @@
 """Open questions, the most worthwhile first, leased to one person at a time."""
 
+from collections.abc import Sequence
 from datetime import datetime, timedelta
 
 from django.db import transaction
@@ -8,6 +9,7 @@ from django.utils import timezone
 
 from annotation.errors import AnnotatorPaused
 from annotation.models import Answer, Question, QuestionFace, User, Vote
+from annotation.prepared import Prepared
 
 LEASE = timedelta(minutes=5)  # someone who went for coffee costs the queue no more than this
 LOOK_AT_MOST = 500  # questions at a time that this person might answer
@@ -77,13 +79,20 @@ def _not_spoken_of(annotator: User, questions: list[Question]) -> list[Question]
     asked = [each.pk for each in questions if each.kind in of_values and each.purpose not in again]
     if not asked:
         return questions
+    known = set(_spoken_of(annotator.pk, asked))
+    return [each for each in questions if each.pk not in known]
+
+
+def _shown_that_they_know(annotator: int, questions: Sequence[int]) -> QuerySet[QuestionFace, int]:
     counts = Q(answer__undone_at=None) | Q(answer__reassigned_at__isnull=False)
     own = Vote.objects.filter(
         counts, annotator=annotator, face=OuterRef("face"), attribute=OuterRef("question__attribute")
     )
-    shown = QuestionFace.objects.filter(Exists(own), question__in=asked).order_by()
-    known = set(shown.values_list("question_id", flat=True))
-    return [each for each in questions if each.pk not in known]
+    shown = QuestionFace.objects.filter(Exists(own), question__in=questions).order_by()
+    return shown.values_list("question_id", flat=True)
+
+
+_spoken_of = Prepared[int](_shown_that_they_know)
 
 
 def give_back(annotator: User) -> None:

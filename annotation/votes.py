@@ -29,6 +29,7 @@ from annotation.models import (
     User,
     Vote,
 )
+from annotation.prepared import Prepared
 from annotation.questions import ask_single, withdraw
 from inference.core import attributes as registry
 from inference.core.attributes import Attribute
@@ -44,6 +45,7 @@ CONTROL_BAR, CONTROL_MOST = (
     5,
 )  # of the control slice, at the least: the machine learns from it how far it is right
 WIDEST = 3.0  # years that a record of an age may leave open and still teach what faces of that age look like
+ASKED = (User.Role.ANNOTATOR, User.Role.CURATOR, User.Role.ADMIN)
 ALONE = 0.9  # belief that settles where nobody else is there to ask
 
 
@@ -132,13 +134,25 @@ def told(faces: Iterable[int], attribute: Attribute) -> dict[int, Story]:
     The votes that a set like FER+ came with are voices, too: each as that of somebody of whom nothing is known.
     """
     stories = {face: Story() for face in faces}
-    sets = Decision.objects.standing().filter(kind=Decision.Kind.VALUE, by=Decision.By.IMPORT, attribute=attribute.name)
-    for face, crowd in sets.filter(face__in=list(stories)).values_list("face", "detail__votes"):
-        stories[face].crowd = Counter(crowd or {})
-    rows = _counted(attribute).filter(face__in=list(stories))
-    for face, voter, value, denied in rows.order_by("id").values_list("face", "annotator", "value", "denied"):
+    for face, detail in _crowds(attribute.name, list(stories)):
+        stories[face].crowd = Counter(detail.get("votes", {}))
+    for face, voter, value, denied in _said(attribute.name, list(stories)):
         stories[face].hear(voter, Said(value, denied))
     return stories
+
+
+_crowds = Prepared[tuple[int, dict[str, Any]]](
+    lambda attribute, faces: (
+        Decision.objects.standing()
+        .filter(kind=Decision.Kind.VALUE, by=Decision.By.IMPORT, attribute=attribute, face__in=faces)
+        .values_list("face_id", "detail")
+    )
+)
+_said = Prepared[tuple[int, int, str, bool]](
+    lambda attribute, faces: (
+        _counted(attribute).filter(face__in=faces).order_by("id").values_list("face", "annotator", "value", "denied")
+    )
+)
 
 
 def _values(attribute: Attribute, stories: dict[int, Story], in_grids: bool) -> tuple[Settled, Open]:
@@ -218,7 +232,7 @@ def machine_says(faces: Collection[int], attribute: Attribute, control: Collecti
     """The machine's vote (faces, values): its proposal, never quite certain; of the control slice it says nothing."""
     count = len(attribute.values)
     prior = np.full((len(faces), count), 1 / count)
-    proposed = dict(Proposal.objects.filter(attribute=attribute.name, face__in=faces).values_list("face_id", "belief"))
+    proposed = dict(_proposed(attribute.name, list(faces)))
     control = in_control(proposed) if control is None else control
     for row, face in enumerate(faces):
         if face in proposed and face not in control:
@@ -228,10 +242,21 @@ def machine_says(faces: Collection[int], attribute: Attribute, control: Collecti
     return np.asarray(np.where(most > MACHINE_AT_MOST, capped, prior), np.float64)
 
 
+_proposed = Prepared[tuple[int, list[float]]](
+    lambda attribute, faces: Proposal.objects.filter(attribute=attribute, face__in=faces).values_list(
+        "face_id", "belief"
+    )
+)
+
+
 def face_keys(faces: Iterable[int]) -> dict[int, str]:
     """What each face stays itself by, in whatever database."""
-    rows = Face.objects.filter(pk__in=list(faces)).values_list("pk", "photo__sha256", "number")
-    return {pk: face_key(sha256, number) for pk, sha256, number in rows}
+    return {pk: face_key(sha256, number) for pk, sha256, number in _keys(list(faces))}
+
+
+_keys = Prepared[tuple[int, str, int]](
+    lambda faces: Face.objects.filter(pk__in=faces).values_list("pk", "photo__sha256", "number")
+)
 
 
 def _believed(attribute: Attribute, faces: list[int], stories: dict[int, Story], prior: Floats) -> Floats:
@@ -256,19 +281,26 @@ def _believed(attribute: Attribute, faces: list[int], stories: dict[int, Story],
 
 def _confusions(attribute: Attribute, people: list[int]) -> Floats:
     """How these people answer, and after them whoever is nobody in particular."""
-    known = dict(
-        Reliability.objects.filter(attribute=attribute.name, annotator__in=people).values_list(
-            "annotator_id", "confusion"
-        )
-    )
+    known = dict(_reliability(attribute.name, people))
     unknown = stranger(len(attribute.values))
     return np.array([*(known.get(person, unknown) for person in people), unknown], np.float64)
 
 
+_reliability = Prepared[tuple[int, list[list[float]]]](
+    lambda attribute, people: Reliability.objects.filter(attribute=attribute, annotator__in=people).values_list(
+        "annotator_id", "confusion"
+    )
+)
+
+
 def answering() -> Iterable[tuple[int, str]]:
     """Who may be asked, and as what."""
-    engineers = Q(role=User.Role.ENGINEER)
-    return User.objects.filter(is_active=True, paused_at=None).exclude(engineers).values_list("pk", "role")
+    return _answering()
+
+
+_answering = Prepared[tuple[int, str]](
+    lambda: User.objects.filter(is_active=True, paused_at=None, role__in=ASKED).values_list("pk", "role")
+)
 
 
 def _write(answer: Answer, attribute: Attribute, settled: Settled, stories: Mapping[int, Story]) -> None:
@@ -304,10 +336,20 @@ def _detail(attribute: Attribute, story: Story, evidence: Mapping[str, Any]) -> 
 
 def _close(faces: Iterable[int], attribute: str, *, but: int | None) -> None:
     """Nobody else needs to say what is settled."""
-    singles = Question.objects.filter(
-        kind=Question.Kind.VALUE, attribute=attribute, state=Question.State.OPEN, shown__face__in=list(faces)
-    ).exclude(purpose=Question.Purpose.GOLD)
-    withdraw(singles.exclude(pk=but or 0))
+    others = set(_asked_still(attribute, list(faces))) - {but}
+    if others:
+        withdraw(Question.objects.filter(pk__in=others))
+
+
+_asked_still = Prepared[int](
+    lambda attribute, faces: (
+        Question.objects.filter(
+            kind=Question.Kind.VALUE, attribute=attribute, state=Question.State.OPEN, shown__face__in=faces
+        )
+        .exclude(purpose=Question.Purpose.GOLD)
+        .values_list("pk", flat=True)
+    )
+)
 
 
 def settle_clear(attribute: Attribute) -> int:
@@ -320,7 +362,7 @@ def settle_clear(attribute: Attribute) -> int:
         purpose__in=[Question.Purpose.VERDICT, Question.Purpose.WANTED],
     )
     # Three passes over three tables: joined in one statement they took PostgreSQL minutes before it knew their sizes.
-    waiting = set(_counted(attribute).values_list("face_id", flat=True))
+    waiting = set(_counted(attribute.name).values_list("face_id", flat=True))
     waiting -= set(labels.values_list("face_id", flat=True))
     waiting -= set(reserved.values_list("shown__face", flat=True))
     count = 0
@@ -396,15 +438,17 @@ def follow_people(attribute: Attribute) -> int:
 
 def _weigh_again(attribute: Attribute, faces: Collection[int], *, in_grids: bool = False) -> None:
     """Settle what the votes that count settle: each face by the last answer about it, which signs for it."""
-    latest = dict(_counted(attribute).filter(face__in=list(faces)).order_by("id").values_list("face_id", "answer_id"))
+    latest = dict(
+        _counted(attribute.name).filter(face__in=list(faces)).order_by("id").values_list("face_id", "answer_id")
+    )
     answers = Answer.objects.select_related("question", "annotator").in_bulk(set(latest.values()))
     for pk, answer in answers.items():
         _weigh(answer, attribute, [face for face, of in latest.items() if of == pk], in_grids=in_grids)
 
 
-def _counted(attribute: Attribute) -> QuerySet[Vote]:
+def _counted(attribute: str) -> QuerySet[Vote]:
     """All that was said of an attribute, but for what was taken back and for people who are paused."""
-    return Vote.objects.filter(attribute=attribute.name, answer__undone_at=None, annotator__paused_at=None)
+    return Vote.objects.filter(attribute=attribute, answer__undone_at=None, annotator__paused_at=None)
 
 
 @dataclass(frozen=True)
