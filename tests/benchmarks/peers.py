@@ -64,7 +64,7 @@ def detecting() -> None:
     peer, ours = cv2.FaceDetectorYN.create(weights, "", (640, 480), 0.7), cold_detector()
     line(
         "detect in 640 × 480",
-        "libfacedetection, small faces searched for anew",
+        "YuNet in onnxruntime, from afar as well",
         "OpenCV's YuNet",
         seconds(lambda: ours.detect(photo), lambda: peer.detect(bgr)),
     )
@@ -78,7 +78,7 @@ def embedding() -> None:
     times = seconds(
         lambda: network.embed(crops), lambda: peer.compute_face_descriptor([np.ascontiguousarray(c) for c in both], 0)
     )
-    line("embed a face and its mirror image", "dlib's network in torch", "dlib", times, per=len(crops))
+    line("embed a face and its mirror image", "dlib's network in onnxruntime", "dlib", times, per=len(crops))
 
 
 def main() -> None:
