@@ -136,6 +136,11 @@ class LedgerIsAppendOnly(Exception):
         )
 
 
+class AuditIsAppendOnly(Exception):
+    def __init__(self) -> None:
+        super().__init__("A line of the audit log is never edited or removed. Write another one: audit.write().")
+
+
 class NothingToRehearse(AnnotationError):
     code = "nothing_to_rehearse"
 

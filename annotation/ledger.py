@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Sequence
 
-from annotation import labels
+from annotation import audit, labels
 from annotation.errors import NotUndoable
 from annotation.models import Answer, Decision, Identity, User
 
@@ -39,6 +39,7 @@ def line(
 def write(lines: Sequence[Decision]) -> None:
     """Add these lines and bring the labels that they touch up to date. Call within a transaction."""
     Decision.objects.bulk_create(lines, batch_size=500)
+    _log(lines)
     _follow(lines)
 
 
@@ -56,11 +57,16 @@ def undo(lines: Iterable[Decision], *, person: User | None, answer: Answer | Non
             f"Line {gone.undoes_id} of the ledger was undone before, on {gone.at:%Y-%m-%d %H:%M}. Nothing was changed."
         )
     by = Decision.By.PERSON if person else Decision.By.MACHINE
-    Decision.objects.bulk_create(
-        [Decision(kind=Decision.Kind.UNDO, undoes=line, by=by, person=person, answer=answer) for line in lines],
-        batch_size=500,
-    )
+    against = [Decision(kind=Decision.Kind.UNDO, undoes=line, by=by, person=person, answer=answer) for line in lines]
+    _log(Decision.objects.bulk_create(against, batch_size=500))
     _follow(lines)
+
+
+def _log(lines: Sequence[Decision]) -> None:
+    """One line of the audit log for all of these, which names theirs: what they say is in the ledger alone."""
+    if lines:
+        numbers = audit.spans(line.pk for line in lines)
+        audit.write(audit.Action.DECIDE, by=lines[0].person, details={"lines": numbers})
 
 
 def _follow(lines: Iterable[Decision]) -> None:

@@ -11,7 +11,7 @@ from django.db.models import F, Q
 from django.db.models.functions import Coalesce
 from django.utils import timezone
 
-from annotation.errors import LedgerIsAppendOnly
+from annotation.errors import AuditIsAppendOnly, LedgerIsAppendOnly
 from inference.models import ModelVersion
 
 FILE_NAME_LENGTH = 500  # it is indexed, and PostgreSQL's index rows end at 2,700 bytes
@@ -1000,3 +1000,97 @@ class MapPoint(models.Model):
     face = models.OneToOneField(Face, primary_key=True, on_delete=models.CASCADE, related_name="+")
     x = models.FloatField()  # 0 to 1
     y = models.FloatField()
+
+
+# ---- who did what
+
+
+class AuditEventQuerySet(models.QuerySet["AuditEvent"]):
+    def unsealed(self) -> "AuditEventQuerySet":
+        return self.filter(number=None)
+
+    def update(self, **values: object) -> int:
+        raise AuditIsAppendOnly
+
+    def delete(self) -> tuple[int, dict[str, int]]:
+        raise AuditIsAppendOnly
+
+
+class AuditEvent(models.Model):
+    """One line of the audit log. `audit` writes it and, seconds later, seals it: afterwards nothing of it changes.
+
+    The database itself refuses any other change (triggers of migration 0015). It names things by their ids only, so
+    that an erasure has nothing to rewrite here.
+    """
+
+    class Action(models.TextChoices):
+        SEE = "see", "Faces or photos seen"
+        SEARCH = "search", "Search by face"
+        PREDICT = "predict", "Prediction"
+        EXPORT = "export", "Labels exported"
+        DOWNLOAD = "download", "Release downloaded"
+        RELEASE = "release", "Release made"
+        DECIDE = "decide", "Lines of the ledger"
+        ERASE = "erase", "Erasure"
+        EXPIRE = "expire", "Erasure by schedule"
+        HOLD = "hold", "Legal hold"
+        LIFT = "lift", "Legal hold lifted"
+        RIGHTS = "rights", "Rights of a source"
+        PROMOTE = "promote", "Model promoted"
+        ROLL_BACK = "roll_back", "Model rolled back"
+        SIGN_IN = "sign_in", "Signed in"
+        SIGN_OUT = "sign_out", "Signed out"
+        SIGN_IN_FAILED = "sign_in_failed", "Sign-in failed"
+        LOCKED_OUT = "locked_out", "Locked out"
+        PASSWORD = "password", "Password changed"
+        ACCOUNT = "account", "Account made or switched"
+        ROLE = "role", "Role changed"
+        SCOPE = "scope", "Sources of a person changed"
+        TOKEN = "token", "Token made"
+        TOKEN_REVOKED = "token_revoked", "Token revoked"
+        SETTING = "setting", "Setting changed"
+        BACKUP = "backup", "Backup made"
+        RESTORE = "restore", "Restored"
+        AUDIT = "audit", "Audit log read or exported"
+
+    number = models.BigIntegerField(null=True, unique=True)  # its place in the chain, from 1; none until it is sealed
+    hash = models.CharField(max_length=64, blank=True)  # SHA-256 of the hash before and of all the rest of this line
+    at = models.DateTimeField(default=timezone.now, db_index=True)
+    action = models.CharField(max_length=20)  # an Action; no choices, as another one changes no table
+    # None: the machine, or nobody yet.
+    by = models.ForeignKey(User, null=True, on_delete=models.PROTECT, related_name="+", db_index=False)
+    token = models.BigIntegerField(null=True)  # with which a program acted for that person
+    request = models.CharField(max_length=64, blank=True)  # the id that its response and the log lines have
+    subject = models.CharField(max_length=100, blank=True)  # "face 12"
+    details = models.JSONField(default=dict)
+
+    objects = AuditEventQuerySet.as_manager()
+
+    class Meta:
+        indexes = [
+            models.Index(fields=["id"], condition=Q(number=None), name="audit_unsealed"),
+            models.Index(fields=["action", "-id"], name="audit_by_action"),
+            models.Index(fields=["by", "-id"], name="audit_by_person"),
+            models.Index(fields=["subject", "-id"], name="audit_by_subject"),
+        ]
+        constraints = [
+            models.CheckConstraint(
+                condition=(Q(number=None) & Q(hash="")) | (Q(number__gte=1) & ~Q(hash="")), name="sealed_has_its_hash"
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.action} {self.subject}".strip()
+
+    def save(self, *args: Any, **options: Any) -> None:
+        if not self._state.adding:
+            raise AuditIsAppendOnly
+        super().save(*args, **options)
+
+    def delete(self, *args: Any, **options: Any) -> tuple[int, dict[str, int]]:
+        raise AuditIsAppendOnly
+
+    @property
+    def told(self) -> str:
+        """The action in words."""
+        return str(self.Action(self.action).label) if self.action in self.Action.values else self.action

@@ -12,6 +12,7 @@ from django.db.models import Exists, OuterRef, QuerySet
 from django.utils import timezone
 
 from annotation import (
+    audit,
     belt,
     clustering,
     dashboard,
@@ -101,6 +102,12 @@ def cluster(run_id: int) -> None:
 def know_people() -> None:
     """Keep everybody's mean vector at hand for searches by face."""
     gallery.keep_up()
+
+
+@shared_task
+def seal_audit() -> None:
+    """Chain what was written to the audit log since; of two at it at once, one does it."""
+    audit.seal()
 
 
 @shared_task(acks_late=True)

@@ -9,7 +9,7 @@ from django.db import OperationalError, connection, transaction
 Given = ParamSpec("Given")
 Result = TypeVar("Result")
 
-WHO_IS_WHO = 4_711  # of PostgreSQL's advisory locks
+WHO_IS_WHO, SEALING = 4_711, 4_712  # of PostgreSQL's advisory locks
 DEADLOCK = "40P01"
 TIMES = 5
 
@@ -24,6 +24,15 @@ def take_turn(*, shared: bool = False) -> None:
         name = "pg_advisory_xact_lock_shared" if shared else "pg_advisory_xact_lock"
         with connection.cursor() as cursor:
             cursor.execute(f"SELECT {name}(%s)", [WHO_IS_WHO])
+
+
+def only_one_seals() -> bool:
+    """Whether nobody else seals the audit log at this moment; until the transaction ends nobody else will."""
+    if connection.vendor == "postgresql":
+        with connection.cursor() as cursor:
+            cursor.execute("SELECT pg_try_advisory_xact_lock(%s)", [SEALING])
+            return bool(cursor.fetchone()[0])
+    return True  # SQLite has one writer at a time
 
 
 def beginning_again(act: Callable[Given, Result]) -> Callable[Given, Result]:
