@@ -159,7 +159,12 @@ class AnnotatorPaused(AnnotationError):
 
 
 class BadFeedback(AnnotationError):
-    """A correction that cannot become a question; `field` is what has to be sent otherwise."""
+    """A correction that cannot become a question; `field` is what has to be sent otherwise.
+
+    Its code is one of these, or that of the photo's refusal.
+    """
+
+    CODES = ("not_to_be_kept", "unknown_attribute", "never_asked", "unknown_value")
 
     def __init__(self, code: str, message: str, field: str) -> None:
         super().__init__(message)

@@ -2,6 +2,11 @@
 
 from typing import Any
 
+from annotation.errors import BadFeedback
+from dager_site.api_errors import STATUS, code_of
+from inference.core.images import PictureRefused
+from inference.errors import BadPhoto
+
 ERRORS = {
     "400": "A field is missing, impossible, or no field at all; `field` names it.",
     "401": "Nobody is signed in, or the token is unknown, expired or revoked.",
@@ -14,6 +19,20 @@ ERRORS = {
     "429": "More calls than may be made this minute; `Retry-After` says when to go on, in seconds.",
     "503": "No model is live, or the server is overloaded; try again.",
 }
+# What any call may answer; what each app says besides is in its own errors.
+CODES = {
+    "400": ["invalid", "parse_error"],
+    "401": ["authentication_failed", "not_authenticated"],
+    "403": ["permission_denied"],
+    "404": ["not_found"],
+    "409": [],
+    "410": [],
+    "415": ["unsupported_media_type"],
+    "422": [],
+    "429": ["throttled"],
+    "503": [],
+}
+TAKES_PHOTOS = ("predict", "embed", "verify", "search", "feedback")
 ENVELOPE = {
     "type": "object",
     "required": ["error", "request_id"],
@@ -177,7 +196,7 @@ def complete(result: dict[str, Any], generator: object, request: object, public:
         for method, operation in operations.items():
             keyed = any(each["name"] == "Idempotency-Key" for each in operation.get("parameters", []))
             for code in sorted(_may_answer(path, method) | ({"422"} if keyed else set())):
-                operation["responses"].setdefault(code, _error(code))
+                operation["responses"].setdefault(code, _error(code, path))
     return result
 
 
@@ -188,11 +207,26 @@ def _may_answer(path: str, method: str) -> set[str]:
     return codes | {"409", "415", "503"} if method == "post" else codes
 
 
-def _error(code: str) -> dict[str, Any]:
+def _error(status: str, path: str) -> dict[str, Any]:
     told: dict[str, Any] = {
-        "description": ERRORS[code],
+        "description": f"{ERRORS[status]} Its `code`: {', '.join(_codes(status, path))}.",
         "content": {"application/json": {"schema": {"$ref": "#/components/schemas/Error"}}},
     }
-    if code == "429":
+    if status == "429":
         told["headers"] = {"Retry-After": {"schema": {"type": "integer"}, "description": "seconds"}}
     return told
+
+
+def _codes(status: str, path: str) -> list[str]:
+    """What an error of this status may be called at this address: by anybody, by its app, or as a photo is refused."""
+    first = path.removeprefix("/api/v1/").split("/")[0]
+    apps = {"inference", "training" if first in ("runs", "models", "evaluations") else "annotation"}
+    own = {
+        error for error, number in STATUS.items() if str(number) == status and error.__module__.split(".")[0] in apps
+    }
+    told = {code_of(error) for error in own - {BadPhoto, BadFeedback}}
+    if status == "400" and first in TAKES_PHOTOS:
+        told |= {refusal.code for refusal in PictureRefused.__subclasses__()}
+    if status == "400" and first == "feedback":
+        told |= set(BadFeedback.CODES)
+    return sorted({*CODES[status], *told})

@@ -2,6 +2,8 @@
 
 
 class NoLiveModel(Exception):
+    code = "no_live_model"
+
     def __init__(self, task: str) -> None:
         super().__init__(f"No model is live for {task}. Run `manage.py up`, or `manage.py promote <bundle folder>`.")
 

@@ -9,10 +9,17 @@ import pytest
 import yaml
 from django.core.management import call_command
 
+from annotation.errors import BadFeedback
+from dager_site.api_errors import STATUS, code_of
+from dager_site.schema import ERRORS
+from inference.core.images import PictureRefused
+from inference.errors import BadPhoto
+
 pytestmark = pytest.mark.once
 
 KEPT = Path(__file__).with_name("schema.yaml")
 CHANGELOG = Path(__file__).resolve().parents[2] / "CHANGELOG.md"
+REFUSALS = [refusal.code for refusal in PictureRefused.__subclasses__()]
 WAY_OUT = "Run `python manage.py spectacular --file tests/dager_site/schema.yaml`"
 
 
@@ -50,3 +57,19 @@ def test_every_call_says_what_it_does_and_which_errors_it_may_answer(schema: dic
             assert {"401", "403", "429"} <= set(operation["responses"]), (path, method)
             assert ("404" in operation["responses"]) >= ("{" in path), (path, method)
             assert operation["security"] == [{"token": []}, {"cookieAuth": []}], (path, method)
+
+
+def test_every_error_of_ours_stands_at_a_call_with_its_code(schema: dict[str, Any]):
+    told = {
+        status: " ".join(
+            operation["responses"][status]["description"]
+            for operations in schema["paths"].values()
+            for operation in operations.values()
+            if status in operation["responses"]
+        )
+        for status in ERRORS
+    }
+    for error, status in STATUS.items():
+        of_each = {BadPhoto: REFUSALS, BadFeedback: BadFeedback.CODES}
+        for code in of_each.get(error) or [code_of(error)]:
+            assert f" {code}" in told[str(status)], error
