@@ -4,15 +4,30 @@ import json
 import os
 from pathlib import Path
 
-from celery import Celery
+from celery import Celery, Task
+from celery.signals import before_task_publish, task_prerun
 from django.conf import settings
 from redis import Redis
 
+from dager_site.logs import request_id
+
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "dager_site.settings")
+REQUEST = "dager_request_id"  # the header of a message
 PATIENCE = 2.0  # seconds that whoever asks the broker about itself waits
 app = Celery("dager")
 app.config_from_object("django.conf:settings", namespace="CELERY")
 app.autodiscover_tasks()
+
+
+@before_task_publish.connect
+def _send_request_id(headers: dict[str, object], **_: object) -> None:
+    """What a request set off is logged under its id, in whatever worker."""
+    headers[REQUEST] = request_id.get()
+
+
+@task_prerun.connect
+def _take_request_id(task: Task, **_: object) -> None:
+    request_id.set(getattr(task.request, REQUEST, None) or "-")
 
 
 def broker() -> Redis:

@@ -4,10 +4,12 @@ import json
 import logging
 
 import pytest
+from celery.signals import before_task_publish, task_prerun
 from django.conf import settings
 from django.test import Client
 
-from dager_site.logs import JsonLines, Lines, WithRequestId
+from annotation import tasks
+from dager_site.logs import JsonLines, Lines, WithRequestId, request_id
 from inference import registry
 from tests.factories import a_user
 
@@ -67,3 +69,21 @@ def test_a_queue_that_does_not_answer_is_said(client: Client, monkeypatch: pytes
     monkeypatch.setattr(settings, "REDIS", "redis://127.0.0.1:9/0")
     registry.ensure_live()
     assert client.get("/readyz").json() == {"status": "no queue"}
+
+
+def test_what_a_request_sets_off_is_logged_under_its_id():
+    headers, task = dict[str, str](), tasks.sweep
+    before = request_id.set("a-request-1")
+    before_task_publish.send(sender=task.name, headers=headers)
+    request_id.reset(before)
+    assert request_id.get() == "-"
+
+    task.push_request(**headers)
+    task_prerun.send(sender=task, task=task)
+    within = request_id.get()
+    task.pop_request()
+    task.push_request()
+    task_prerun.send(sender=task, task=task)
+    task.pop_request()
+
+    assert (within, request_id.get()) == ("a-request-1", "-")
