@@ -19,7 +19,8 @@ from annotation import belt
 from annotation.core.batches import batched
 from annotation.core.neighbour_map import layout
 from annotation.embeddings import vectors
-from annotation.models import ClusteringRun, Embedding, FaceMap, Identity, Label, MapPoint, Membership, Photo
+from annotation.models import ClusteringRun, Embedding, FaceMap, Identity, MapPoint, Photo
+from annotation.stretches import row_by_row, stretches
 from inference import registry
 from inference.core.bundle import EMBEDDING
 from inference.models import ModelVersion
@@ -29,7 +30,7 @@ FEWEST = 3
 MOVED = 0.1  # of the faces came or went: it is drawn anew
 CLAIMED, CLAIM = "map", timedelta(minutes=15)
 CHUNK = 500
-SHOWN = 2_000  # faces whose groups one query looks up
+SHOWN = 5_000  # faces whose groups one query looks up
 ALONE = -1  # the group of a face that is in no cluster
 GROUPS = 2_000  # that are told apart: the largest; who is in a smaller one is alone
 
@@ -119,12 +120,12 @@ class Drawn:
 
 
 def shown() -> Drawn | None:
-    """None while there is no map. In some twenty queries for a full map."""
+    """None while there is no map. In a dozen queries for a full map."""
     drawn = FaceMap.objects.select_related("version").filter(pk=1, at__isnull=False).first()
     if drawn is None:
         return None
     points = list(MapPoint.objects.order_by("face_id").values_list("face_id", "x", "y"))
-    named, groups = _groups([face for face, _, _ in points])
+    named, groups = _groups()
     place = {key: number for number, key in enumerate(groups)}
     keys = [named.get(face) for face, _, _ in points]
     return Drawn(
@@ -137,15 +138,19 @@ def shown() -> Drawn | None:
     )
 
 
-def _groups(faces: list[int]) -> tuple[dict[int, tuple[str, int]], dict[tuple[str, int], dict[str, Any]]]:
+def _groups() -> tuple[dict[int, tuple[str, int]], dict[tuple[str, int], dict[str, Any]]]:
     """By face: whose it is, a person's or else a cluster's; and those who have two faces on the map, or more."""
     known = dict[int, tuple[str, int]]()
     run = ClusteringRun.objects.filter(state=ClusteringRun.State.APPLIED).first()
-    for chunk in batched(faces, SHOWN):
-        members = Membership.objects.filter(run=run, face__in=chunk) if run else Membership.objects.none()
-        known |= {face: ("cluster", cluster) for face, cluster in members.values_list("face_id", "cluster_id")}
-        labels = Label.objects.filter(face__in=chunk, identity__isnull=False)
-        known |= {face: ("person", person or 0) for face, person in labels.values_list("face_id", "identity_id")}
+    with row_by_row():
+        for piece in stretches(MapPoint.objects.all(), SHOWN):
+            if run is not None:
+                members = piece.filter(face__memberships__run=run)
+                for face, cluster in members.values_list("face_id", "face__memberships__cluster_id"):
+                    known[face] = ("cluster", cluster)
+            named = piece.filter(face__label__identity__isnull=False)
+            for face, person in named.values_list("face_id", "face__label__identity_id"):
+                known[face] = ("person", person)
     count = Counter(known.values())
     largest = sorted((key for key in count if count[key] > 1), key=lambda key: (-count[key], key))[:GROUPS]
     names = dict[int, str]()

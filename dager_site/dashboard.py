@@ -30,7 +30,7 @@ from annotation.views.page import SignedIn, act, page
 from annotation.words import DASHBOARD
 from dager_site import told
 from dager_site.metrics import messages_waiting
-from dager_site.stuck import SWEEP, stuck
+from dager_site.stuck import LATE, SWEEP, stuck
 from training import failures as of_training
 from training import tasks as training_tasks
 from training.errors import TrainingError
@@ -55,7 +55,7 @@ def show(request: SignedIn) -> HttpResponse:
 def figures_etag(request: SignedIn) -> str:
     """What the figures rest on: the snapshot, and what is looked up beside it. It is asked every few seconds."""
     now, last = timezone.now(), Snapshot.objects.only("pk", "at").first()
-    late = int((now - last.at).total_seconds() // 60) if last else 0
+    late = last is not None and now - last.at > LATE
     heard = [(worker.name, workers.silent(worker, now), worker.busy) for worker in Worker.objects.all()]
     told_of = (last and last.pk, late, heard, failures.count(KINDS), request.user.role, get_language())
     return f'"{hashlib.sha256(repr(told_of).encode()).hexdigest()[:32]}"'
