@@ -3,6 +3,7 @@
 from django.core.signing import BadSignature, Signer
 from django.urls import reverse
 
+from annotation import sightings
 from annotation.models import AccessToken, User
 
 Role = User.Role
@@ -27,16 +28,25 @@ def opens(token: AccessToken, scopes: Scopes) -> bool:
     return Scope.ADMIN in token.scopes or not scopes.isdisjoint(token.scopes)
 
 
+# Whoever hands out the address of a picture shows it: that is written to the audit log.
+#
 # An annotator sees the pictures of the questions that they were asked, and no others: each address that a question
 # hands out carries a pass, which is the reader's own and opens that one picture. Whoever may browse needs none.
 
 
 def crop_address(face_id: int, user: User) -> str:
+    sightings.show(faces=[face_id])
     return _address("face-crop", face_id, user)
 
 
 def photo_address(photo_id: int, user: User) -> str:
+    sightings.show(photos=[photo_id])
     return _address("photo-file", photo_id, user)
+
+
+def small_address(photo_id: int, user: User) -> str:
+    sightings.show(photos=[photo_id])
+    return _address("photo-small", photo_id, user)
 
 
 def may_see(user: User, name: str, pk: int, token: str) -> bool:
@@ -44,9 +54,11 @@ def may_see(user: User, name: str, pk: int, token: str) -> bool:
     if may(user, BROWSE):
         return True
     try:
-        return _signer().unsign(f"{_subject(name, pk, user)}:{token}") == _subject(name, pk, user)
+        opened = _signer().unsign(f"{_subject(name, pk, user)}:{token}") == _subject(name, pk, user)
     except BadSignature:
         return False
+    sightings.opened_by_pass()
+    return opened
 
 
 def _address(name: str, pk: int, user: User) -> str:

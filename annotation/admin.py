@@ -7,7 +7,7 @@ from django.db.models import QuerySet
 from django.forms import ModelForm
 from django.http import HttpRequest
 
-from annotation import tokens
+from annotation import intake, tokens
 from annotation.models import AccessToken, Decision, Source, User
 
 admin.site.site_header = admin.site.site_title = "DAGER"
@@ -47,6 +47,10 @@ class Sources(admin.ModelAdmin):
     def rights_stated(self, source: Source) -> bool:
         return source.rights_stated
 
+    def save_model(self, request: HttpRequest, obj: Source, form: ModelForm, change: bool) -> None:
+        super().save_model(request, obj, form, change)
+        intake.log_rights(obj, by=request.user)  # type: ignore[arg-type]  # nobody else comes here
+
     def has_delete_permission(self, request: HttpRequest, obj: Source | None = None) -> bool:
         return False  # its photos, faces and labels would lose where they came from
 
@@ -62,7 +66,7 @@ class Tokens(admin.ModelAdmin):
     @admin.action(description="Revoke: it opens nothing any more")
     def revoke(self, request: HttpRequest, chosen: QuerySet[AccessToken]) -> None:
         for token in chosen:
-            tokens.revoke(token)
+            tokens.revoke(token, by=request.user)  # type: ignore[arg-type]  # nobody else comes here
 
     def has_add_permission(self, request: HttpRequest) -> bool:
         return False

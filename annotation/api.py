@@ -28,7 +28,7 @@ from rest_framework.response import Response
 from rest_framework.settings import api_settings
 from rest_framework.views import APIView
 
-from annotation import answers, export, idempotency, intake, queue, reads, releases, tasks
+from annotation import answers, export, idempotency, intake, queue, reads, releases, sightings, tasks
 from annotation import forms as filters
 from annotation.access import (
     ANNOTATE,
@@ -512,12 +512,21 @@ class Undo(APIView):
 # ---- lists of data
 
 
+SHOWN = {Face: "faces", Photo: "photos", Identity: "people"}  # rows of which the audit log is told
+
+
 class Filtered(Idempotent, viewsets.ReadOnlyModelViewSet):
     """Rows to read, with the filters of the page of the same name. An unknown or impossible filter is refused."""
 
     filter_form: type[forms.Form]
     permission_classes = [Browses]
     pagination_class = ById
+
+    def paginate_queryset(self, queryset: Any) -> Any:
+        return _show(super().paginate_queryset(queryset))
+
+    def get_object(self) -> Any:
+        return _show([super().get_object()])[0]
 
     def filter_queryset(self, queryset: QuerySet[Any]) -> QuerySet[Any]:
         if self.action != "list":
@@ -526,6 +535,13 @@ class Filtered(Idempotent, viewsets.ReadOnlyModelViewSet):
         if not form.is_valid():
             raise ValidationError({name: [str(text) for text in told] for name, told in form.errors.items()})
         return form.of(queryset)  # type: ignore[attr-defined]
+
+
+def _show(rows: Any) -> Any:
+    for row in rows:
+        if type(row) in SHOWN:
+            sightings.show(**{SHOWN[type(row)]: [row.pk]})
+    return rows
 
 
 def parameters(form: type[forms.Form]) -> list[OpenApiParameter]:
@@ -852,6 +868,9 @@ class Labels(mixins.ListModelMixin, viewsets.GenericViewSet):
     filter_form = LabelFilter
     filter_queryset = Filtered.filter_queryset
     queryset = export.exportable_faces()
+
+    def paginate_queryset(self, queryset: Any) -> Any:
+        return _show(super().paginate_queryset(queryset))
 
 
 # ---- photos in

@@ -20,7 +20,7 @@ from django.db import IntegrityError, transaction
 from django.db.models import F
 from django.utils import timezone
 
-from annotation import records
+from annotation import audit, records
 from annotation.core import archives, downloads, folders, manifests
 from annotation.core.ages import ImpossibleAge
 from annotation.core.datasets import readers
@@ -68,6 +68,7 @@ def create_source(
     try:
         with transaction.atomic():
             source.save()
+            log_rights(source, by=by)
     except IntegrityError as error:
         raise SourceExists(
             f"There is a source named {source.name!r} already. Add to it, or choose another name."
@@ -75,6 +76,7 @@ def create_source(
     return source
 
 
+@transaction.atomic
 def state_rights(
     *, source_id: int, licence: str, legal_basis: str, retention_until: date | None, by: User | None
 ) -> None:
@@ -82,6 +84,15 @@ def state_rights(
     Source.objects.filter(pk=source_id).update(
         licence=licence.strip(), legal_basis=legal_basis.strip(), retention_until=retention_until
     )
+    for source in Source.objects.filter(pk=source_id):
+        log_rights(source, by=by)
+
+
+def log_rights(source: Source, *, by: User | None) -> None:
+    """The audit log keeps what was stated about a source, and who did."""
+    until = source.retention_until and source.retention_until.isoformat()
+    stated = {"licence": source.licence, "legal_basis": source.legal_basis, "retention_until": until}
+    audit.write(audit.Action.RIGHTS, by=by, subject=f"source {source.pk}", details=stated)
 
 
 def start_intake(*, source: Source, kind: str, path: str, root: str = "", layout: str = "", by: User | None) -> Intake:

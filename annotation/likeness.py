@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
-from annotation import gallery, pictures, reads
+from annotation import gallery, pictures, reads, sightings
 from annotation.core.batches import batched
 from annotation.embeddings import matrix
 from annotation.models import Embedding, Face, FaceSearch, Identity, User
@@ -72,6 +72,8 @@ def search(
     shown = {each.identity for row in recognised for each in row.candidates}
     people, faces = Identity.objects.in_bulk(shown), reads.exemplars(shown, 4)
     FaceSearch.objects.create(by=by, faces=len(found), found=sorted(shown))
+    sightings.searches()
+    sightings.show(people=sorted(shown))
     return photo, [
         Sought(
             found=face,

@@ -19,6 +19,7 @@ from django.db.models import Count, F, Q, QuerySet
 from django.utils import timezone
 from django.utils.text import slugify
 
+from annotation import audit
 from annotation.core import release as format_
 from annotation.core.balance import age_weights, within_cap
 from annotation.core.batches import batched
@@ -102,6 +103,7 @@ def create_release(
     try:
         with transaction.atomic():
             release.save()
+            audit.write(audit.Action.RELEASE, by=by, subject=f"release {release.pk}")
     except IntegrityError as error:
         raise ReleaseExists(release.name) from error
     return release

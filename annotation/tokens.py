@@ -8,8 +8,10 @@ import secrets
 from collections.abc import Collection
 from datetime import datetime, timedelta
 
+from django.db import transaction
 from django.utils import timezone
 
+from annotation import audit
 from annotation.errors import BadToken
 from annotation.models import AccessToken, User
 
@@ -19,7 +21,10 @@ USED_EVERY = timedelta(minutes=1)  # a busy token is not written down at each re
 LONGEST_DAYS = 3650
 
 
-def make(*, owner: User, name: str, scopes: Collection[str], days: int | None) -> tuple[AccessToken, str]:
+@transaction.atomic
+def make(
+    *, owner: User, name: str, scopes: Collection[str], days: int | None, by: User | None = None
+) -> tuple[AccessToken, str]:
     """A new token of this person, and its key, which nobody can read again. `days` of None: until it is revoked.
 
     Raises BadToken.
@@ -43,6 +48,8 @@ def make(*, owner: User, name: str, scopes: Collection[str], days: int | None) -
         scopes=sorted(set(scopes)),
         expires_at=None if days is None else timezone.now() + timedelta(days=days),
     )
+    details = {"owner": owner.pk, "scopes": token.scopes, "days": days}
+    audit.write(audit.Action.TOKEN, by=by, subject=f"token {token.pk}", details=details)
     return token, key
 
 
@@ -57,9 +64,11 @@ def find(key: str, *, now: datetime | None = None) -> AccessToken | None:
     return token
 
 
-def revoke(token: AccessToken, *, now: datetime | None = None) -> None:
+@transaction.atomic
+def revoke(token: AccessToken, *, by: User | None = None, now: datetime | None = None) -> None:
     """From now on it opens nothing. Revoked before, it stays revoked since then."""
-    AccessToken.objects.filter(pk=token.pk, revoked_at=None).update(revoked_at=now or timezone.now())
+    if AccessToken.objects.filter(pk=token.pk, revoked_at=None).update(revoked_at=now or timezone.now()):
+        audit.write(audit.Action.TOKEN_REVOKED, by=by, subject=f"token {token.pk}", details={"owner": token.owner_id})
     token.refresh_from_db()
 
 

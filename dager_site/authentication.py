@@ -7,7 +7,7 @@ from rest_framework.authentication import BaseAuthentication, get_authorization_
 from rest_framework.exceptions import AuthenticationFailed
 from rest_framework.request import Request
 
-from annotation import tokens
+from annotation import audit, tokens
 from annotation.models import AccessToken, User
 
 REFUSED = "This token opens nothing: it is unknown, expired or revoked. Make another one under Tokens."
@@ -22,6 +22,8 @@ class BearerToken(BaseAuthentication):
         token = tokens.find(words[1].decode("latin-1")) if len(words) == 2 else None
         if token is None:
             raise AuthenticationFailed(REFUSED)
+        if (origin := audit.origin.get()) is not None:
+            origin.token = token.pk
         return token.owner, token
 
     def authenticate_header(self, request: Request) -> str:

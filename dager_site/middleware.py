@@ -9,6 +9,7 @@ from collections.abc import Callable
 from django.http import HttpRequest, HttpResponse
 from django.utils.encoding import escape_uri_path
 
+from annotation import audit, sightings
 from dager_site import metrics
 from dager_site.logs import request_id
 
@@ -64,6 +65,25 @@ class Traced:
             request_id.reset(before)
         for name, value in getattr(request, "rate_limit", {}).items():
             response.headers[name] = value
+        return response
+
+
+class Audited:
+    """What a request shows of people is in the audit log before its answer leaves; if that fails, nothing leaves."""
+
+    def __init__(self, get_response: Callable[[HttpRequest], HttpResponse]) -> None:
+        self.get_response = get_response
+
+    def __call__(self, request: HttpRequest) -> HttpResponse:
+        sight = sightings.Sight()
+        seen = sightings.current.set(sight)
+        from_here = audit.origin.set(audit.Origin(request=request_id.get()))
+        try:
+            response = self.get_response(request)
+            sightings.keep(request, response, sight)
+        finally:
+            sightings.current.reset(seen)
+            audit.origin.reset(from_here)
         return response
 
 

@@ -16,7 +16,7 @@ from django.db import DatabaseError, IntegrityError, transaction
 from django.db.models import Exists, F, OuterRef, QuerySet
 from django.utils import timezone
 
-from annotation import belt, embeddings, gallery, proposals
+from annotation import audit, belt, embeddings, gallery, proposals
 from annotation.models import ClusteringRun, Embedding, Face, NetworkOutput, User
 from inference import registry
 from inference.core.bundle import EMBEDDING, BadBundle, Bundle
@@ -283,6 +283,8 @@ def _flip(promotion_id: int) -> bool:
     promotion.state, promotion.finished_at, promotion.error = State.LIVE, now, ""
     promotion.prepared = promotion.total = _looked_at(version).count()
     promotion.save()
+    details = {"promotion": promotion.pk, "task": version.task, "forced": bool(promotion.forced)}
+    audit.write(audit.Action.PROMOTE, by=promotion.created_by, subject=f"model {version.pk}", details=details)
     return True
 
 
@@ -337,6 +339,8 @@ def rollback(task: str, *, by: User | None = None) -> Promotion:
     before = Promotion.objects.filter(version=back, state=State.REPLACED).order_by("-pk").first()
     if before is not None:
         Promotion.objects.filter(pk=before.pk).update(state=State.LIVE)
+    details = {"promotion": promotion.pk, "task": task, "back_to": back.pk}
+    audit.write(audit.Action.ROLL_BACK, by=by, subject=f"model {promotion.version_id}", details=details)
     promotion.refresh_from_db()
     return promotion
 

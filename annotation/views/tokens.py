@@ -17,7 +17,7 @@ from annotation.views.page import SignedIn, act, only
 def _tokens(request: SignedIn) -> HttpResponse:
     form, made = TokenForm(request.POST or None), None
     if form.is_valid():
-        token, key = tokens.make(owner=request.user, **form.cleaned_data)
+        token, key = tokens.make(owner=request.user, **form.cleaned_data, by=request.user)
         made, form = {"token": token, "key": key}, TokenForm()
     context = {"form": form, "made": made, "tokens": request.user.tokens.all()}
     return render(request, "annotation/tokens.html", context, status=400 if form.errors else 200)
@@ -29,6 +29,6 @@ own = never_cache(require_http_methods(["GET", "HEAD", "POST"])(only(EVERYBODY, 
 @act(EVERYBODY)
 def revoke(request: SignedIn, pk: int) -> HttpResponse:
     token = get_object_or_404(AccessToken, pk=pk, owner=request.user)
-    tokens.revoke(token)
+    tokens.revoke(token, by=request.user)
     messages.success(request, _("%(name)s is revoked: it opens nothing any more.") % {"name": token})
     return redirect("tokens")

@@ -12,10 +12,11 @@ from django.db import DatabaseError, connection, connections, transaction
 from django.db.models import QuerySet
 from django.utils import timezone
 
-from annotation import audit
+from annotation import audit, intake, releases, tokens
 from annotation.errors import AuditIsAppendOnly
 from annotation.models import AuditEvent, Decision
-from tests.factories import a_person, a_user
+from tests.annotation.test_releases import some_labelled
+from tests.factories import a_person, a_source, a_user
 
 pytestmark = pytest.mark.django_db
 guards = import_module("annotation.migrations.0015_audit_log").guards
@@ -195,3 +196,24 @@ def test_writers_and_sealers_at_once_make_one_whole_chain():
     assert not failed
     found = audit.verify()
     assert (found.lines, found.broken, found.unsealed) == (30, "", 0)
+
+
+def test_tokens_rights_and_releases_are_lines_that_say_who():
+    curator, source = a_user(), a_source()
+    token, key = tokens.make(owner=curator, name="import", scopes=["curate"], days=3, by=curator)
+    tokens.revoke(token)
+    tokens.revoke(token)
+    intake.state_rights(source_id=source.pk, licence="CC0", legal_basis="consent", retention_until=None, by=curator)
+    some_labelled(1, source)
+    release = releases.create_release(name="spring", query={}, by=curator)
+
+    wanted = ["token", "token_revoked", "rights", "release"]
+    events = AuditEvent.objects.filter(action__in=wanted).order_by("pk")
+    assert [(event.action, event.subject, event.by) for event in events] == [
+        ("token", f"token {token.pk}", curator),
+        ("token_revoked", f"token {token.pk}", None),  # by whoever sits at the machine
+        ("rights", f"source {source.pk}", curator),
+        ("release", f"release {release.pk}", curator),
+    ]
+    assert events[0].details == {"owner": curator.pk, "scopes": ["curate"], "days": 3}
+    assert key not in json.dumps([event.details for event in events])

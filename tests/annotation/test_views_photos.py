@@ -118,7 +118,7 @@ def test_a_list_takes_as_many_queries_for_many_as_for_one(
 ) -> None:
     a_person([a_face() for _ in range(30)])
 
-    with django_assert_max_num_queries(6):
+    with django_assert_max_num_queries(7):
         curator.get(reverse(name))
 
 

@@ -11,7 +11,7 @@ from django.db import OperationalError
 from django.utils import timezone
 
 from annotation import belt, clustering, engine, gallery, proposals
-from annotation.models import Embedding, Face, NetworkOutput, Proposal, Release
+from annotation.models import AuditEvent, Embedding, Face, NetworkOutput, Proposal, Release
 from inference import registry
 from inference.core.attributes import GENDER, REAL_AGE
 from inference.core.bundle import Calibration, cold_start
@@ -397,6 +397,13 @@ def test_back_to_the_model_before_in_one_act_without_looking_again():
     late = faces(1)[0]
 
     taken = promotion.rollback("gender", by=(who := a_user()))
+    told = AuditEvent.objects.filter(action__in=["promote", "roll_back"]).order_by("pk")
+    assert [(event.action, event.subject, event.by) for event in told][-1] == (
+        "roll_back",
+        f"model {taken.version_id}",
+        who,
+    )
+    assert told[0].action == "promote"
 
     assert (taken.state, taken.taken_back_by, taken.version) == ("rolled_back", who, candidate)
     assert live_models() == [old]
