@@ -16,6 +16,7 @@ ANNOTATE: Roles = frozenset({Role.ANNOTATOR, Role.CURATOR, Role.ADMIN})
 BROWSE: Roles = frozenset({Role.CURATOR, Role.ENGINEER, Role.ADMIN})
 CURATE: Roles = frozenset({Role.CURATOR, Role.ADMIN})
 GROUP_AND_EXPORT: Roles = frozenset({Role.CURATOR, Role.ENGINEER, Role.ADMIN})
+ADMINISTER: Roles = frozenset({Role.ADMIN})
 TRAIN: Roles = frozenset({Role.ENGINEER, Role.ADMIN})
 
 

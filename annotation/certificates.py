@@ -10,11 +10,10 @@ from datetime import datetime
 
 import numpy as np
 import numpy.typing as npt
-from django.conf import settings
 from django.db import transaction
 from django.utils import timezone
 
-from annotation import ledger
+from annotation import ledger, live_settings
 from annotation.core.batches import batched
 from annotation.core.certificate import Certified, broken, certify
 from annotation.core.sampling import in_control_slice
@@ -125,7 +124,7 @@ def _issue(attribute: Attribute, value: str, calibration: Calibration) -> None:
     broke = Certificate.objects.filter(attribute=attribute.name, value=value, calibration=calibration)
     if broke.filter(state=Certificate.State.REVOKED).exists():
         return  # the audits that gave it are not believed again: only new models, audited anew, are
-    found = _certify(audit_of(calibration, value), calibration, value, settings.TARGET_ERROR)
+    found = _certify(audit_of(calibration, value), calibration, value, live_settings.get("TARGET_ERROR"))
     held = Certificate.objects.filter(attribute=attribute.name, value=value, state=Certificate.State.VALID).first()
     if found is None or (held and held.calibration_id == calibration.pk and found.threshold >= held.threshold):
         return
@@ -136,7 +135,7 @@ def _issue(attribute: Attribute, value: str, calibration: Calibration) -> None:
             attribute=attribute.name,
             value=value,
             threshold=found.threshold,
-            target=settings.TARGET_ERROR,
+            target=live_settings.get("TARGET_ERROR"),
             audited=found.audited,
             wrong=found.wrong,
             bound=found.bound,
@@ -173,7 +172,11 @@ def acceptable(certificate: Certificate) -> list[tuple[int, float, int | None]]:
     keys = dict[int, str]()
     for chunk in batched([face for face, _, _ in found], CHUNK):
         keys |= face_keys(chunk)
-    return [row for row in found if row[0] not in held and not in_control_slice(keys[row[0]], settings.CONTROL_SHARE)]
+    return [
+        row
+        for row in found
+        if row[0] not in held and not in_control_slice(keys[row[0]], live_settings.get("CONTROL_SHARE"))
+    ]
 
 
 def accept(certificate: Certificate) -> int:

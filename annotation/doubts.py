@@ -1,8 +1,8 @@
 """Settled labels in, the few that the models disbelieve out, to be asked again with the reason shown."""
 
 import numpy as np
-from django.conf import settings
 
+from annotation import live_settings
 from annotation.core.doubt import disbelieved
 from annotation.core.sampling import in_control_slice
 from annotation.models import AttributeLabel, Decision, Proposal, Question, QuestionFace, Vote
@@ -25,7 +25,7 @@ def ask(attribute: Attribute) -> int:
             "shown__face", flat=True
         )
     )
-    room = int(settings.DOUBT_SHARE * len(labels)) - len(asked)
+    room = int(live_settings.get("DOUBT_SHARE") * len(labels)) - len(asked)
     if room <= 0:
         return open_.count()
     said = _said(attribute, list(labels))
@@ -50,7 +50,7 @@ def _labels(attribute: Attribute) -> dict[int, AttributeLabel]:
     return {
         row.face_id: row
         for row in rows.iterator(chunk_size=5_000)
-        if not in_control_slice(f"{row.face.photo.sha256}-{row.face.number}", settings.CONTROL_SHARE)
+        if not in_control_slice(f"{row.face.photo.sha256}-{row.face.number}", live_settings.get("CONTROL_SHARE"))
     }
 
 

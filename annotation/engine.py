@@ -2,7 +2,6 @@
 
 from datetime import datetime, timedelta
 
-from django.conf import settings
 from django.db.models import Max
 from django.utils import timezone
 
@@ -12,6 +11,7 @@ from annotation import (
     doubts,
     estimates,
     lifetimes,
+    live_settings,
     proposals,
     reliabilities,
     routing,
@@ -32,7 +32,7 @@ CLAIM = timedelta(minutes=10)
 
 def asked() -> list[Attribute]:
     """The attributes that people are asked about here, and ages: what can be believed of these is learnt anyway."""
-    return [each for each in ATTRIBUTES.values() if each.name in settings.ASKED or each.in_years]
+    return [each for each in ATTRIBUTES.values() if each.name in live_settings.get("ASKED") or each.in_years]
 
 
 def behind(wanted: Attribute, now: datetime | None = None) -> bool:
@@ -110,7 +110,7 @@ def _think_of_years(wanted: Attribute, since: int) -> Calibration:
     held = _believe(wanted, since)
     if wanted == REAL_AGE:
         estimates.ask()
-    elif wanted.name in settings.ASKED:
+    elif wanted.name in live_settings.get("ASKED"):
         reliabilities.learn(wanted)
         routing.ask_years(wanted)
     return held

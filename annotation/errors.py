@@ -136,6 +136,10 @@ class LedgerIsAppendOnly(Exception):
         )
 
 
+class BadSetting(AnnotationError):
+    code = "bad_setting"
+
+
 class AuditIsAppendOnly(Exception):
     def __init__(self) -> None:
         super().__init__("A line of the audit log is never edited or removed. Write another one: audit.write().")

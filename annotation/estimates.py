@@ -1,8 +1,8 @@
 """Faces whose age by dates or record is not what the network sees are asked about: the right person and photo?"""
 
 import numpy as np
-from django.conf import settings
 
+from annotation import live_settings
 from annotation.core.estimates import BEYOND, improbable
 from annotation.models import AttributeLabel, Decision, Label, Proposal, Question, QuestionFace
 from inference.core.attributes import REAL_AGE
@@ -34,7 +34,7 @@ def ask() -> int:
     estimated = np.array([seen[face] for face in faces])
     off = improbable(estimated, known, half)
     reasons = Question.objects.filter(pk__in=asked.values("pk"), reason__startswith=SEEN)
-    room = int(settings.DOUBT_SHARE * len(faces)) - reasons.count()
+    room = int(live_settings.get("DOUBT_SHARE") * len(faces)) - reasons.count()
     people = dict(Label.objects.filter(identity__isnull=False).values_list("face_id", "identity_id"))
     doubted = [int(row) for row in np.argsort(-off) if off[row] > BEYOND and faces[row] not in before]
     picked = [row for row in doubted if faces[row] in people][: max(room, 0)]

@@ -18,7 +18,7 @@ from django.db.models import Count, F, Model, Q, QuerySet, Sum
 from django.db.models.functions import Abs, Least
 from django.utils import timezone
 
-from annotation import progress
+from annotation import live_settings, progress
 from annotation.core.batches import batched
 from annotation.core.datasets.entry import CANNOT_TELL
 from annotation.core.pace import DAY, HOUR, WEEK
@@ -81,7 +81,7 @@ def counted(model: type[Model], *columns: str) -> Counter[Any]:
 
 def asked_about() -> list[str]:
     """The attributes that people are asked about here."""
-    return [name for name in ATTRIBUTES if name in settings.ASKED]
+    return [name for name in ATTRIBUTES if name in live_settings.get("ASKED")]
 
 
 # ---- the funnel
@@ -173,7 +173,7 @@ def _control() -> Iterator[tuple[str, int, int]]:
         shown = QuestionFace.objects.filter(question__in=piece).order_by()
         columns = ("question_id", "question__attribute", "face__photo__sha256", "face__number")
         for question, name, photo, number in shown.values_list(*columns):
-            if in_control_slice(face_key(photo, number), settings.CONTROL_SHARE):
+            if in_control_slice(face_key(photo, number), live_settings.get("CONTROL_SHARE")):
                 drawn[question] = name
     labels, actions = Counter[str](), Counter[str]()
     for chunk in batched(list(drawn), CHUNK):

@@ -10,6 +10,7 @@ from django.db.models import Q, QuerySet
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy as later
 
+from annotation import live_settings
 from annotation.core.release_query import KNOWABLE, DecidedBy
 from annotation.models import AccessToken, Face, Identity, Intake, Label, Photo, Question, Source, User
 from annotation.words import called
@@ -240,7 +241,7 @@ class ConflictFilter(forms.Form):
 
     def __init__(self, *args: Any, **options: Any) -> None:
         super().__init__(*args, **options)
-        names = [(name, _(name.replace("_", " ")).capitalize()) for name in settings.ASKED]
+        names = [(name, _(name.replace("_", " ")).capitalize()) for name in live_settings.get("ASKED")]
         self.fields["about"].choices = [("", _("All")), *names, ("pair", _("Pairs"))]  # type: ignore[attr-defined]
 
 
@@ -285,7 +286,7 @@ class AskForm(forms.Form):
 
     def __init__(self, *args: Any, **options: Any) -> None:
         super().__init__(*args, **options)
-        names = [(name, _(name.replace("_", " ")).capitalize()) for name in settings.ASKED]
+        names = [(name, _(name.replace("_", " ")).capitalize()) for name in live_settings.get("ASKED")]
         self.fields["what"].choices = [*names, ("identity", _("Who they are"))]  # type: ignore[attr-defined]
 
 

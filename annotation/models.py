@@ -1094,3 +1094,16 @@ class AuditEvent(models.Model):
     def told(self) -> str:
         """The action in words."""
         return str(self.Action(self.action).label) if self.action in self.Action.values else self.action
+
+
+class Setting(models.Model):
+    """A setting that somebody changed at run time; `live_settings` says which there may be."""
+
+    name = models.CharField(max_length=40, primary_key=True)
+    value = models.JSONField()
+    reason = models.CharField(max_length=300, blank=True)
+    changed_at = models.DateTimeField(auto_now=True)
+    changed_by = models.ForeignKey(User, null=True, on_delete=models.PROTECT, related_name="+")
+
+    def __str__(self) -> str:
+        return self.name

@@ -15,11 +15,10 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from django.conf import settings
 from django.db import transaction
 from django.db.models import Exists, F, FilteredRelation, Max, OuterRef, Q, QuerySet
 
-from annotation import age_sources, labels
+from annotation import age_sources, labels, live_settings
 from annotation.age_sources import ALIKE
 from annotation.core.batches import batched
 from annotation.core.certificate import thresholds
@@ -64,7 +63,7 @@ SOURCES = ("network", "head", "neighbours", "identity", "metadata")
 
 def fused(attribute: Attribute) -> bool:
     """Whether its beliefs are fused from all sources: those of ages, and of what people are asked about here."""
-    return attribute.in_years or attribute.name in settings.ASKED
+    return attribute.in_years or attribute.name in live_settings.get("ASKED")
 
 
 # ---- what the networks say
@@ -402,7 +401,10 @@ def _load(attribute: Attribute, version: ModelVersion, network: ModelVersion | N
     else:
         seen = np.array([unpacked(row.told) for row in rows]).reshape(len(rows), len(attribute.values))
         said = _said(attribute, seen, truth.astype(np.int64), person, term, has, vectors)
-    drawn = [in_control_slice(f"{row.face.photo.sha256}-{row.face.number}", settings.CONTROL_SHARE) for row in rows]
+    drawn = [
+        in_control_slice(f"{row.face.photo.sha256}-{row.face.number}", live_settings.get("CONTROL_SHARE"))
+        for row in rows
+    ]
     return Table(
         proposals=rows,
         network=network,

@@ -7,7 +7,6 @@ from datetime import datetime, timedelta
 from itertools import takewhile
 from typing import Any, Generic, TypeVar
 
-from django.conf import settings
 from django.core import signing
 from django.core.cache import cache
 from django.db.models import Count, F, Model, OuterRef, Q, QuerySet, Subquery, Window
@@ -16,7 +15,7 @@ from django.utils import timezone
 from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
-from annotation import lifetimes, progress
+from annotation import lifetimes, live_settings, progress
 from annotation.core.sampling import draw
 from annotation.models import (
     Agreement,
@@ -521,7 +520,7 @@ def standing_of_years(name: str) -> dict[str, Any]:
         "name": name,
         "title": name.replace("_", " "),
         "in_years": True,
-        "asked": name in settings.ASKED,
+        "asked": name in live_settings.get("ASKED"),
         "answers": attribute(name).answers,
         "by_dates": by.get("machine", 0),
         "imported": by.get("import", 0),

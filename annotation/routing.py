@@ -10,12 +10,11 @@ from itertools import groupby
 
 import numpy as np
 import numpy.typing as npt
-from django.conf import settings
 from django.db import transaction
 from django.db.models import Count
 from django.utils import timezone
 
-from annotation import certificates, votes
+from annotation import certificates, live_settings, votes
 from annotation.core.batches import batched
 from annotation.core.sampling import draw, in_control_slice, is_audited
 from annotation.core.worth import GRID, Draw, grid_pays, next_draw, of_grid, of_single, rarity
@@ -71,7 +70,7 @@ def route(attribute: Attribute, calibration: Calibration, *, now: datetime | Non
         replaced = [Question.Purpose.WORK, Question.Purpose.CONTROL, Question.Purpose.AUDIT]
         withdraw(open_.filter(purpose__in=replaced), now=now)
         candidates = _candidates(attribute)
-        control = [each for each in candidates if in_control_slice(each.key, settings.CONTROL_SHARE)]
+        control = [each for each in candidates if in_control_slice(each.key, live_settings.get("CONTROL_SHARE"))]
         drawn = {each.face for each in control}
         early = bool(control) and calibration.answers < ENOUGH
         rest = [each for each in candidates if each.face not in drawn and not (early and each.confidence > SURE)]
@@ -207,7 +206,7 @@ def _next_draw(
         sequence,
         certified=held.threshold if held else None,
         audited=len(certificates.audit_of(calibration, value).wrong),
-        target=settings.TARGET_ERROR,
+        target=live_settings.get("TARGET_ERROR"),
     )
 
 
@@ -240,7 +239,7 @@ def _about_accepted(attribute: Attribute) -> Iterator[Asked]:
         due = [
             Candidate(face, key, held.value, confidence[face], 1)
             for face, key in keys.items()
-            if face not in asked and is_audited(key, str(held.pk), settings.AUDIT_SHARE)
+            if face not in asked and is_audited(key, str(held.pk), live_settings.get("AUDIT_SHARE"))
         ]
         drawn = {"worth": WORTH_OF_AUDIT, "drawn_above": held.threshold, "certificate": held}
         for page in batched(sorted(due, key=lambda each: each.key), GRID):
@@ -251,7 +250,7 @@ def _gold(attribute: Attribute) -> Iterator[Asked]:
     """Faces that at least two people agreed on, asked again as if they were new: so many as the share set."""
     singles = Question.objects.filter(attribute=attribute.name, kind=Question.Kind.VALUE)
     answers = Answer.objects.filter(question__attribute=attribute.name, undone_at=None).count()
-    wanted = int(settings.GOLD_SHARE * answers) - singles.filter(purpose=Question.Purpose.GOLD).count()
+    wanted = int(live_settings.get("GOLD_SHARE") * answers) - singles.filter(purpose=Question.Purpose.GOLD).count()
     if wanted <= 0:
         return
     labels = AttributeLabel.objects.filter(

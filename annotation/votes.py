@@ -7,11 +7,10 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from django.conf import settings
 from django.db import transaction
 from django.db.models import Q, QuerySet
 
-from annotation import ledger
+from annotation import ledger, live_settings
 from annotation.core.batches import batched
 from annotation.core.consensus import MACHINE_AT_MOST, Votes, believed, next_step, stranger
 from annotation.core.sampling import face_key, in_control_slice
@@ -198,7 +197,7 @@ def _asked_for(attribute: Attribute, *, in_control: bool) -> tuple[float, int]:
     """The belief that settles a face, and the most answers."""
     bar, most = attribute.bar, attribute.most
     if attribute.keeps == "distribution":
-        bar, most = settings.OPINION_BELIEF, settings.OPINIONS
+        bar, most = live_settings.get("OPINION_BELIEF"), live_settings.get("OPINIONS")
     return (max(bar, CONTROL_BAR), max(most, CONTROL_MOST)) if in_control else (bar, most)
 
 
@@ -209,7 +208,7 @@ def believed_of(faces: list[int], attribute: Attribute) -> Floats:
 
 def in_control(faces: Iterable[int]) -> set[int]:
     """Those of these faces that chance drew for the control slice."""
-    return {face for face, key in face_keys(faces).items() if in_control_slice(key, settings.CONTROL_SHARE)}
+    return {face for face, key in face_keys(faces).items() if in_control_slice(key, live_settings.get("CONTROL_SHARE"))}
 
 
 def _guesses(attribute: Attribute, stories: dict[int, Story]) -> tuple[Settled, Open]:

@@ -24,6 +24,7 @@ STATUS: dict[type[Exception], int] = {
     annotation.KeyInHand: status.HTTP_409_CONFLICT,
     annotation.KeyReused: status.HTTP_422_UNPROCESSABLE_ENTITY,
     annotation.BadIntake: status.HTTP_400_BAD_REQUEST,
+    annotation.BadSetting: status.HTTP_400_BAD_REQUEST,
     annotation.BadToken: status.HTTP_400_BAD_REQUEST,
     annotation.RightsNotStated: status.HTTP_403_FORBIDDEN,
     annotation.ClusteringUnderWay: status.HTTP_409_CONFLICT,

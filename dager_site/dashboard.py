@@ -9,7 +9,6 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
-from django.conf import settings
 from django.contrib import messages
 from django.core.exceptions import PermissionDenied
 from django.db import transaction
@@ -22,7 +21,7 @@ from django.utils.translation import get_language, ngettext
 from django.utils.translation import gettext as _
 from django.views.decorators.http import condition
 
-from annotation import dashboard, failures, maps, tasks, workers
+from annotation import dashboard, failures, live_settings, maps, tasks, workers
 from annotation.access import BROWSE, CURATE, GROUP_AND_EXPORT, TRAIN, Roles, crop_address, may
 from annotation.failures import Failure
 from annotation.models import ClusteringRun, FaceMap, MapPoint, Snapshot, User, Worker
@@ -157,9 +156,9 @@ def _context(user: User, now: datetime) -> tuple[dict[str, Any], Snapshot | None
         "plots": told.plots(parts),
         "queue": told.queue(parts),
         "effort": told.effort(parts),
-        "rate": settings.HOURLY_RATE,
+        "rate": live_settings.get("HOURLY_RATE"),
         "trust": told.trust(),
-        "target": settings.TARGET_ERROR,
+        "target": live_settings.get("TARGET_ERROR"),
         "balance": told.balance(parts),
         "ages": told.ages(parts),
         "quality": told.quality(parts),

@@ -9,13 +9,13 @@ import time
 from collections.abc import Sequence
 from typing import Any
 
-from django.conf import settings
 from django.core.cache import cache
 from django.http import HttpRequest
 from redis.exceptions import RedisError
 from rest_framework.request import Request
 from rest_framework.throttling import BaseThrottle
 
+from annotation import live_settings
 from annotation.models import AccessToken
 
 log = logging.getLogger(__name__)
@@ -56,5 +56,5 @@ def _tell(request: HttpRequest, limit: int, left: int, seconds: float) -> None:
 
 def _limit(permissions: Sequence[Any]) -> tuple[str, int]:
     if any(getattr(each, "predicts", False) for each in permissions):
-        return "predict", settings.PREDICTIONS_A_MINUTE
-    return "other", settings.REQUESTS_A_MINUTE
+        return "predict", live_settings.get("PREDICTIONS_A_MINUTE")
+    return "other", live_settings.get("REQUESTS_A_MINUTE")

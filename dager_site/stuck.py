@@ -12,7 +12,7 @@ from django.urls import reverse
 from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
-from annotation import figures, workers
+from annotation import figures, live_settings, workers
 from annotation.access import ANNOTATE, BROWSE, CURATE, GROUP_AND_EXPORT, Roles, may
 from annotation.core.certificate import needed
 from annotation.models import (
@@ -206,7 +206,7 @@ def _certificates(user: User, parts: Mapping[str, Any]) -> Iterator[Stuck]:
             why = _("Nothing is calibrated yet: that begins with answers to the control slice.")
         yield Stuck(
             text.format(attribute=title, values=", ".join(_(value) for value in values)),
-            why.format(count=needed(settings.TARGET_ERROR)),
+            why.format(count=needed(live_settings.get("TARGET_ERROR"))),
             **_link(user, BROWSE, "engine", button=_("Engine")),
         )
 

@@ -7,11 +7,10 @@ from datetime import datetime
 from statistics import median
 from typing import Any
 
-from django.conf import settings
 from django.urls import reverse
 from django.utils.translation import gettext as _
 
-from annotation import figures, reads, workers
+from annotation import figures, live_settings, reads, workers
 from annotation.core.datasets.entry import CANNOT_TELL
 from annotation.core.effort import Effort, Measured
 from annotation.core.pace import seconds_left
@@ -250,10 +249,10 @@ def _gold(what: str, people: Iterable[Reliability]) -> Measured:
 
 def _cost(row: Mapping[str, int], labels: int) -> float | None:
     """What a label costs by the hour: the time that was measured, for all actions alike."""
-    if not settings.HOURLY_RATE or not row.get("timed") or not labels:
+    if not live_settings.get("HOURLY_RATE") or not row.get("timed") or not labels:
         return None
     hours = row["ms"] / 3_600_000 * row["actions"] / row["timed"]
-    return float(hours * settings.HOURLY_RATE / labels)
+    return float(hours * live_settings.get("HOURLY_RATE") / labels)
 
 
 # ---- how far it can be believed

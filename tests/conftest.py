@@ -166,6 +166,12 @@ def django_db_setup(django_db_setup: None, django_db_blocker: Any) -> None:
             cursor.execute(statement)
 
 
+@pytest.fixture(autouse=True)
+def settings_as_the_environment_has_them() -> None:
+    """No test finds what another changed, and none asks the database for it at some moment of its own choosing."""
+    import_module("annotation.live_settings").hold_for_ever({})
+
+
 # ---- the browser
 
 

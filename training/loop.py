@@ -13,7 +13,7 @@ from django.db import IntegrityError, transaction
 from django.db.models import Count, Max
 from django.utils import timezone
 
-from annotation import proposals, releases
+from annotation import live_settings, proposals, releases
 from annotation.errors import AnnotationError
 from annotation.models import AttributeLabel, Certificate, Decision, Proposal, Release
 from inference.core.attributes import Attribute, attribute
@@ -29,20 +29,20 @@ PURPOSE = "Frozen by the rule for the next training of {task}: {why}."
 
 def rule() -> Rule:
     return Rule(
-        labels=settings.TRAIN_LABELS,
-        growth=settings.TRAIN_GROWTH,
-        coverage=settings.TRAIN_COVERAGE,
-        days=settings.TRAIN_DAYS,
-        cooldown=timedelta(hours=settings.TRAIN_COOLDOWN_HOURS),
+        labels=live_settings.get("TRAIN_LABELS"),
+        growth=live_settings.get("TRAIN_GROWTH"),
+        coverage=live_settings.get("TRAIN_COVERAGE"),
+        days=live_settings.get("TRAIN_DAYS"),
+        cooldown=timedelta(hours=live_settings.get("TRAIN_COOLDOWN_HOURS")),
     )
 
 
 def consider(now: datetime | None = None) -> list[TrainingPlan]:
     """Look at each attribute that people are asked about; returns the trainings that are planned anew."""
-    if not settings.AUTO_TRAIN:
+    if not live_settings.get("AUTO_TRAIN"):
         return []
     now, made = now or timezone.now(), list[TrainingPlan]()
-    for wanted in map(attribute, settings.ASKED):
+    for wanted in map(attribute, live_settings.get("ASKED")):
         why = why_train(seen(wanted, now), rule())
         planned = plan(wanted, why, now) if why else None
         if planned is not None:
@@ -152,7 +152,7 @@ def _close(planned: TrainingPlan, *, run: TrainingRun | None = None, error: str 
 
 def promote_trained() -> None:
     """With DAGER_AUTO_PROMOTE: let what the loop trained through the gate, each model once."""
-    if not settings.AUTO_PROMOTE:
+    if not live_settings.get("AUTO_PROMOTE"):
         return
     done = TrainingPlan.objects.filter(
         run__state=TrainingRun.State.DONE, run__version__state="candidate", run__version__promotions=None

@@ -2,14 +2,13 @@
 
 from typing import Any
 
-from django.conf import settings
 from django.contrib import messages
 from django.http import HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
 from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
-from annotation import certificates, reads, reliabilities
+from annotation import certificates, live_settings, reads, reliabilities
 from annotation.access import BROWSE, CURATE
 from annotation.models import Certificate, User
 from annotation.views.page import SignedIn, act, page
@@ -22,9 +21,9 @@ def engine(request: SignedIn) -> HttpResponse:
         "attributes": [
             reads.standing_of_years(name) if each.in_years else reads.standing_of(name)
             for name, each in ATTRIBUTES.items()
-            if name in settings.ASKED or each.in_years
+            if name in live_settings.get("ASKED") or each.in_years
         ],
-        "target": settings.TARGET_ERROR,
+        "target": live_settings.get("TARGET_ERROR"),
         "people": reads.reliabilities(),
     }
     return render(request, "annotation/engine.html", context)

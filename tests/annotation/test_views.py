@@ -81,6 +81,7 @@ PAGES = {
     "release-download": BROWSE,
     "try-it": BROWSE,
     "tokens": EVERYBODY,
+    "settings": {ADMIN},
     "export": BROWSE,
     "labels-csv": BROWSE,
     "labels-parquet": BROWSE,
@@ -107,6 +108,7 @@ ACTS = {
     "let-back": CURATE,
     "release-verify": BROWSE,
     "token-revoke": EVERYBODY,
+    "setting-change": {ADMIN},
 }
 
 
