@@ -17,6 +17,8 @@ BROWSE: Roles = frozenset({Role.CURATOR, Role.ENGINEER, Role.ADMIN})
 CURATE: Roles = frozenset({Role.CURATOR, Role.ADMIN})
 GROUP_AND_EXPORT: Roles = frozenset({Role.CURATOR, Role.ENGINEER, Role.ADMIN})
 ADMINISTER: Roles = frozenset({Role.ADMIN})
+PREDICT: Roles = BROWSE | {Role.CLIENT}
+SEARCH: Roles = CURATE | {Role.CLIENT}
 TRAIN: Roles = frozenset({Role.ENGINEER, Role.ADMIN})
 
 

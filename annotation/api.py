@@ -35,6 +35,8 @@ from annotation.access import (
     BROWSE,
     CURATE,
     GROUP_AND_EXPORT,
+    PREDICT,
+    SEARCH,
     Roles,
     Scope,
     Scopes,
@@ -92,13 +94,13 @@ class Browses(OfRoles):
 class Predicts(OfRoles):
     """Whoever answers blind questions gets no machine to ask."""
 
-    roles, scopes, predicts = BROWSE, frozenset({Scope.PREDICT}), True
+    roles, scopes, predicts = PREDICT, frozenset({Scope.PREDICT}), True
 
 
 class Searches(OfRoles):
-    """Who somebody is, is told to those who may say it."""
+    """Who somebody is, is told to those who may say it, and to programs that an admin lets in for that."""
 
-    roles, scopes, predicts = CURATE, frozenset({Scope.PREDICT, Scope.CURATE}), True
+    roles, scopes, predicts = SEARCH, frozenset({Scope.PREDICT, Scope.CURATE}), True
 
 
 class Curates(OfRoles):

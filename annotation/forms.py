@@ -249,7 +249,9 @@ class SampleFilter(forms.Form):
     """Whose answers, of which kind, and how many of them."""
 
     annotator = forms.ModelChoiceField(
-        User.objects.filter(is_active=True).exclude(role=User.Role.ENGINEER).order_by("username"),
+        User.objects.filter(is_active=True)
+        .exclude(role__in=[User.Role.ENGINEER, User.Role.CLIENT])
+        .order_by("username"),
         required=False,
         empty_label=later("Everybody"),
         label=later("Annotator"),

@@ -25,6 +25,7 @@ class Users(UserManager["User"]):
 
 class User(AbstractUser):
     class Role(models.TextChoices):
+        CLIENT = "client"  # a program: predictions by its tokens, and nothing of the corpus
         ANNOTATOR = "annotator"  # answers questions
         CURATOR = "curator"  # owns a corpus: intake, rights, conflicts, exports
         ENGINEER = "engineer"  # trains, evaluates, promotes

@@ -11,7 +11,7 @@ from rest_framework.decorators import action
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from annotation.access import TRAIN, Scope
+from annotation.access import PREDICT, TRAIN, Scope
 from annotation.api import Browses, Filtered, OfRoles, parameters, signed_in
 from annotation.models import Certificate, Release
 from inference import registry
@@ -26,10 +26,18 @@ from training.models import Evaluation, Promotion, TrainingRun
 class BrowsesOrTrains(OfRoles):
     """Whoever may browse may look; only who trains may ask for something."""
 
+    look = Browses.roles, Browses.scopes
+
     def has_permission(self, request: Request, view: Any) -> bool:
         looks = request.method in ("GET", "HEAD", "OPTIONS")
-        self.roles, self.scopes = (Browses.roles, Browses.scopes) if looks else (TRAIN, frozenset({Scope.TRAIN}))
+        self.roles, self.scopes = self.look if looks else (TRAIN, frozenset({Scope.TRAIN}))
         return super().has_permission(request, view)
+
+
+class SeesModels(BrowsesOrTrains):
+    """Whoever asks models for predictions may read of them, too."""
+
+    look = PREDICT, Browses.scopes | {Scope.PREDICT}
 
 
 # ---- runs
@@ -276,7 +284,7 @@ class PromotionInput(serializers.Serializer):
 class Models(Filtered):
     """Models, the latest first; `?state=live` gives those that answer now."""
 
-    permission_classes = [BrowsesOrTrains]
+    permission_classes = [SeesModels]
     filter_form = ModelFilter
     serializer_class = ModelSerializer
     queryset = ModelVersion.objects.all()

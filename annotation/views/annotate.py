@@ -1,14 +1,12 @@
 """The queue: one page, on which questions come and go without loading it again."""
 
 from django.contrib import messages
-from django.contrib.auth.decorators import login_required
 from django.core.files.base import ContentFile
 from django.core.files.storage import default_storage
 from django.http import FileResponse, Http404, HttpResponse, HttpResponseBase
 from django.shortcuts import render
 from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
-from django.views.decorators.http import require_safe
 
 from annotation import answers, queue, reads
 from annotation.access import ANNOTATE, BROWSE
@@ -30,8 +28,7 @@ def annotate(request: SignedIn) -> HttpResponse:
     return render(request, "annotation/annotate.html", shown)
 
 
-@require_safe
-@login_required
+@page(ANNOTATE | BROWSE)
 def practice_picture(request: SignedIn, name: str) -> HttpResponseBase:
     """A drawn face of the practice: drawn once, then kept."""
     if name not in practice.pictures():

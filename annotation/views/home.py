@@ -13,7 +13,7 @@ from annotation.access import ANNOTATE, BROWSE, CURATE, may
 from annotation.models import User
 from annotation.views.page import SignedIn, page
 
-EVERYBODY = ANNOTATE | BROWSE
+EVERYBODY = ANNOTATE | BROWSE | {User.Role.CLIENT}
 
 
 @dataclass(frozen=True)
@@ -28,7 +28,7 @@ class Next:
 @page(EVERYBODY)
 def home(request: SignedIn) -> HttpResponse:
     if not may(request.user, BROWSE):
-        return redirect("annotate")
+        return redirect("annotate" if may(request.user, ANNOTATE) else "tokens")
     standing = reads.standing()
     context = {"standing": standing, "counts": standing.counts, "next": _next(standing, request.user)}
     return render(request, "annotation/home.html", context)

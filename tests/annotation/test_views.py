@@ -31,14 +31,15 @@ from tests.factories import (
 
 pytestmark = pytest.mark.django_db
 
-ANNOTATOR, CURATOR, ENGINEER, ADMIN = "annotator", "curator", "engineer", "admin"
+ANNOTATOR, CURATOR, ENGINEER, ADMIN, CLIENT = "annotator", "curator", "engineer", "admin", "client"
 EVERYBODY = {ANNOTATOR, CURATOR, ENGINEER, ADMIN}
+ROLES = EVERYBODY | {CLIENT}  # a program has its tokens, and nothing else to look at
 BROWSE = {CURATOR, ENGINEER, ADMIN}
 CURATE = {CURATOR, ADMIN}
 ANNOTATE = {ANNOTATOR, CURATOR, ADMIN}
 
 PAGES = {
-    "home": EVERYBODY,
+    "home": ROLES,
     "annotate": ANNOTATE,
     "answers": ANNOTATE,
     "practice-picture": EVERYBODY,  # drawn: nobody's face
@@ -80,7 +81,7 @@ PAGES = {
     "release-datasheet": BROWSE,
     "release-download": BROWSE,
     "try-it": BROWSE,
-    "tokens": EVERYBODY,
+    "tokens": ROLES,
     "settings": {ADMIN},
     "export": BROWSE,
     "labels-csv": BROWSE,
@@ -107,7 +108,7 @@ ACTS = {
     "certificate-revoke": CURATE,
     "let-back": CURATE,
     "release-verify": BROWSE,
-    "token-revoke": EVERYBODY,
+    "token-revoke": ROLES,
     "setting-change": {ADMIN},
 }
 
@@ -162,7 +163,7 @@ Ids = dict[str, int | str | tuple[int, str]]
 ELSEWHERE = {"merge-preview", "merge-with", "photo-file", "photo-small", "face-crop", "home"}
 
 
-@pytest.mark.parametrize("role", sorted(EVERYBODY))
+@pytest.mark.parametrize("role", sorted(ROLES))
 def test_a_page_opens_for_its_roles_only(signed_in: Callable[[str], Client], ids: Ids, role: str) -> None:
     client, told = signed_in(role), {}
     for name in PAGES:
@@ -176,7 +177,7 @@ def test_a_page_opens_for_its_roles_only(signed_in: Callable[[str], Client], ids
     assert {status for name, status in told.items() if name not in ELSEWHERE} <= {200, 403}
 
 
-@pytest.mark.parametrize("role", sorted(EVERYBODY))
+@pytest.mark.parametrize("role", sorted(ROLES))
 def test_an_act_is_open_to_its_roles_only(signed_in: Callable[[str], Client], ids: Ids, role: str) -> None:
     client, told = signed_in(role), {}
     for name in ACTS:

@@ -17,15 +17,17 @@ NOBODY = 10**9  # an id that nothing has: whoever may ask is told 404, whoever m
 BROWSE, CURATE, TRAIN = {"curator", "engineer", "admin"}, {"curator", "admin"}, {"engineer", "admin"}
 ANNOTATE = {"annotator", "curator", "admin"}
 READS = (BROWSE, {"curate", "train"})
+PREDICT = (BROWSE | {"client"}, {"predict"})
+MODELS = (BROWSE | {"client"}, {"curate", "train", "predict"})
 TABLE: dict[tuple[str, str], tuple[set[str], set[str]]] = {
-    ("post", "predict"): (BROWSE, {"predict"}),
-    ("post", "predict-batch"): (BROWSE, {"predict"}),
-    ("post", "embed"): (BROWSE, {"predict"}),
-    ("post", "verify"): (BROWSE, {"predict"}),
-    ("post", "api-search"): (CURATE, {"predict", "curate"}),
-    ("get", "api-feedback-list"): (BROWSE, {"predict"}),
-    ("post", "api-feedback-list"): (BROWSE, {"predict"}),
-    ("get", "api-feedback-detail"): (BROWSE, {"predict"}),
+    ("post", "predict"): PREDICT,
+    ("post", "predict-batch"): PREDICT,
+    ("post", "embed"): PREDICT,
+    ("post", "verify"): PREDICT,
+    ("post", "api-search"): (CURATE | {"client"}, {"predict", "curate"}),
+    ("get", "api-feedback-list"): PREDICT,
+    ("post", "api-feedback-list"): PREDICT,
+    ("get", "api-feedback-detail"): PREDICT,
     ("get", "api-standing"): READS,
     ("get", "api-next"): (ANNOTATE, {"annotate"}),
     ("post", "api-give-back"): (ANNOTATE, {"annotate"}),
@@ -50,8 +52,8 @@ TABLE: dict[tuple[str, str], tuple[set[str], set[str]]] = {
     ("get", "api-release-diff"): READS,
     ("get", "api-release-download"): READS,
     ("post", "api-release-verify"): READS,
-    **{("get", f"api-{rows}-{one}"): READS for rows in ("run", "model", "promotion") for one in ("list", "detail")},
-    ("get", "api-model-card"): READS,
+    **{("get", f"api-{rows}-{one}"): READS for rows in ("run", "promotion") for one in ("list", "detail")},
+    **{("get", f"api-model-{one}"): MODELS for one in ("list", "detail", "card")},
     **{("get", f"api-certificate-{one}"): READS for one in ("list", "detail")},
     **{
         ("post", name): (TRAIN, {"train"})
@@ -145,7 +147,7 @@ def test_a_role_opens_what_the_table_says_and_nothing_else(client: Client, role:
 
 @pytest.mark.parametrize("scope", AccessToken.Scope.values)
 def test_a_scope_opens_what_the_table_says_to_whoever_may(client: Client, scope: str):
-    for role in ("admin", "annotator"):
+    for role in ("admin", "annotator", "client"):
         key = key_of(a_user(role=role), scope)
         told = {(method, name): status(client, method, address, key) for method, name, address in ALL}
         may = {call for call, (roles, scopes) in TABLE.items() if role in roles and {scope} & (scopes | {"admin"})}
