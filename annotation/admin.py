@@ -3,11 +3,13 @@
 from django.contrib import admin
 from django.contrib.auth.admin import UserAdmin
 from django.contrib.auth.models import Group
+from django.core.exceptions import PermissionDenied
 from django.db.models import QuerySet
 from django.forms import ModelForm
 from django.http import HttpRequest
 
-from annotation import intake, tokens
+from annotation import accounts, intake, tokens
+from annotation.errors import AccountRefused
 from annotation.models import AccessToken, Decision, Source, User
 
 admin.site.site_header = admin.site.site_title = "DAGER"
@@ -29,9 +31,19 @@ class People(UserAdmin):
     readonly_fields = ["last_login", "date_joined"]
 
     def save_model(self, request: HttpRequest, obj: User, form: ModelForm, change: bool) -> None:
-        # The role is the one thing that says what somebody may do; Django's own flags follow it.
-        obj.is_staff = obj.is_superuser = obj.role == User.Role.ADMIN
-        super().save_model(request, obj, form, change)
+        try:
+            accounts.keep(obj, by=request.user)  # type: ignore[arg-type]  # nobody else comes here
+        except AccountRefused as error:
+            raise PermissionDenied(str(error)) from error
+
+    def has_change_permission(self, request: HttpRequest, obj: User | None = None) -> bool:
+        """Another admin is no lower: that account, and its password, is changed on the server."""
+        mine = obj is None or obj == request.user or accounts.outranks(request.user, obj)  # type: ignore[arg-type]
+        return mine and super().has_change_permission(request, obj)
+
+    def get_readonly_fields(self, request: HttpRequest, obj: User | None = None) -> list[str]:
+        """Nobody raises, lowers or switches off themselves."""
+        return [*self.readonly_fields, *(["role", "is_active"] if obj == request.user else [])]
 
     def has_delete_permission(self, request: HttpRequest, obj: User | None = None) -> bool:
         return False  # the ledger keeps who said what; somebody who left is made inactive

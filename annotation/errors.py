@@ -140,6 +140,10 @@ class BadSetting(AnnotationError):
     code = "bad_setting"
 
 
+class AccountRefused(AnnotationError):
+    code = "account_refused"
+
+
 class AuditIsAppendOnly(Exception):
     def __init__(self) -> None:
         super().__init__("A line of the audit log is never edited or removed. Write another one: audit.write().")

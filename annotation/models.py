@@ -10,6 +10,7 @@ from django.db import models
 from django.db.models import F, Q
 from django.db.models.functions import Coalesce
 from django.utils import timezone
+from django.utils.crypto import salted_hmac
 
 from annotation.errors import AuditIsAppendOnly, LedgerIsAppendOnly
 from inference.models import ModelVersion
@@ -36,7 +37,14 @@ class User(AbstractUser):
     paused_because = models.CharField(max_length=300, blank=True)
     practised = models.JSONField(default=list, blank=True)  # kinds of question that they practised on drawn examples
 
+    sessions_ended = models.PositiveIntegerField(default=0, editable=False)  # how often all of theirs were ended
+
     objects: ClassVar[Users] = Users()
+
+    def _get_session_auth_hash(self, secret: str | None = None) -> str:
+        """What a session of theirs has to have: another password or role ends it, for good."""
+        told = f"{super()._get_session_auth_hash(secret)}:{self.role}:{self.sessions_ended}"  # type: ignore[misc]
+        return salted_hmac("annotation.models.User", told, secret=secret, algorithm="sha256").hexdigest()
 
     @property
     def curates(self) -> bool:
@@ -78,6 +86,18 @@ class AccessToken(models.Model):
         if self.revoked_at is not None:
             return "revoked"
         return "expired" if self.expires_at is not None and self.expires_at <= now else "valid"
+
+
+class SignInTries(models.Model):
+    """Sign-ins that failed in a row: of one account's name, be there such an account or not, or from one address."""
+
+    of = models.CharField(max_length=64, unique=True)  # a keyed hash of name or address
+    failures = models.PositiveIntegerField(default=0)
+    until = models.DateTimeField(null=True)  # no further one counts before
+    at = models.DateTimeField(default=timezone.now)  # of the last one
+
+    def __str__(self) -> str:
+        return f"{self.failures} failed"
 
 
 class Source(models.Model):

@@ -25,6 +25,7 @@ STATUS: dict[type[Exception], int] = {
     annotation.KeyReused: status.HTTP_422_UNPROCESSABLE_ENTITY,
     annotation.BadIntake: status.HTTP_400_BAD_REQUEST,
     annotation.BadSetting: status.HTTP_400_BAD_REQUEST,
+    annotation.AccountRefused: status.HTTP_403_FORBIDDEN,
     annotation.BadToken: status.HTTP_400_BAD_REQUEST,
     annotation.RightsNotStated: status.HTTP_403_FORBIDDEN,
     annotation.ClusteringUnderWay: status.HTTP_409_CONFLICT,

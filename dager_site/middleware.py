@@ -6,11 +6,13 @@ import time
 import uuid
 from collections.abc import Callable
 
+from django.conf import settings
+from django.contrib.auth import SESSION_KEY, logout
 from django.http import HttpRequest, HttpResponse
 from django.utils.encoding import escape_uri_path
 
 from annotation import audit, sightings
-from dager_site import metrics
+from dager_site import metrics, sign_in
 from dager_site.logs import request_id
 
 log = logging.getLogger(__name__)
@@ -66,6 +68,17 @@ class Traced:
         for name, value in getattr(request, "rate_limit", {}).items():
             response.headers[name] = value
         return response
+
+
+class SessionsEnd:
+    def __init__(self, get_response: Callable[[HttpRequest], HttpResponse]) -> None:
+        self.get_response = get_response
+
+    def __call__(self, request: HttpRequest) -> HttpResponse:
+        there = settings.SESSION_COOKIE_NAME in request.COOKIES and SESSION_KEY in request.session
+        if there and sign_in.is_over(request.session, time.time()):
+            logout(request)
+        return self.get_response(request)
 
 
 class Audited:

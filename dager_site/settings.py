@@ -19,7 +19,9 @@ SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https") if HTTPS else None
 SECURE_SSL_REDIRECT = HTTPS
 SECURE_HSTS_SECONDS = 31_536_000 if HTTPS else 0
 SECURE_HSTS_INCLUDE_SUBDOMAINS = SECURE_HSTS_PRELOAD = HTTPS
-SESSION_COOKIE_AGE = 60 * 60 * 24 * 7
+SESSION_IDLE_MINUTES = env.whole("DAGER_SESSION_IDLE_MINUTES", 480, low=1, high=43_200)  # unused so long, it ends
+SESSION_HOURS = env.whole("DAGER_SESSION_HOURS", 168, low=1, high=8760)  # and so old, used or not
+SESSION_COOKIE_AGE = SESSION_HOURS * 3600
 X_FRAME_OPTIONS = "DENY"
 
 # ---- where things are kept
@@ -131,6 +133,7 @@ TRAIN_COOLDOWN_HOURS = env.whole("DAGER_TRAIN_COOLDOWN_HOURS", 12, high=8760)  #
 ROOT_URLCONF = "dager_site.urls"
 WSGI_APPLICATION = "dager_site.wsgi.application"
 AUTH_USER_MODEL = "annotation.User"
+AUTHENTICATION_BACKENDS = ["dager_site.sign_in.Guarded"]
 INSTALLED_APPS = [
     "inference",
     "annotation",
@@ -158,6 +161,7 @@ MIDDLEWARE = [
     "django.middleware.common.CommonMiddleware",
     "django.middleware.csrf.CsrfViewMiddleware",
     "django.contrib.auth.middleware.AuthenticationMiddleware",
+    "dager_site.middleware.SessionsEnd",
     "django.contrib.auth.middleware.LoginRequiredMiddleware",
     "django.contrib.messages.middleware.MessageMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",

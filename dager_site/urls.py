@@ -13,6 +13,7 @@ from annotation.api import Predicts
 from dager_site import dashboard
 from dager_site.health import healthz, readyz
 from dager_site.metrics import Metrics
+from dager_site.sign_in import SignIn
 from inference import api as predictions
 
 signed_in = {"permission_classes": [IsAuthenticated]}
@@ -31,7 +32,7 @@ urlpatterns = [
     path("dashboard/map", dashboard.map_json, name="dashboard-map"),
     path("dashboard/map/<int:pk>", dashboard.map_face, name="dashboard-face"),
     path("dashboard/again", dashboard.again, name="dashboard-again"),
-    path("sign-in", auth.LoginView.as_view(redirect_authenticated_user=True), name="login"),
+    path("sign-in", auth.LoginView.as_view(redirect_authenticated_user=True, authentication_form=SignIn), name="login"),
     path("sign-out", auth.LogoutView.as_view(), name="logout"),
     path("password", auth.PasswordChangeView.as_view(success_url="/"), name="password_change"),
     path("api/schema", SpectacularAPIView.as_view(**signed_in), name="schema"),

@@ -1,0 +1,57 @@
+"""Who may come in, and as what: accounts made, raised, lowered, switched off. Each is a line of the audit log."""
+
+from django.db import transaction
+
+from annotation import audit
+from annotation.errors import AccountRefused
+from annotation.models import User
+
+Role = User.Role
+RANK = {Role.CLIENT: 0, Role.ANNOTATOR: 1, Role.CURATOR: 2, Role.ENGINEER: 2, Role.ADMIN: 3}
+
+
+def outranks(one: User, other: User) -> bool:
+    return one.is_active and RANK[Role(one.role)] > RANK[Role(other.role)]
+
+
+@transaction.atomic
+def keep(account: User, *, by: User | None) -> None:
+    """Save an account that `by` made or changed; None is whoever sits at the server.
+
+    Another role, or being switched off, ends all sessions of that person. Raises AccountRefused.
+    """
+    # All active admins stay locked: of two who lower each other at once the second finds what the first did.
+    admins = list(User.objects.select_for_update().filter(role=Role.ADMIN, is_active=True).order_by("pk"))
+    before = User.objects.select_for_update().filter(pk=account.pk).first() if account.pk else None
+    if by is not None:
+        _require_may(before, account, by)
+    if before in admins and not (account.role == Role.ADMIN and account.is_active) and admins == [before]:
+        raise AccountRefused(f"{account} is the last active admin. Make somebody else an admin first.")
+    # The role is the one thing that says what somebody may do; Django's own flags follow it.
+    account.is_staff = account.is_superuser = account.role == Role.ADMIN
+    if before is not None and (before.role, before.is_active) != (account.role, account.is_active):
+        account.sessions_ended = before.sessions_ended + 1
+    account.save()
+    _log(before, account, by)
+
+
+def _require_may(before: User | None, account: User, by: User) -> None:
+    changed = before is None or (before.role, before.is_active) != (account.role, account.is_active)
+    if changed and account.pk == by.pk:
+        raise AccountRefused("Nobody changes their own role or switches themselves off. Ask another admin.")
+    if by.role != Role.ADMIN or not by.is_active:
+        raise AccountRefused("Only an admin makes and changes accounts.")
+    if before is not None and account.pk != by.pk and not outranks(by, before):
+        raise AccountRefused(
+            f"{before} is {before.get_role_display().lower()} as you are: only a higher role changes that account. "
+            f"On the server, `manage.py role {before} ROLE` does."
+        )
+
+
+def _log(before: User | None, account: User, by: User | None) -> None:
+    subject = f"account {account.pk}"
+    if before is None or before.is_active != account.is_active:
+        details = {"role": account.role, "active": account.is_active, "made": before is None}
+        audit.write(audit.Action.ACCOUNT, by=by, subject=subject, details=details)
+    if before is not None and before.role != account.role:
+        audit.write(audit.Action.ROLE, by=by, subject=subject, details={"from": before.role, "to": account.role})
