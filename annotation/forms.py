@@ -1,6 +1,7 @@
 """What comes in through the doors, checked: filters of lists, sources, and whom an act is about."""
 
 import re
+from datetime import UTC, datetime, time, timedelta
 from pathlib import Path
 from typing import Any, get_args
 
@@ -12,7 +13,7 @@ from django.utils.translation import gettext_lazy as later
 
 from annotation import live_settings
 from annotation.core.release_query import KNOWABLE, DecidedBy
-from annotation.models import AccessToken, Face, Identity, Intake, Label, Photo, Question, Source, User
+from annotation.models import AccessToken, AuditEvent, Face, Identity, Intake, Label, Photo, Question, Source, User
 from annotation.words import called
 
 MERGED_AT_ONCE = 200
@@ -484,6 +485,45 @@ class FacesForm(forms.Form):
         if cleaned.get("act") == "move" and not self.errors and cleaned.get("to") is None:
             self.add_error("to", later("Say whom these faces belong to: a name or a number such as #12."))
         return cleaned
+
+
+# ---- the audit log
+
+
+class AuditFilter(forms.Form):
+    """Which lines: what was done, by whom, when, to what."""
+
+    action = forms.ChoiceField(
+        required=False, label=later("What"), choices=[("", later("Any")), *called(AuditEvent.Action.choices)]
+    )
+    by = forms.ModelChoiceField(
+        User.objects.order_by("username"),
+        required=False,
+        to_field_name="username",
+        label=later("Who"),
+        widget=forms.TextInput(attrs={"placeholder": later("user name")}),
+        error_messages={"invalid_choice": later("Nobody has this user name.")},
+    )
+    since = forms.DateField(required=False, label=later("From"), widget=DateInput)
+    until = forms.DateField(required=False, label=later("To"), widget=DateInput)
+    face = forms.IntegerField(required=False, label=later("Face"), min_value=1, max_value=2**62)
+    subject = forms.CharField(
+        required=False,
+        max_length=100,
+        label=later("Done to"),
+        widget=forms.TextInput(attrs={"placeholder": later("such as photo 12")}),
+    )
+
+    def of(self, events: QuerySet[AuditEvent]) -> QuerySet[AuditEvent]:
+        said, found = self.cleaned_data, events
+        for name in ("action", "by", "subject"):
+            if said[name]:
+                found = found.filter(**{name: said[name]})
+        if said["since"]:
+            found = found.filter(at__gte=datetime.combine(said["since"], time.min, UTC))
+        if said["until"]:
+            found = found.filter(at__lt=datetime.combine(said["until"], time.min, UTC) + timedelta(days=1))
+        return found.of_face(said["face"]) if said["face"] else found  # type: ignore[attr-defined]
 
 
 # ---- tokens

@@ -6,8 +6,9 @@ from typing import Any, ClassVar
 
 from django.contrib.auth.models import AbstractUser, UserManager
 from django.core.validators import RegexValidator
-from django.db import models
+from django.db import connection, models
 from django.db.models import F, Q
+from django.db.models.expressions import RawSQL
 from django.db.models.functions import Coalesce
 from django.utils import timezone
 from django.utils.crypto import salted_hmac
@@ -1029,6 +1030,16 @@ class MapPoint(models.Model):
 class AuditEventQuerySet(models.QuerySet["AuditEvent"]):
     def unsealed(self) -> "AuditEventQuerySet":
         return self.filter(number=None)
+
+    def of_face(self, face: int) -> "AuditEventQuerySet":
+        """Lines that name this face, by itself or among those of a page."""
+        if connection.vendor == "postgresql":
+            among = Q(details__faces__contains=[face])
+        else:
+            faces = "annotation_auditevent.details, '$.faces'"
+            each = f"json_type({faces}) = 'array' AND EXISTS (SELECT 1 FROM json_each({faces}) WHERE value = %s)"
+            among = Q(RawSQL(each, [face], output_field=models.BooleanField()))
+        return self.filter(Q(subject=f"face {face}") | among)
 
     def update(self, **values: object) -> int:
         raise AuditIsAppendOnly

@@ -7,6 +7,7 @@ from annotation import api, api_predictions
 from annotation.core import practice
 from annotation.views import (
     annotate,
+    audit,
     curate,
     engine,
     exports,
@@ -85,6 +86,8 @@ pages = [
     path("releases/<int:pk>/download/<slug:layout>", releases.download, name="release-download"),
     path("tokens/", tokens.own, name="tokens"),
     path("tokens/<int:pk>/revoke", tokens.revoke, name="token-revoke"),
+    path("audit/", audit.log, name="audit"),
+    path("audit/export.jsonl", audit.export, name="audit-export"),
     path("settings/", settings.settings, name="settings"),
     path("settings/change", settings.change, name="setting-change"),
     path("try/", try_it.try_it, name="try-it"),

@@ -83,6 +83,8 @@ PAGES = {
     "try-it": BROWSE,
     "tokens": ROLES,
     "settings": {ADMIN},
+    "audit": {ADMIN},
+    "audit-export": {ADMIN},
     "export": BROWSE,
     "labels-csv": BROWSE,
     "labels-parquet": BROWSE,
@@ -253,7 +255,7 @@ def hostile_ids(settings: Settings, tmp_path: Path) -> dict[str, int]:
 
 
 NO_MARKUP = {"photo-file", "photo-small", "face-crop", "refusals-csv", "labels-csv", "labels-parquet"} | {
-    "release-datasheet", "release-download", "practice-picture",
+    "release-datasheet", "release-download", "practice-picture", "audit-export",
 }  # fmt: skip
 
 
