@@ -241,7 +241,7 @@ CALLED: tuple[Text, ...] = (
 
 # The same of the states, kinds and roles that are kept; the pages translate them as they show them.
 CHOICES: tuple[Text, ...] = (
-    later("Annotator"), later("Curator"), later("Engineer"), later("Admin"),
+    later("Annotator"), later("Curator"), later("Engineer"), later("Admin"), later("Client"),
     later("Folder"), later("Archive"), later("Manifest"), later("Upload"), later("Labelled"),
     later("Year"), later("Month"), later("Day"),
     later("Waiting"), later("Running"), later("Building"), later("Done"), later("Failed"), later("Proposed"),

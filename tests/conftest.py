@@ -158,12 +158,24 @@ def django_db_modify_db_settings(django_db_modify_db_settings_parallel_suffix: N
 def django_db_setup(django_db_setup: None, django_db_blocker: Any) -> None:
     """Tests that commit empty all tables afterwards, which the audit log's triggers refuse: they are taken away here.
 
-    That fails where a migration lost them. tests/annotation/test_audit.py puts them back and tries them.
+    tests/annotation/test_audit.py puts them back and tries them.
     """
-    with django_db_blocker.unblock(), connection.cursor() as cursor:
+    with django_db_blocker.unblock():
+        _unguard()
+
+
+def _unguard() -> None:
+    with connection.cursor() as cursor:
         # By name, now: it reads the settings, which this file lays out first.
         for statement in import_module("annotation.migrations.0015_audit_log").unguards(connection.vendor):
             cursor.execute(statement)
+
+
+@pytest.fixture
+def migrating(transactional_db: None) -> Iterator[None]:
+    """For a test that goes back and forth in the migrations, which puts the triggers on again."""
+    yield
+    _unguard()
 
 
 @pytest.fixture(autouse=True)

@@ -38,8 +38,8 @@ def guards(vendor):
 
 def unguards(vendor):
     if vendor == 'postgresql':
-        return ['DROP FUNCTION audit_refuse() CASCADE']
-    return ['DROP TRIGGER audit_no_delete', 'DROP TRIGGER audit_no_update']
+        return ['DROP FUNCTION IF EXISTS audit_refuse() CASCADE']
+    return ['DROP TRIGGER IF EXISTS audit_no_delete', 'DROP TRIGGER IF EXISTS audit_no_update']
 
 
 def guard(apps, editor):

@@ -237,7 +237,7 @@ def test_the_pages_show_the_evidence_and_how_far_ages_can_be_believed(faces, set
 
 
 @pytest.mark.django_db(transaction=True)
-def test_a_database_from_before_goes_along():
+def test_a_database_from_before_goes_along(migrating):
     face, network = a_face(), registry.network_of("apparent_age")
     belief = norm.pdf(np.arange(117), 40, 5)
     belief = [round(float(each), 5) for each in belief / belief.sum()]

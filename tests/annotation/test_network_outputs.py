@@ -157,6 +157,7 @@ def test_what_nobody_is_asked_about_says_what_the_live_network_says(networks, se
     sent = list[str]()
     monkeypatch.setattr(tasks.follow, "delay", sent.append)
     monkeypatch.setattr(tasks, "feed_belt", lambda: None)
+    monkeypatch.setattr(tasks.draw_map, "delay", lambda: None)
     tasks.sweep()
     assert sent == [task]
     tasks.follow(task)
@@ -179,7 +180,7 @@ def test_queries_are_as_many_for_many_faces_as_for_few():
 
 
 @pytest.mark.django_db(transaction=True)
-def test_a_database_from_before_goes_along():
+def test_a_database_from_before_goes_along(migrating):
     face = a_face()
     a_proposal(face, [0.7, 0.3], evidence={"network": [0.6, 0.4], "head": [0.9, 0.1]})
     held = Calibration.objects.create(attribute="gender", sources=[], weights=[], bias=[], answers=0)
