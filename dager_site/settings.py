@@ -100,7 +100,11 @@ CELERY_BEAT_SCHEDULE = {
         "schedule": SNAPSHOT_SECONDS,
         "options": {"expires": max(60, SNAPSHOT_SECONDS)},
     },
-    "seal-audit": {"task": "annotation.tasks.seal_audit", "schedule": min(5, SWEEP_SECONDS)},
+    "seal-audit": {
+        "task": "annotation.tasks.seal_audit",
+        "schedule": min(5, SWEEP_SECONDS),
+        "options": {"expires": 60},
+    },
     "know-people": {"task": "annotation.tasks.know_people", "schedule": max(300, SWEEP_SECONDS)},
     # It counts all labels, and they grow by the hour: the sweep's pace would be waste.
     "consider-training": {"task": "training.tasks.consider", "schedule": max(300, SWEEP_SECONDS)},
