@@ -30,6 +30,7 @@ const landed = new Map(); // client id -> resolves once the server has the answe
 let shown = null; // { question, marks, at, current }
 let tally = { answered_today: Number(at("answered").textContent), open: Number(at("left").textContent), skipped: 0 };
 let looking = false;
+let lookAgain = false; // an answer was kept meanwhile
 let rested = false; // somebody goes on without a break
 let round = null; // of practice, while there is one
 
@@ -41,7 +42,8 @@ const outbox = new Outbox({
     kept: (answer, kept) => {
       past.kept(answer.client_id, kept.id);
       settle(answer);
-      refill();
+      if (looking) lookAgain = true; // what is being asked for may count without this answer
+      else if (queue.length <= AHEAD / 2) refill();
     },
     refused: (answer, error) => {
       past.forget(answer.client_id);
@@ -66,7 +68,7 @@ function settle(answer) {
 
 async function refill() {
   if (looking) return;
-  looking = true;
+  [looking, lookAgain] = [true, false];
   try {
     const here = [...(shown && !round ? [shown.question] : []), ...queue].map((each) => each.id);
     const answer = await ask(`${api}/questions/next?ahead=${AHEAD}&known=${here.join(",")}${kind ? `&kind=${kind}` : ""}`);
@@ -83,6 +85,7 @@ async function refill() {
     if (!shown) tell(error.message, true);
   } finally {
     looking = false;
+    if (lookAgain) refill();
   }
 }
 
