@@ -94,7 +94,9 @@ def keep(request: HttpRequest, response: HttpResponseBase, sight: Sight) -> None
     said = {name: request.GET[name] for name in SAYS if name in request.GET and action != Action.SEE}
     said |= {name: str(found.kwargs[name]) for name in SAYS if name in found.kwargs}
     subject = f"{_noun(route)} {found.kwargs['pk']}" if "pk" in found.kwargs else ""
-    details = {"page": route, **sight.told(), **{name: value[:100] for name, value in said.items()}}
+    # PostgreSQL's JSON has no place for a NUL, and a log none for what nobody can read.
+    readable = {name: "".join(filter(str.isprintable, value))[:100] for name, value in said.items()}
+    details = {"page": route, **sight.told(), **readable}
     audit.write(action, by=user, subject=subject, details=details)
     if user is not None and sight:
         _remember(user, [f"face {pk}" for pk in sight.faces] + [f"photo {pk}" for pk in sight.photos])

@@ -108,3 +108,5 @@ def test_rows_of_the_api_people_and_exports_are_told_by_their_ids(client: Client
     assert "Ada" not in json.dumps(told())
     client.get(reverse("labels-csv"))
     assert [details["page"] for _, details in told("export")] == ["labels-csv"]
+    client.get(reverse("labels-csv"), {"source": "a\x00b\n" + 200 * "c"})
+    assert told("export")[-1][1]["source"] == "ab" + 98 * "c"
