@@ -43,4 +43,4 @@ def test_an_address_is_counted_over_all_names_and_a_house_of_ipv6_is_one():
         assert lockout.begin(f"name{n}", f"2001:db8::{n:x}", NOW) == NONE
     assert lockout.begin("another", "2001:db8::ffff", NOW) == timedelta(seconds=30)
     assert lockout.begin("another", "2001:db8:0:1::1", NOW) == NONE
-    assert "ada" not in str(list(SignInTries.objects.values_list("of", flat=True)))
+    assert "another" not in str(list(SignInTries.objects.values_list("of", flat=True)))  # "ada" can be hexadecimal
