@@ -71,7 +71,7 @@ class Sources(admin.ModelAdmin):
 class Tokens(admin.ModelAdmin):
     """Whose programs may come in. Made on the page of whoever they act for; here they can only be revoked."""
 
-    list_display = ["name", "owner", "prefix", "scopes", "state", "expires_at", "last_used_at"]
+    list_display = ["name", "owner", "prefix", "scopes", "calls_a_minute", "state", "expires_at", "last_used_at"]
     list_select_related = ["owner"]
     actions = ["revoke"]
 

@@ -74,13 +74,16 @@ class OfRoles(BasePermission):
     """A person by their role; a token by its owner's role, as it is at this moment, and by one of its scopes."""
 
     roles: Roles
-    scopes: Scopes
-    predicts = False  # which of the limits counts
+    scopes: Scopes  # of which a token needs one; calls are counted by them, too
+
+    def asked(self, request: Request) -> tuple[Roles, Scopes]:
+        return self.roles, self.scopes
 
     def has_permission(self, request: Request, view: APIView) -> bool:
-        if not isinstance(request.user, User) or not may(request.user, self.roles):
+        roles, scopes = self.asked(request)
+        if not isinstance(request.user, User) or not may(request.user, roles):
             return False
-        return not isinstance(request.auth, AccessToken) or opens(request.auth, self.scopes)
+        return not isinstance(request.auth, AccessToken) or opens(request.auth, scopes)
 
 
 class Annotates(OfRoles):
@@ -94,13 +97,13 @@ class Browses(OfRoles):
 class Predicts(OfRoles):
     """Whoever answers blind questions gets no machine to ask."""
 
-    roles, scopes, predicts = PREDICT, frozenset({Scope.PREDICT}), True
+    roles, scopes = PREDICT, frozenset({Scope.PREDICT})
 
 
 class Searches(OfRoles):
     """Who somebody is, is told to those who may say it, and to programs that an admin lets in for that."""
 
-    roles, scopes, predicts = SEARCH, frozenset({Scope.PREDICT, Scope.CURATE}), True
+    roles, scopes = SEARCH, frozenset({Scope.PREDICT, Scope.CURATE})
 
 
 class Curates(OfRoles):

@@ -14,6 +14,7 @@ from django.utils.translation import gettext_lazy as later
 from annotation import live_settings
 from annotation.core.release_query import KNOWABLE, DecidedBy
 from annotation.models import AccessToken, AuditEvent, Face, Identity, Intake, Label, Photo, Question, Source, User
+from annotation.tokens import MOST_CALLS
 from annotation.words import called
 
 MERGED_AT_ONCE = 200
@@ -544,3 +545,15 @@ class TokenForm(forms.Form):
     days = forms.TypedChoiceField(
         choices=DAYS, coerce=int, empty_value=None, required=False, initial=90, label=later("Valid for")
     )
+    calls_a_minute = forms.IntegerField(
+        required=False,
+        min_value=1,
+        max_value=MOST_CALLS,
+        label=later("Calls a minute"),
+        help_text=later("for each of these; left empty: as everybody’s are"),
+    )
+
+    def __init__(self, *args: Any, by: User, **options: Any) -> None:
+        super().__init__(*args, **options)
+        if by.role != User.Role.ADMIN:
+            del self.fields["calls_a_minute"]

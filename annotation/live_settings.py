@@ -60,6 +60,15 @@ ADJUSTABLE: dict[str, Adjustable] = {
     "GOLD_SHARE": Adjustable("share", "of answers: to questions whose answer is known", high=0.5),
     "REQUESTS_A_MINUTE": Adjustable("whole", "calls of the API by one token or person", low=1, high=10**9),
     "PREDICTIONS_A_MINUTE": Adjustable("whole", "calls for a prediction by one token or person", low=1, high=10**9),
+    **{
+        f"{scope}_A_MINUTE": Adjustable("whole", f"calls that {what}; 0: as REQUESTS_A_MINUTE", high=10**9)
+        for scope, what in (
+            ("ANNOTATE", "take and answer questions"),
+            ("CURATE", "read and change the corpus"),
+            ("TRAIN", "start and promote, or read by a token of this scope"),
+            ("ADMIN", "only an admin may make"),
+        )
+    },
     "HOURLY_RATE": Adjustable("amount", "what an hour of an annotator costs; 0: not told", high=1_000_000),
     "AUTO_TRAIN": Adjustable("flag", "a release and a training for each attribute asked about, when it is worth it"),
     "AUTO_PROMOTE": Adjustable("flag", "what was trained so becomes live if it passes the gate"),

@@ -67,6 +67,7 @@ class AccessToken(models.Model):
     prefix = models.CharField(max_length=20)  # what the key begins with: to tell one from the other
     hashed = models.CharField(max_length=64, unique=True)  # SHA-256 of the key, in hexadecimal
     scopes = models.JSONField(default=list)
+    calls_a_minute = models.PositiveIntegerField(null=True)  # for each of them; none: as everybody's are
     expires_at = models.DateTimeField(null=True)
     revoked_at = models.DateTimeField(null=True)
     last_used_at = models.DateTimeField(null=True)  # to the minute

@@ -19,15 +19,23 @@ MARK = "dager_"  # so that whoever finds one in a file knows what it is
 SHOWN = len(MARK) + 6
 USED_EVERY = timedelta(minutes=1)  # a busy token is not written down at each request
 LONGEST_DAYS = 3650
+MOST_CALLS = 1_000_000
 
 
 @transaction.atomic
 def make(
-    *, owner: User, name: str, scopes: Collection[str], days: int | None, by: User | None = None
+    *,
+    owner: User,
+    name: str,
+    scopes: Collection[str],
+    days: int | None,
+    calls_a_minute: int | None = None,
+    by: User | None = None,
 ) -> tuple[AccessToken, str]:
     """A new token of this person, and its key, which nobody can read again. `days` of None: until it is revoked.
 
-    Raises BadToken.
+    `calls_a_minute` of its own, fewer or more than everybody's, are an admin's to give, or whoever's sits at the server
+    (`by` of None). Raises BadToken.
     """
     known = {str(scope) for scope in AccessToken.Scope}
     if unknown := sorted(set(scopes) - known):
@@ -39,6 +47,10 @@ def make(
         raise BadToken("A token needs a name of 1 to 100 characters, by which you know it again.")
     if days is not None and not 1 <= days <= LONGEST_DAYS:
         raise BadToken(f"A token is valid for 1 to {LONGEST_DAYS:,} days, or until it is revoked; not for {days}.")
+    if calls_a_minute is not None and by is not None and by.role != User.Role.ADMIN:
+        raise BadToken("Only an admin gives a token a limit of its own. Leave it out, or ask one.")
+    if calls_a_minute is not None and not 1 <= calls_a_minute <= MOST_CALLS:
+        raise BadToken(f"A token may make 1 to {MOST_CALLS:,} calls a minute, not {calls_a_minute}.")
     key = MARK + secrets.token_urlsafe(32)
     token = AccessToken.objects.create(
         owner=owner,
@@ -46,9 +58,11 @@ def make(
         prefix=key[:SHOWN],
         hashed=_hash(key),
         scopes=sorted(set(scopes)),
+        calls_a_minute=calls_a_minute,
         expires_at=None if days is None else timezone.now() + timedelta(days=days),
     )
     details = {"owner": owner.pk, "scopes": token.scopes, "days": days}
+    details |= {"calls_a_minute": calls_a_minute} if calls_a_minute else {}
     audit.write(audit.Action.TOKEN, by=by, subject=f"token {token.pk}", details=details)
     return token, key
 

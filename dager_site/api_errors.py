@@ -11,6 +11,7 @@ from rest_framework.response import Response
 from rest_framework.views import exception_handler, set_rollback
 
 from annotation import errors as annotation
+from dager_site import limits
 from dager_site.logs import request_id
 from inference import errors as inference
 from training import errors as training
@@ -53,6 +54,7 @@ STATUS: dict[type[Exception], int] = {
 
 def envelope(error: Exception, context: dict[str, Any]) -> Response | None:
     """DRF's exception handler. What nobody foresaw goes on to Django, which logs it and answers 500."""
+    error = limits.counted(error, context)
     if type(error) in STATUS:
         set_rollback()
         return Response(_body(code_of(error), str(error), getattr(error, "field", "")), status=STATUS[type(error)])

@@ -1,43 +1,48 @@
-"""How many requests a minute one token, or one signed-in person, may make.
+"""How many calls a minute one token, or one signed-in person, may make, by what they are for.
 
-Counted by whole minutes in the cache, which all web processes share where it is Redis; else each counts by itself.
-While it cannot be reached, nobody is held up.
+Counted by whole minutes in the cache, which all web processes share where it is Redis. While that does not answer each
+process counts for itself: nobody is refused for it, and nobody is let loose.
 """
 
-import logging
+import math
 import time
 from collections.abc import Sequence
 from typing import Any
 
 from django.core.cache import cache
 from django.http import HttpRequest
-from redis.exceptions import RedisError
+from rest_framework.exceptions import PermissionDenied, Throttled
 from rest_framework.request import Request
 from rest_framework.throttling import BaseThrottle
 
 from annotation import live_settings
-from annotation.models import AccessToken
-
-log = logging.getLogger(__name__)
+from annotation.access import Scope
+from annotation.models import AccessToken, User
 
 MINUTE = 60
+# What a call counts as that several scopes open: as the first of these that its token has.
+COUNTED = (Scope.CURATE, Scope.TRAIN, Scope.ANNOTATE, Scope.PREDICT, Scope.ADMIN)
+# Predictions take the machine a hundred times as long as anything else. What says 0 is as REQUESTS_A_MINUTE.
+LIMITS = {
+    Scope.PREDICT: "PREDICTIONS_A_MINUTE",
+    Scope.ANNOTATE: "ANNOTATE_A_MINUTE",
+    Scope.CURATE: "CURATE_A_MINUTE",
+    Scope.TRAIN: "TRAIN_A_MINUTE",
+    Scope.ADMIN: "ADMIN_A_MINUTE",
+}
 
 
 class PerMinute(BaseThrottle):
-    """Predictions have a limit of their own: they take the machine a hundred times as long as anything else."""
+    seconds = 0  # until the next minute
 
     def allow_request(self, request: Request, view: Any) -> bool:
-        kind, limit = _limit(view.get_permissions())
-        who = f"token-{request.auth.pk}" if isinstance(request.auth, AccessToken) else f"user-{request.user.pk}"
+        token = request.auth if isinstance(request.auth, AccessToken) else None
+        scope = counted_as(view.get_permissions(), request, token)
+        limit = _limit(scope, token)
+        who = f"token-{token.pk}" if token else f"user-{request.user.pk}"
         now = time.time()
-        self.seconds = MINUTE - now % MINUTE
-        key = f"requests:{kind}:{who}:{int(now // MINUTE)}"
-        try:
-            cache.add(key, 0, 2 * MINUTE)
-            made = cache.incr(key)
-        except (RedisError, ValueError) as error:  # it cannot be reached, or has just forgotten the key
-            log.warning("Requests are not counted: %s", error)
-            return True
+        self.seconds = math.ceil(MINUTE - now % MINUTE)
+        made = _count(f"requests:{scope}:{who}:{int(now // MINUTE)}")
         _tell(request._request, limit, max(0, limit - made), self.seconds)
         return made <= limit
 
@@ -45,16 +50,48 @@ class PerMinute(BaseThrottle):
         return self.seconds
 
 
-def _tell(request: HttpRequest, limit: int, left: int, seconds: float) -> None:
+def counted_as(permissions: Sequence[Any], request: Request, token: AccessToken | None) -> Scope:
+    """The scope whose allowance a call is taken from: one that it asks for and that the token, if it is one, has."""
+    asked = {scope for each in permissions if hasattr(each, "asked") for scope in each.asked(request)[1]}
+    if token is not None and Scope.ADMIN not in token.scopes:
+        asked = {scope for scope in asked if scope in token.scopes}
+    # The description of the API asks for no scope.
+    return next((scope for scope in COUNTED if scope in asked), Scope.CURATE)
+
+
+def counted(error: Exception, context: dict[str, Any]) -> Exception:
+    """What is refused to somebody's role or token counts, too; DRF looks at these before it counts.
+
+    Returns the refusal, or beyond the limit what is told then.
+    """
+    request, view = context["request"], context["view"]
+    new = isinstance(error, PermissionDenied) and not hasattr(request._request, "rate_limit")
+    if not (new and isinstance(request.user, User) and PerMinute in view.throttle_classes):
+        return error
+    throttle = PerMinute()
+    return error if throttle.allow_request(request, view) else Throttled(throttle.wait())
+
+
+def _count(key: str) -> int:
+    """How many it is, with this one."""
+    cache.add(key, 0, 2 * MINUTE)
+    try:
+        return cache.incr(key)
+    except ValueError:  # it was forgotten since: Redis went away, or came back, at this moment
+        cache.set(key, 1, 2 * MINUTE)
+        return 1
+
+
+def _limit(scope: Scope, token: AccessToken | None) -> int:
+    if token is not None and token.calls_a_minute is not None:
+        return token.calls_a_minute
+    return int(live_settings.get(LIMITS[scope]) or live_settings.get("REQUESTS_A_MINUTE"))
+
+
+def _tell(request: HttpRequest, limit: int, left: int, seconds: int) -> None:
     """For the middleware, which writes it on the response whatever that will be."""
     request.rate_limit = {  # type: ignore[attr-defined]
         "RateLimit-Limit": str(limit),
         "RateLimit-Remaining": str(left),
-        "RateLimit-Reset": str(round(seconds)),
+        "RateLimit-Reset": str(seconds),
     }
-
-
-def _limit(permissions: Sequence[Any]) -> tuple[str, int]:
-    if any(getattr(each, "predicts", False) for each in permissions):
-        return "predict", live_settings.get("PREDICTIONS_A_MINUTE")
-    return "other", live_settings.get("REQUESTS_A_MINUTE")

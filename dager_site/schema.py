@@ -32,6 +32,12 @@ CODES = {
     "429": ["throttled"],
     "503": [],
 }
+# Of whoever is known: the call's allowance, of this minute.
+LEFT = {
+    "RateLimit-Limit": "calls of this kind that you may make in a minute",
+    "RateLimit-Remaining": "of which so many are left",
+    "RateLimit-Reset": "seconds until all of them are there again",
+}
 TAKES_PHOTOS = ("predict", "embed", "verify", "search", "feedback")
 ENVELOPE = {
     "type": "object",
@@ -192,12 +198,22 @@ def complete(result: dict[str, Any], generator: object, request: object, public:
                     described["allOf"] = [{"$ref": described.pop("$ref")}]
                 described["description"] = meaning
     schemas["Error"] = ENVELOPE
+    result["components"]["headers"] = {
+        name: {"schema": {"type": "integer", "minimum": 0}, "description": told} for name, told in LEFT.items()
+    }
     for path, operations in result["paths"].items():
         for method, operation in operations.items():
             keyed = any(each["name"] == "Idempotency-Key" for each in operation.get("parameters", []))
             for code in sorted(_may_answer(path, method) | ({"422"} if keyed else set())):
                 operation["responses"].setdefault(code, _error(code, path))
+            for code, answer in operation["responses"].items():
+                if code[0] == "2" or code == "429":
+                    answer.setdefault("headers", {}).update(_left())
     return result
+
+
+def _left() -> dict[str, Any]:
+    return {name: {"$ref": f"#/components/headers/{name}"} for name in LEFT}
 
 
 def _may_answer(path: str, method: str) -> set[str]:

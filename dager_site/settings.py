@@ -43,6 +43,10 @@ DATA_UPLOAD_MAX_MEMORY_SIZE = 1_000_000  # of the form without its files
 FILE_UPLOAD_MAX_MEMORY_SIZE = 2_500_000  # larger uploads go to a temporary file
 REQUESTS_A_MINUTE = env.whole("DAGER_REQUESTS_A_MINUTE", 1200, low=1)  # of the API, by each token or person
 PREDICTIONS_A_MINUTE = env.whole("DAGER_PREDICTIONS_A_MINUTE", 600, low=1)  # requests, however many photos each has
+ANNOTATE_A_MINUTE = env.whole("DAGER_ANNOTATE_A_MINUTE", 0)  # counted by themselves, as the others; 0: as above
+CURATE_A_MINUTE = env.whole("DAGER_CURATE_A_MINUTE", 0)
+TRAIN_A_MINUTE = env.whole("DAGER_TRAIN_A_MINUTE", 0)
+ADMIN_A_MINUTE = env.whole("DAGER_ADMIN_A_MINUTE", 0)
 METRICS_DIR = env.text("PROMETHEUS_MULTIPROC_DIR", "")  # where web processes count together; read by prometheus-client
 PREDICT_REQUEST_MB = env.whole("DAGER_REQUEST_MB", 200, low=1, high=4000)  # held in memory, never on disk
 
@@ -67,7 +71,7 @@ CELERY_BROKER_TRANSPORT_OPTIONS = (
 # Requests are counted in it. Without Redis there is one web process, whose memory is enough.
 CACHES = {
     "default": {
-        "BACKEND": "django.core.cache.backends.redis.RedisCache",
+        "BACKEND": "dager_site.cache.SharedOrOwn",
         "LOCATION": REDIS,
         "KEY_PREFIX": "dager",
         "OPTIONS": {"socket_timeout": 0.5, "socket_connect_timeout": 0.5},

@@ -11,7 +11,7 @@ from rest_framework.decorators import action
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from annotation.access import PREDICT, TRAIN, Scope
+from annotation.access import PREDICT, TRAIN, Roles, Scope, Scopes
 from annotation.api import Browses, Filtered, OfRoles, parameters, signed_in
 from annotation.models import Certificate, Release
 from inference import registry
@@ -28,10 +28,9 @@ class BrowsesOrTrains(OfRoles):
 
     look = Browses.roles, Browses.scopes
 
-    def has_permission(self, request: Request, view: Any) -> bool:
+    def asked(self, request: Request) -> tuple[Roles, Scopes]:
         looks = request.method in ("GET", "HEAD", "OPTIONS")
-        self.roles, self.scopes = self.look if looks else (TRAIN, frozenset({Scope.TRAIN}))
-        return super().has_permission(request, view)
+        return self.look if looks else (TRAIN, frozenset({Scope.TRAIN}))
 
 
 class SeesModels(BrowsesOrTrains):

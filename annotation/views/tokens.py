@@ -15,10 +15,10 @@ from annotation.views.page import SignedIn, act, only
 
 
 def _tokens(request: SignedIn) -> HttpResponse:
-    form, made = TokenForm(request.POST or None), None
+    form, made = TokenForm(request.POST or None, by=request.user), None
     if form.is_valid():
         token, key = tokens.make(owner=request.user, **form.cleaned_data, by=request.user)
-        made, form = {"token": token, "key": key}, TokenForm()
+        made, form = {"token": token, "key": key}, TokenForm(by=request.user)
     context = {"form": form, "made": made, "tokens": request.user.tokens.all()}
     return render(request, "annotation/tokens.html", context, status=400 if form.errors else 200)
 

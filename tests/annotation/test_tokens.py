@@ -50,6 +50,7 @@ def test_its_last_use_is_written_once_a_minute(django_assert_num_queries):
         ({"name": "x" * 101}, "needs a name"),
         ({"days": 0}, "not for 0"),
         ({"days": 5000}, "not for 5000"),
+        ({"calls_a_minute": 0}, "not 0"),
     ],
 )
 def test_what_makes_no_sense_is_refused(more, message):
@@ -87,6 +88,19 @@ def test_what_was_typed_stays_beside_its_mistake(client: Client):
     assert not AccessToken.objects.exists()
 
 
+def test_only_an_admin_gives_a_token_a_limit_of_its_own(client: Client):
+    said = {"name": "Cron", "scopes": ["predict"], "days": "90", "calls_a_minute": "5"}
+    for role, limit in (("curator", None), ("admin", 5)):
+        owner = a_user(role=role)
+        client.force_login(owner)
+        assert ("calls_a_minute" in client.get("/tokens/").content.decode()) == (limit is not None)
+        assert client.post("/tokens/", said).status_code == 200
+        assert owner.tokens.get().calls_a_minute == limit
+    assert "5 calls a minute" in client.get("/tokens/").content.decode()
+    with pytest.raises(BadToken, match="Only an admin"):
+        tokens.make(owner=owner, name="x", scopes=["predict"], days=1, calls_a_minute=5, by=a_user())
+
+
 def test_by_command_a_key_is_printed_listed_and_revoked():
     def told(*words: str) -> str:
         out = StringIO()
@@ -94,12 +108,13 @@ def test_by_command_a_key_is_printed_listed_and_revoked():
         return out.getvalue().strip()
 
     owner = a_user("carol")
-    key = told("make", "Cron", "--owner", "carol", "--scopes", "predict", "curate", "--days", "7")
+    key = told("make", "Cron", "--owner", "carol", "--scopes", "predict", "curate", "--days", "7", "--calls-a-minute", "9")
     token = tokens.find(key)
     assert token is not None
     assert token.owner == owner
     (row,) = json.loads(told("list", "--json"))
     assert (row["owner"], row["scopes"], row["state"]) == ("carol", ["curate", "predict"], "valid")
+    assert row["calls_a_minute"] == 9
     assert key not in told("list")
     told("revoke", str(token.pk))
     assert tokens.find(key) is None

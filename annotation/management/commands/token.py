@@ -21,6 +21,7 @@ class Command(BaseCommand):
         make.add_argument("--owner", required=True, help="name of the account that it acts for, and may no more than")
         make.add_argument("--scopes", nargs="+", required=True, choices=[str(scope) for scope in AccessToken.Scope])
         make.add_argument("--days", type=int, help="that it is valid; left out: until it is revoked")
+        make.add_argument("--calls-a-minute", type=int, help="for each scope; left out: as everybody's are")
         listed = acts.add_parser("list", help="all tokens, the latest first")
         listed.add_argument("--json", action="store_true")
         revoke = acts.add_parser("revoke", help="it opens nothing from now on")
@@ -34,7 +35,8 @@ class Command(BaseCommand):
         if owner is None:
             raise CommandError(f"There is no account {options['owner']!r}.")
         try:
-            _, key = tokens.make(owner=owner, name=options["name"], scopes=options["scopes"], days=options["days"])
+            said = {name: options[name] for name in ("name", "scopes", "days", "calls_a_minute")}
+            _, key = tokens.make(owner=owner, **said)
         except BadToken as error:
             raise CommandError(str(error)) from error
         self.stdout.write(key)
@@ -67,5 +69,6 @@ def _told(token: AccessToken) -> dict[str, Any]:
         "name": token.name,
         "prefix": token.prefix,
         "scopes": token.scopes,
+        "calls_a_minute": token.calls_a_minute,
         "state": token.state,
     } | {name: at and at.isoformat(timespec="seconds") for name, at in times.items()}
