@@ -10,7 +10,7 @@ from django.db.models import Exists, OuterRef, Q, QuerySet
 from django.utils import timezone
 
 from annotation.core.batches import batched
-from annotation.models import Cluster, ClusteringRun, Decision, Identity, Membership, Question, QuestionFace
+from annotation.models import Cluster, ClusteringRun, Decision, Face, Identity, Membership, Question, QuestionFace
 
 GRID = 24  # faces a screen: what an eye takes in at a glance
 CHUNK = 500
@@ -156,6 +156,7 @@ def parted(among: Collection[int] | None = None) -> Iterator[tuple[int, int]]:
         yield low, high
 
 
+@transaction.atomic(savepoint=False)
 def ask_single(attribute: str, faces: Collection[int], purpose: Question.Purpose, *, worth: float = 1.0) -> int:
     """Ask which value an attribute of each of these faces is, one face a question.
 
@@ -163,6 +164,10 @@ def ask_single(attribute: str, faces: Collection[int], purpose: Question.Purpose
     """
     if not faces:
         return 0
+    if purpose == Question.Purpose.WANTED:
+        # Of two who want one face asked at the same moment the second waits here, and finds the question of the first.
+        rows = Face.objects.filter(pk__in=list(faces)).order_by("pk")
+        list(rows.select_for_update(no_key=True).values_list("pk", flat=True))
     kept = Question.objects.filter(
         kind=Question.Kind.VALUE, attribute=attribute, state=Question.State.OPEN, shown__face__in=list(faces)
     ).exclude(purpose=Question.Purpose.GOLD)

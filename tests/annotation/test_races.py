@@ -10,7 +10,7 @@ from uuid import uuid4
 import pytest
 from django.db import connection
 
-from annotation import certificates, engine, labels, people, proposals, reliabilities, routing
+from annotation import certificates, engine, feedback, labels, people, proposals, reliabilities, routing, wanted
 from annotation.answers import record_answer, undo_answer
 from annotation.errors import AnnotationError
 from annotation.models import (
@@ -20,6 +20,7 @@ from annotation.models import (
     Certificate,
     Decision,
     Face,
+    Feedback,
     Identity,
     Label,
     Question,
@@ -181,6 +182,17 @@ def test_an_answer_and_its_undoing_and_the_engine_at_once_end_in_one_state():
     for label in AttributeLabel.objects.select_related("decision__answer"):
         assert label.decision in Decision.objects.standing()
         assert label.decision.answer.undone_at is None
+
+
+def test_corrections_of_one_face_at_once_and_a_curator_s_wish_ask_about_it_once():
+    clients, curator = [a_user(role=User.Role.CLIENT) for _ in range(4)], a_user()
+    for _ in range(8):
+        face = a_face()
+        given = [Feedback.objects.create(photo=face.photo, attribute="gender", claimed="male", by=by) for by in clients]
+        wish = partial(wanted.ask, faces=Face.objects.filter(pk=face.pk), what="gender", by=curator)
+        assert at_once(*(partial(feedback._ask, each) for each in given), wish) == []
+        (question,) = Question.objects.filter(shown__face=face)
+        assert set(Feedback.objects.filter(face=face).values_list("state", "question")) == {("asked", question.pk)}
 
 
 @pytest.mark.parametrize("seed", range(3))
