@@ -2,23 +2,24 @@
 
 import hashlib
 import json
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Any, ClassVar, get_args
 
 from django import forms
 from django.conf import settings
+from django.core.exceptions import PermissionDenied
 from django.core.files import File
 from django.core.files.uploadedfile import UploadedFile
 from django.db import transaction
 from django.db.models import QuerySet
-from django.http import QueryDict, StreamingHttpResponse
+from django.http import Http404, QueryDict, StreamingHttpResponse
 from django.shortcuts import get_object_or_404
 from django.urls import reverse
 from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import OpenApiParameter, extend_schema, extend_schema_field, extend_schema_view
 from rest_framework import generics, mixins, serializers, status, viewsets
 from rest_framework.decorators import action
-from rest_framework.exceptions import NotFound, ValidationError
+from rest_framework.exceptions import APIException, NotFound, ValidationError
 from rest_framework.pagination import CursorPagination
 from rest_framework.parsers import MultiPartParser
 from rest_framework.permissions import BasePermission
@@ -64,6 +65,7 @@ from annotation.models import (
     Source,
     User,
 )
+from annotation.turns import beginning_again
 from annotation.words import PRACTICE, why_asked
 from inference.core.attributes import ATTRIBUTES, attribute
 
@@ -163,7 +165,13 @@ class KeyedSchema(api_settings.DEFAULT_SCHEMA_CLASS):  # type: ignore[name-defin
 
 
 class Idempotent(APIView):
-    """A POST that comes with a key is done once, however often a bad line has the client send it."""
+    """A POST that comes with a key is done once, however often a bad line has the client send it.
+
+    What it does and the answer that is kept of it are one transaction: whoever is killed leaves both or neither. What is
+    no row: messages to the workers go out after it, and those that are lost the sweep sends, from the rows (but a wish to
+    hash a release anew, which no row keeps: `checked_at` tells whether it was); a file that no row names yet is known
+    by its content, or named by chance, and taken by nobody.
+    """
 
     schema = KeyedSchema()
     _claimed: KeptAnswer | None = None
@@ -179,6 +187,7 @@ class Idempotent(APIView):
         if kept.status is not None:
             raise Repeated(kept)
         self._claimed = kept
+        self.post = _once(self.post, kept)  # type: ignore[attr-defined,has-type]  # the call, whatever class it is of
 
     def handle_exception(self, exc: Exception) -> Response:
         if isinstance(exc, Repeated):
@@ -188,12 +197,41 @@ class Idempotent(APIView):
             self._claimed = None
         return super().handle_exception(exc)
 
-    def finalize_response(self, request: Request, response: Response, *args: Any, **kwargs: Any) -> Response:
-        answer = super().finalize_response(request, response, *args, **kwargs)
-        if self._claimed is not None:
-            data = json.loads(JSONRenderer().render(response.data) or b"null")
-            idempotency.keep(self._claimed, status=response.status_code, body=data)
+
+Call = Callable[..., Response]
+
+
+def _once(call: Call, claimed: KeptAnswer) -> Call:
+    """The call in one transaction with its answer's being kept. A refusal keeps what the call wrote of it, as without
+    a key; a failure keeps nothing."""
+
+    @beginning_again
+    def done(request: Request, *args: Any, **kwargs: Any) -> Response | Exception:
+        for _, files in request.FILES.lists():
+            for file in files:
+                file.seek(0)  # it may have been read by a try that two who waited for each other ended
+        try:
+            answer = call(request, *args, **kwargs)
+        except Exception as error:
+            if not _refuses(error):
+                raise
+            return error
+        body = json.loads(JSONRenderer().render(answer.data) or b"null")
+        idempotency.keep(claimed, status=answer.status_code, body=body)
         return answer
+
+    def told(*args: Any, **kwargs: Any) -> Response:
+        answer = done(*args, **kwargs)
+        if isinstance(answer, Exception):
+            raise answer
+        return answer
+
+    return told
+
+
+def _refuses(error: Exception) -> bool:
+    """Whether it was foreseen: our own errors have a code that programs know them by, as Django's and DRF's do."""
+    return isinstance(error, APIException | Http404 | PermissionDenied) or hasattr(error, "code")
 
 
 def _digest(request: Request) -> str:

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from datetime import datetime, timedelta
 
 from django.db import IntegrityError, transaction
+from django.db.models import QuerySet
 from django.utils import timezone
 
 from annotation.errors import KeyInHand, KeyReused
@@ -31,16 +32,27 @@ def claim(*, user: User, key: str, digest: str, now: datetime | None = None) -> 
         lost = KeptAnswer.objects.filter(user=user, key=key, status=None, at__lt=now - PATIENCE)
         if earlier is None or not lost.update(at=now):
             raise KeyInHand(key)
+        earlier.at = now
     return earlier
 
 
 def keep(claimed: KeptAnswer, *, status: int, body: Mapping[str, object] | None) -> None:
-    KeptAnswer.objects.filter(pk=claimed.pk).update(status=status, body=body)
+    """Within the transaction of what was done: it is committed with that, or neither is.
+
+    Raises KeyInHand where it took so long that the request came again and was begun anew: that one does it.
+    """
+    if not _in_hand(claimed).update(status=status, body=body):
+        raise KeyInHand(claimed.key)
 
 
 def release(claimed: KeptAnswer) -> None:
     """Nothing was made: the key is free, for the same request or a mended one."""
-    KeptAnswer.objects.filter(pk=claimed.pk, status=None).delete()
+    _in_hand(claimed).delete()
+
+
+def _in_hand(claimed: KeptAnswer) -> QuerySet[KeptAnswer]:
+    """The row, unless somebody else has it in hand by now."""
+    return KeptAnswer.objects.filter(pk=claimed.pk, status=None, at=claimed.at)
 
 
 def forget(now: datetime) -> None:

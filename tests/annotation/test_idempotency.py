@@ -60,6 +60,40 @@ def test_a_failure_of_the_server_frees_its_key(client: Client, monkeypatch: pyte
     assert make(client, "one").status_code == 201
 
 
+class Killed(BaseException):
+    """As a kill: nobody gets to tidy up."""
+
+
+def test_whoever_is_killed_before_the_answer_is_kept_has_done_nothing(client: Client, monkeypatch: pytest.MonkeyPatch):
+    def killed(*words: object, **more: object) -> None:
+        assert Source.objects.count() == 1
+        raise Killed
+
+    with monkeypatch.context() as patch:
+        patch.setattr(idempotency, "keep", killed)
+        with pytest.raises(Killed):
+            make(client, "one")
+    assert not Source.objects.exists()
+    assert make(client, "one").json()["error"]["code"] == "key_in_hand"
+    KeptAnswer.objects.update(at=timezone.now() - idempotency.PATIENCE - timedelta(seconds=1))
+    assert make(client, "one").status_code == 201
+    assert Source.objects.count() == 1
+
+
+def test_a_request_that_another_overtook_is_taken_back(client: Client, monkeypatch: pytest.MonkeyPatch):
+    create = intake.create_source
+
+    def slowly(**said: object) -> Source:
+        made = create(**said)
+        KeptAnswer.objects.update(at=timezone.now())  # it came again, long after, and was begun anew
+        return made
+
+    monkeypatch.setattr(intake, "create_source", slowly)
+    assert make(client, "one").json()["error"]["code"] == "key_in_hand"
+    assert not Source.objects.exists()
+    assert KeptAnswer.objects.filter(status=None).count() == 1  # the other one's
+
+
 @pytest.mark.parametrize("key", ["", "x" * 201, "tab\there"])
 def test_a_key_that_is_none_is_refused(client: Client, key: str):
     answer = make(client, key)

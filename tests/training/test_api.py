@@ -140,6 +140,9 @@ def test_what_the_gate_refuses_is_told_kept_and_may_be_forced(engineer, monkeypa
     assert "No better than chance." in refused.json()["error"]["message"]
     (kept,) = engineer.get(f"{V1}/promotions?state=refused").json()["results"]
     assert (kept["version"], kept["gate"][0]["passed"]) == (candidate.pk, False)
+    keyed = engineer.post(f"{V1}/models/{candidate.pk}/promote", headers={"Idempotency-Key": "one"})
+    assert keyed.status_code == 409
+    assert engineer.get(f"{V1}/promotions?state=refused").json()["results"][0]["id"] > kept["id"]  # kept by a key, too
     for bad in ("x" * 301, "NUL \0", ["why"]):
         assert post(engineer, f"models/{candidate.pk}/promote", {"forced": bad}).status_code == 400
     forced = post(engineer, f"models/{candidate.pk}/promote", {"forced": "The old licence ends."})
