@@ -103,9 +103,12 @@ class Predicts(OfRoles):
 
 
 class Searches(OfRoles):
-    """Who somebody is, is told to those who may say it, and to programs that an admin lets in for that."""
+    """Who somebody is, is told to those who may say it, and to programs that an admin lets in for that.
 
-    roles, scopes = SEARCH, frozenset({Scope.PREDICT, Scope.CURATE})
+    By a scope of its own, whatever else a token may: finding people by their face is a privilege by itself.
+    """
+
+    roles, scopes = SEARCH, frozenset({Scope.SEARCH})
 
 
 class Curates(OfRoles):

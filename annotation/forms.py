@@ -531,6 +531,7 @@ class AuditFilter(forms.Form):
 
 SCOPES = [
     (AccessToken.Scope.PREDICT, later("Predict: what the live models say of photos")),
+    (AccessToken.Scope.SEARCH, later("Search: which known people the faces of a photo are; every search is logged")),
     (AccessToken.Scope.ANNOTATE, later("Annotate: take questions and answer them")),
     (AccessToken.Scope.CURATE, later("Curate: read and change sources, photos, faces, people, releases")),
     (AccessToken.Scope.TRAIN, later("Train: read faces and releases; start, stop, promote")),

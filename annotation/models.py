@@ -57,6 +57,7 @@ class AccessToken(models.Model):
 
     class Scope(models.TextChoices):
         PREDICT = "predict"  # what the live models say of photos that are sent
+        SEARCH = "search"  # which known people the faces of a photo that is sent are
         ANNOTATE = "annotate"  # take questions, answer them
         CURATE = "curate"  # read and change the corpus: sources, photos, faces, people, releases
         TRAIN = "train"  # read the corpus and releases; start, stop, promote

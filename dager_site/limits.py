@@ -21,10 +21,11 @@ from annotation.models import AccessToken, User
 
 MINUTE = 60
 # What a call counts as that several scopes open: as the first of these that its token has.
-COUNTED = (Scope.CURATE, Scope.TRAIN, Scope.ANNOTATE, Scope.PREDICT, Scope.ADMIN)
+COUNTED = (Scope.CURATE, Scope.TRAIN, Scope.ANNOTATE, Scope.PREDICT, Scope.SEARCH, Scope.ADMIN)
 # Predictions take the machine a hundred times as long as anything else. What says 0 is as REQUESTS_A_MINUTE.
 LIMITS = {
     Scope.PREDICT: "PREDICTIONS_A_MINUTE",
+    Scope.SEARCH: "PREDICTIONS_A_MINUTE",
     Scope.ANNOTATE: "ANNOTATE_A_MINUTE",
     Scope.CURATE: "CURATE_A_MINUTE",
     Scope.TRAIN: "TRAIN_A_MINUTE",

@@ -24,7 +24,7 @@ TABLE: dict[tuple[str, str], tuple[set[str], set[str]]] = {
     ("post", "predict-batch"): PREDICT,
     ("post", "embed"): PREDICT,
     ("post", "verify"): PREDICT,
-    ("post", "api-search"): (CURATE | {"client"}, {"predict", "curate"}),
+    ("post", "api-search"): (CURATE | {"client"}, {"search"}),
     ("get", "api-feedback-list"): PREDICT,
     ("post", "api-feedback-list"): PREDICT,
     ("get", "api-feedback-detail"): PREDICT,
