@@ -37,13 +37,22 @@ def opens(token: AccessToken, scopes: Scopes) -> bool:
 # hands out carries a pass, which is the reader's own and opens that one picture. Whoever may browse needs none.
 
 
-def crop_address(face_id: int, user: User) -> str:
+#
+# A program that annotates has no session: it is handed an address of the API, which opens with its token while its
+# owner holds that question.
+
+
+def crop_address(face_id: int, user: User, *, question: int | None = None) -> str:
+    """`question`: that a program is told of, to which its token opens the picture."""
     sightings.show(faces=[face_id])
-    return _address("face-crop", face_id, user)
+    return _address("face-crop", face_id, user) if question is None else _held("api-held-crop", question, face_id, user)
 
 
-def photo_address(photo_id: int, user: User) -> str:
+def photo_address(photo_id: int, user: User, *, question: int | None = None) -> str:
+    """Likewise."""
     sightings.show(photos=[photo_id])
+    if question is not None:
+        return _held("api-held-photo", question, photo_id, user)
     return _address("photo-file", photo_id, user)
 
 
@@ -62,6 +71,19 @@ def may_see(user: User, name: str, pk: int, token: str) -> bool:
         return False
     sightings.opened_by_pass()
     return opened
+
+
+def was_handed_out(name: str, question: int, pk: int, user: User, token: str) -> bool:
+    """Whether the API's URL `name` was handed out for this picture, with this question, to this person."""
+    try:
+        return _signer().unsign(f"{_subject(f'{name}/{question}', pk, user)}:{token}") != ""
+    except BadSignature:
+        return False
+
+
+def _held(name: str, question: int, pk: int, user: User) -> str:
+    signature = _signer().signature(_subject(f"{name}/{question}", pk, user))
+    return f"{reverse(name, args=[question, pk])}?pass={signature}"
 
 
 def _address(name: str, pk: int, user: User) -> str:

@@ -12,7 +12,7 @@ from django.core.files import File
 from django.core.files.uploadedfile import UploadedFile
 from django.db import transaction
 from django.db.models import QuerySet
-from django.http import Http404, QueryDict, StreamingHttpResponse
+from django.http import Http404, HttpResponseBase, QueryDict, StreamingHttpResponse
 from django.shortcuts import get_object_or_404
 from django.urls import reverse
 from drf_spectacular.types import OpenApiTypes
@@ -29,7 +29,7 @@ from rest_framework.response import Response
 from rest_framework.settings import api_settings
 from rest_framework.views import APIView
 
-from annotation import answers, export, idempotency, intake, queue, reads, releases, sightings, tasks
+from annotation import answers, export, idempotency, intake, queue, reads, releases, served, sightings, tasks
 from annotation import forms as filters
 from annotation.access import (
     ANNOTATE,
@@ -45,6 +45,7 @@ from annotation.access import (
     may,
     opens,
     photo_address,
+    was_handed_out,
 )
 from annotation.core.answers import SkipReason
 from annotation.core.practice import EXAMPLES, SIDE, Example
@@ -170,10 +171,10 @@ class KeyedSchema(api_settings.DEFAULT_SCHEMA_CLASS):  # type: ignore[name-defin
 class Idempotent(APIView):
     """A POST that comes with a key is done once, however often a bad line has the client send it.
 
-    What it does and the answer that is kept of it are one transaction: whoever is killed leaves both or neither. What is
-    no row: messages to the workers go out after it, and those that are lost the sweep sends, from the rows (but a wish to
-    hash a release anew, which no row keeps: `checked_at` tells whether it was); a file that no row names yet is known
-    by its content, or named by chance, and taken by nobody.
+    What it does and the answer that is kept of it are one transaction: whoever is killed leaves both or neither. What
+    is no row: messages to the workers go out after it, and those that are lost the sweep sends, from the rows (but a
+    wish to hash a release anew, which no row keeps: `checked_at` tells whether it was); a file that no row names yet
+    is known by its content, or named by chance, and taken by nobody.
     """
 
     schema = KeyedSchema()
@@ -190,7 +191,7 @@ class Idempotent(APIView):
         if kept.status is not None:
             raise Repeated(kept)
         self._claimed = kept
-        self.post = _once(self.post, kept)  # type: ignore[attr-defined,has-type]  # the call, whatever class it is of
+        self.post = _once(self.post, kept)  # type: ignore[has-type]  # the call, whatever class it is of
 
     def handle_exception(self, exc: Exception) -> Response:
         if isinstance(exc, Repeated):
@@ -299,10 +300,11 @@ class FaceField(serializers.Field):
 
     def to_representation(self, face: Face) -> dict[str, Any]:
         user: User = self.context["user"]
+        question = self.context.get("question")
         return {
             "id": face.pk,
-            "crop": crop_address(face.pk, user),
-            "photo": photo_address(face.photo_id, user),
+            "crop": crop_address(face.pk, user, question=question),
+            "photo": photo_address(face.photo_id, user, question=question),
             "photo_size": [face.photo.width, face.photo.height],
             "box": [face.x, face.y, face.width, face.height],
             "query": face.photo.query,
@@ -337,6 +339,8 @@ class QuestionSerializer(serializers.Serializer):
     sources = serializers.ListField(child=serializers.ListField(), help_text="sources with their counts")
 
     def to_representation(self, asked: reads.Asked) -> dict[str, Any]:
+        told_of = asked.question.pk if self.context["by_token"] else None
+        self.context["question"] = told_of  # type: ignore[index]  # whose faces are told next; it is a dict
         told: dict[str, Any] = super().to_representation(asked)
         if asked.question.blind:
             told["faces"] = [face | {"query": ""} for face in told["faces"]]
@@ -412,7 +416,51 @@ class NextQuestions(APIView):
         known = {int(each) for each in query.validated_data["known"].split(",") if each}
         new = [question for question in leased if question.pk not in known]
         body = {"questions": reads.asked(new), "tally": reads.tally(signed_in(request), kind, idle=not leased)}
-        return Response(NextQuestionsSerializer(body, context={"user": signed_in(request)}).data)
+        return Response(NextQuestionsSerializer(body, context=_reader(request)).data)
+
+
+def _reader(request: Request) -> dict[str, Any]:
+    """Whom a question is told to: that decides by which addresses its pictures open."""
+    return {"user": signed_in(request), "by_token": isinstance(request.auth, AccessToken)}
+
+
+class HeldPicture(APIView):
+    """A picture of a question that the caller holds, at the address that the question came with, and for no longer.
+
+    For a token of the scope `annotate` as for a session, so that a program can be a desk.
+    """
+
+    permission_classes = [Annotates]
+    throttle_classes = []  # a page has two dozen of them, and the call that told of it was counted
+
+    def perform_content_negotiation(self, request: Request, force: bool = False) -> Any:
+        return JSONRenderer(), JSONRenderer.media_type  # whatever is asked for: errors are told in JSON
+
+    def opened(self, request: Request, name: str, question: int, pk: int) -> None:
+        """Raises Http404, whatever the reason: nobody learns what there is."""
+        user = signed_in(request)
+        handed_out = was_handed_out(name, question, pk, user, request.query_params.get("pass", ""))
+        if not (handed_out and queue.holds(user, question)):
+            raise Http404("This is no picture of a question that you hold. Ask for the next ones.")
+
+
+_PASS = OpenApiParameter("pass", str, description="as the question's address of this picture has it")
+
+
+class HeldCrop(HeldPicture):
+    @extend_schema(parameters=[_PASS], responses={(200, "image/jpeg"): OpenApiTypes.BINARY})
+    def get(self, request: Request, pk: int, face: int) -> HttpResponseBase:
+        """The crop of a face in a question that you hold."""
+        self.opened(request, "api-held-crop", pk, face)
+        return served.crop(request._request, get_object_or_404(Face.objects.select_related("photo"), pk=face))
+
+
+class HeldPhoto(HeldPicture):
+    @extend_schema(parameters=[_PASS], responses={(200, kind): OpenApiTypes.BINARY for kind in served.TYPES.values()})
+    def get(self, request: Request, pk: int, photo: int) -> HttpResponseBase:
+        """The whole photo that a face in a question which you hold is of."""
+        self.opened(request, "api-held-photo", pk, photo)
+        return served.photo(request._request, get_object_or_404(Photo, pk=photo))
 
 
 class GiveBack(APIView):
@@ -552,7 +600,7 @@ class Undo(APIView):
         answers.undo_answer(answer_id=pk, by=signed_in(request))
         reopened = Question.objects.filter(answers=pk, state=Question.State.OPEN).first()
         shown = reads.asked([reopened])[0] if reopened and reopened.pk else None
-        return Response(UndoneSerializer({"question": shown}, context={"user": signed_in(request)}).data)
+        return Response(UndoneSerializer({"question": shown}, context=_reader(request)).data)
 
 
 # ---- lists of data

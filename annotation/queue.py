@@ -95,6 +95,12 @@ def _shown_that_they_know(annotator: int, questions: Sequence[int]) -> QuerySet[
 _spoken_of = Prepared[int](_shown_that_they_know)
 
 
+def holds(annotator: User, question: int, now: datetime | None = None) -> bool:
+    """Whether a question is in this person's hands."""
+    held = Question.objects.filter(pk=question, state=Question.State.OPEN, leased_to=annotator)
+    return held.filter(leased_until__gte=now or timezone.now()).exists()
+
+
 def give_back(annotator: User) -> None:
     """On leaving the page: what this person holds is free at once."""
     Question.objects.filter(leased_to=annotator, state=Question.State.OPEN).update(leased_to=None, leased_until=None)

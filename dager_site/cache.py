@@ -2,7 +2,6 @@
 
 import logging
 import time
-from collections.abc import Mapping
 from typing import Any, ClassVar
 
 from django.core.cache.backends.locmem import LocMemCache
@@ -37,6 +36,6 @@ class SharedOrOwn(RedisCache):
     back_at: ClassVar[float] = 0.0  # by time.monotonic(): all threads of a process know of it
     add, get, set, touch, delete, has_key, incr, get_many, set_many, delete_many, clear = map(_of_either, OPERATIONS)
 
-    def __init__(self, server: str, params: Mapping[str, Any]) -> None:
+    def __init__(self, server: str, params: dict[str, Any]) -> None:
         super().__init__(server, params)
         self._own = LocMemCache("while Redis is away", {**params, "OPTIONS": {"MAX_ENTRIES": 10_000}})

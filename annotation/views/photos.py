@@ -3,13 +3,12 @@
 from typing import Any
 
 from django.core.exceptions import PermissionDenied
-from django.core.files.storage import default_storage
 from django.db.models import Prefetch
-from django.http import FileResponse, Http404, HttpRequest, HttpResponse, HttpResponseBase, HttpResponseNotModified
+from django.http import Http404, HttpResponse, HttpResponseBase
 from django.shortcuts import get_object_or_404, render
 from django.views.decorators.http import require_safe
 
-from annotation import clustering, reads, thumbnails
+from annotation import clustering, reads, served, thumbnails
 from annotation.access import BROWSE, may_see
 from annotation.forms import AskForm, FaceFilter, Filter, PhotoFilter
 from annotation.models import Face, Label, Membership, Photo
@@ -20,7 +19,6 @@ PHOTOS = 48
 FACES = 96
 NEIGHBOURS = 12
 CROWD = 30  # faces; beyond it 68 points each would hide the photo
-TYPES = {"jpg": "image/jpeg", "png": "image/png", "webp": "image/webp"}
 
 
 # ---- lists
@@ -105,14 +103,14 @@ def _dot(photo: Photo) -> str:
     return f"{max(photo.width, photo.height) / 260:.2f}"
 
 
-# ---- pictures. They are somebody's files: never served as anything but a picture.
+# ---- pictures
 
 
 @require_safe
 def photo_file(request: SignedIn, pk: int) -> HttpResponseBase:
     _require_pass(request, "photo-file", pk)
     shown = get_object_or_404(Photo, pk=pk)
-    return _picture(request, shown.key, f"photo-{pk}.{shown.format}", TYPES.get(shown.format), shown.sha256)
+    return served.photo(request, shown)
 
 
 @require_safe
@@ -123,39 +121,17 @@ def photo_small(request: SignedIn, pk: int) -> HttpResponseBase:
         key = thumbnails.key(shown)
     except (FileNotFoundError, PictureRefused) as error:
         raise Http404(f"Photo {pk} has no picture to show: {error}") from error
-    kind = TYPES.get(shown.format) if key == shown.key else TYPES["jpg"]
-    return _picture(request, key, f"photo-{pk}-small", kind, f"{shown.sha256}-small")
+    kind = served.TYPES.get(shown.format) if key == shown.key else served.TYPES["jpg"]
+    return served.picture(request, key, f"photo-{pk}-small", kind, f"{shown.sha256}-small")
 
 
 @require_safe
 def face_crop(request: SignedIn, pk: int) -> HttpResponseBase:
     _require_pass(request, "face-crop", pk)
     shown = get_object_or_404(Face.objects.select_related("photo"), pk=pk)
-    return _picture(
-        request, shown.crop_key, f"face-{pk}.jpg", TYPES["jpg"], f"{shown.photo.sha256}-{shown.number}-{pk}"
-    )
+    return served.crop(request, shown)
 
 
 def _require_pass(request: SignedIn, name: str, pk: int) -> None:
     if not may_see(request.user, name, pk, request.GET.get("pass", "")):
         raise PermissionDenied("This picture belongs to no question of yours.")
-
-
-def _picture(request: HttpRequest, key: str, name: str, kind: str | None, tag: str) -> HttpResponseBase:
-    """A stored picture. Its key is a hash of what it shows, so whoever has it never needs to ask again."""
-    response: HttpResponseBase
-    if request.headers.get("If-None-Match") == f'"{tag}"':
-        response = HttpResponseNotModified()
-    else:
-        try:
-            response = FileResponse(default_storage.open(key), content_type=kind or "application/octet-stream")
-        except FileNotFoundError as error:
-            raise Http404(
-                f"The file of {name} is gone. Restore it from a backup, or take its source in again."
-            ) from error
-        response["Content-Disposition"] = f'{"inline" if kind else "attachment"}; filename="{name}"'
-    response["ETag"] = f'"{tag}"'
-    response["Cache-Control"] = "private, max-age=31536000, immutable"
-    response["X-Content-Type-Options"] = "nosniff"
-    response["Content-Security-Policy"] = "default-src 'none'; sandbox"
-    return response

@@ -104,7 +104,9 @@ def test_only_an_admin_gives_a_token_a_limit_of_its_own(client: Client):
 
 
 def test_tokens_from_before_keep_search_which_has_a_scope_of_its_own_now():
-    made = [tokens.make(owner=a_user(), name="x", scopes=each, days=1)[0] for each in (["predict"], ["train", "curate"])]
+    made = [
+        tokens.make(owner=a_user(), name="x", scopes=each, days=1)[0] for each in (["predict"], ["train", "curate"])
+    ]
     made.append(tokens.make(owner=a_user(), name="x", scopes=["annotate", "train"], days=1)[0])
     migration = import_module("annotation.migrations.0020_search_scope")
     told = []
@@ -122,7 +124,9 @@ def test_by_command_a_key_is_printed_listed_and_revoked():
         return out.getvalue().strip()
 
     owner = a_user("carol")
-    key = told("make", "Cron", "--owner", "carol", "--scopes", "predict", "curate", "--days", "7", "--calls-a-minute", "9")
+    key = told(
+        "make", "Cron", "--owner", "carol", "--scopes", "predict", "curate", "--days", "7", "--calls-a-minute", "9"
+    )
     token = tokens.find(key)
     assert token is not None
     assert token.owner == owner

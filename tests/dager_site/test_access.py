@@ -1,5 +1,6 @@
 """Who may call what: every call of the API, by role and by a token's scope, in one table that must name them all."""
 
+import re
 from collections.abc import Iterator
 from typing import Any
 
@@ -8,8 +9,8 @@ from django.test import Client
 from django.urls import URLPattern, get_resolver
 
 from annotation import tokens
-from annotation.models import AccessToken, Answer, User
-from tests.factories import a_face, a_person, a_single, a_user, an_annotator
+from annotation.models import AccessToken, Answer, Question, User
+from tests.factories import a_face, a_person, a_picture, a_single, a_user, an_annotator
 
 pytestmark = pytest.mark.django_db
 
@@ -30,6 +31,8 @@ TABLE: dict[tuple[str, str], tuple[set[str], set[str]]] = {
     ("get", "api-feedback-detail"): PREDICT,
     ("get", "api-standing"): READS,
     ("get", "api-next"): (ANNOTATE, {"annotate"}),
+    ("get", "api-held-crop"): (ANNOTATE, {"annotate"}),
+    ("get", "api-held-photo"): (ANNOTATE, {"annotate"}),
     ("post", "api-give-back"): (ANNOTATE, {"annotate"}),
     ("post", "api-bring-back"): (ANNOTATE, {"annotate"}),
     ("post", "api-answer"): (ANNOTATE, {"annotate"}),
@@ -71,7 +74,7 @@ def calls(patterns: list[Any], before: str = "") -> Iterator[tuple[str, str, str
         elif route.startswith("api/v1/"):
             view: Any = each.callback
             names = getattr(view, "actions", None) or [n for n in view.cls.http_method_names if hasattr(view.cls, n)]
-            address = "/" + route.replace("<int:pk>", str(NOBODY)).replace("(?P<pk>[^/.]+)", str(NOBODY))
+            address = "/" + re.sub(r"<int:\w+>|\(\?P<pk>\[\^/\.\]\+\)", str(NOBODY), route)
             yield from (
                 (method, str(each.name), address) for method in names if method not in ("head", "options", "trace")
             )
@@ -217,6 +220,37 @@ def test_nobody_answers_or_takes_back_what_is_another_s(client: Client):
     assert status(client, "post", f"/api/v1/answers/{given}/undo", other_key) == 409
     assert status(client, "post", f"/api/v1/answers/{NOBODY}/undo", other_key) == 409  # nor is told that there is one
     assert status(client, "post", f"/api/v1/answers/{given}/undo", key_of(holder, "annotate")) == 200
+
+
+def test_a_program_sees_the_pictures_of_the_questions_that_its_owner_holds_and_no_others(client: Client):
+    for role in ("annotator", "curator"):  # who may browse is handed out no more than others
+        owner, question = an_annotator() if role == "annotator" else a_user(), a_single(face := a_face())
+        a_picture(face.photo)
+        key, other_scope = key_of(owner, "annotate"), key_of(owner, "predict", "search", "curate", "train")
+        headers = {"Authorization": f"Bearer {key}"}
+        (told,) = client.get("/api/v1/questions/next", headers=headers).json()["questions"]
+        assert told["id"] == question.pk
+        crop, photo = (told["faces"][0][name] for name in ("crop", "photo"))
+        for address, kind in ((crop, "image/jpeg"), (photo, "image/jpeg")):
+            answer = client.get(address, headers=headers | {"Accept": "image/*"})
+            assert (answer.status_code, answer["Content-Type"]) == (200, kind)
+            assert b"".join(answer.streaming_content)
+            assert status(client, "get", address) == 401
+            assert status(client, "get", address, other_scope) == 403
+            assert status(client, "get", address, key_of(a_user(role="admin"), "annotate")) == 404
+            assert status(client, "get", address.partition("?")[0], key) == 404
+            assert status(client, "get", address[:-1] + ("A" if address[-1] != "A" else "B"), key) == 404
+        assert client.get(crop.replace("crops", "photos"), headers=headers).status_code == 404
+        page = client.get(f"/faces/{told['faces'][0]['id']}/crop", headers=headers)
+        assert page.status_code == 302  # the pages know no tokens
+        client.post("/api/v1/questions/give-back", headers=headers)
+        assert {status(client, "get", each, key) for each in (crop, photo)} == {404}
+        Question.objects.filter(pk=question.pk).update(state="withdrawn")
+    client.force_login(an_annotator())
+    asked = a_single()
+    (told,) = client.get("/api/v1/questions/next").json()["questions"]
+    assert told["id"] == asked.pk
+    assert told["faces"][0]["crop"].startswith("/faces/")  # in a browser as it was
 
 
 def test_a_curators_act_is_not_taken_back_by_a_token_that_may_only_annotate(client: Client):

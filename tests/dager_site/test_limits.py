@@ -104,7 +104,9 @@ def test_what_is_refused_counts_and_is_told_how_many_are_left(ask: Callable[...,
 
 
 @pytest.fixture(params=["dead", "silent"])
-def redis(request: pytest.FixtureRequest, settings: Settings, monkeypatch: pytest.MonkeyPatch) -> Iterator[socket.socket]:
+def redis(
+    request: pytest.FixtureRequest, settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[socket.socket]:
     """A port where nobody listens, or one that takes every connection and never says a word."""
     with closing(socket.socket()) as port:
         port.bind(("127.0.0.1", 0))
