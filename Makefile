@@ -29,7 +29,7 @@ test: $(STAMP) lint ## Everything that must hold: lint, scripts, the suite on SQ
 	$(PY) -m tests.services -- $(PY) -m pytest -q -n 2 --dist worksteal -m "not browser and not once" \
 	  --ignore tests/annotation/core --ignore tests/inference/core --ignore tests/training/core
 
-lint: $(STAMP) ## Style, types, import direction, missing migrations
+lint: $(STAMP) ## Style, types, import direction, missing migrations, known holes of the packages
 	@mkdir -p $(SCRATCH)
 	export DAGER_DATA="$$PWD/$(SCRATCH)"
 	.venv/bin/ruff check .
@@ -37,6 +37,7 @@ lint: $(STAMP) ## Style, types, import direction, missing migrations
 	.venv/bin/mypy
 	.venv/bin/lint-imports --cache-dir .cache/import_linter
 	$(PY) manage.py makemigrations --check --dry-run
+	$(PY) -m tests.advisories
 
 format: $(STAMP) ## Rewrite the code in the house style
 	@.venv/bin/ruff check --fix .

@@ -3,6 +3,7 @@
 from django.db import transaction
 
 from annotation import audit
+from annotation.core.lookalikes import skeleton, what_is_odd
 from annotation.errors import AccountRefused
 from annotation.models import User
 
@@ -25,6 +26,8 @@ def keep(account: User, *, by: User | None) -> None:
     before = User.objects.select_for_update().filter(pk=account.pk).first() if account.pk else None
     if by is not None:
         _require_may(before, account, by)
+    if before is None or before.username != account.username:
+        _require_own_name(account)
     if before in admins and not (account.role == Role.ADMIN and account.is_active) and admins == [before]:
         raise AccountRefused(f"{account} is the last active admin. Make somebody else an admin first.")
     # The role is the one thing that says what somebody may do; Django's own flags follow it.
@@ -46,6 +49,18 @@ def _require_may(before: User | None, account: User, by: User) -> None:
             f"{before} is {before.get_role_display().lower()} as you are: only a higher role changes that account. "
             f"On the server, `manage.py role {before} ROLE` does."
         )
+
+
+def _require_own_name(account: User) -> None:
+    """Nobody passes for another: who reads the audit log or a history must not take one name for the other."""
+    if odd := what_is_odd(account.username):
+        raise AccountRefused(f"{account.username!r} can mislead: {odd}. Choose a plainer name.")
+    mine = skeleton(account.username)
+    for name in User.objects.exclude(pk=account.pk).values_list("username", flat=True):
+        if skeleton(name) == mine:
+            raise AccountRefused(
+                f"{account.username!r} looks like {name!r}, whom there is already. Choose another name."
+            )
 
 
 def _log(before: User | None, account: User, by: User | None) -> None:

@@ -2,7 +2,7 @@
 
 import hashlib
 import json
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any, ClassVar, get_args
 
 from django import forms
@@ -262,7 +262,8 @@ class Query(serializers.Serializer):
     """The parameters of an address: one that is not known is refused, with the list of those that are."""
 
     def to_internal_value(self, data: Any) -> Any:
-        refuse_unknown(data, self.fields)
+        if isinstance(data, Mapping):  # JSON may be anything
+            refuse_unknown(data, self.fields)
         return super().to_internal_value(data)
 
 

@@ -74,7 +74,7 @@ def words(name: str, default: str) -> list[str]:
 def folder(name: str, default: Path) -> Path:
     path = Path(text(name, str(default))).expanduser().resolve()
     try:
-        path.mkdir(parents=True, exist_ok=True)
+        path.mkdir(mode=0o700, parents=True, exist_ok=True)  # whoever else has an account here has no business in it
     except OSError as error:
         raise ImproperlyConfigured(f"{name}={str(path)!r} cannot be used as a folder: {error.strerror}.") from error
     return path
@@ -117,10 +117,25 @@ def secret(name: str, data: Path) -> str:
     if value := os.environ.get(name):
         return value
     path = data / "secret_key"
+    if not path.exists():
+        _make_secret(path)
+    if path.stat().st_mode & 0o077:
+        path.chmod(0o600)  # copied by hand, it may have become anybody's to read
+    return path.read_text().strip()
+
+
+def _make_secret(path: Path) -> None:
+    """It is there whole or not at all; of two processes that start at once, one makes it and the other reads it."""
+    part = path.with_name(f".{path.name}.{os.getpid()}.part")
+    with os.fdopen(os.open(part, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w") as file:
+        file.write(secrets.token_urlsafe(50))
+        file.flush()
+        os.fsync(file.fileno())
     try:
-        # O_EXCL: of two processes that start at once, one makes the key and the other reads it.
-        with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
-            file.write(secrets.token_urlsafe(50))
+        os.link(part, path)
     except FileExistsError:
         pass
-    return path.read_text().strip()
+    except OSError:  # a file system without hard links
+        part.replace(path)
+    finally:
+        part.unlink(missing_ok=True)

@@ -6,7 +6,7 @@ from django.contrib.auth.decorators import login_not_required, login_required
 from django.templatetags.static import static
 from django.urls import include, path
 from django.views.generic import RedirectView
-from drf_spectacular.views import SpectacularAPIView, SpectacularSwaggerView
+from drf_spectacular.views import SpectacularAPIView, SpectacularSwaggerSplitView
 from rest_framework.permissions import IsAuthenticated
 
 from annotation.api import Predicts
@@ -36,7 +36,11 @@ urlpatterns = [
     path("sign-out", auth.LogoutView.as_view(), name="logout"),
     path("password", auth.PasswordChangeView.as_view(success_url="/"), name="password_change"),
     path("api/schema", SpectacularAPIView.as_view(**signed_in), name="schema"),
-    path("api/docs/", login_required(SpectacularSwaggerView.as_view(**signed_in, url_name="schema")), name="api-docs"),
+    path(
+        "api/docs/",
+        login_required(SpectacularSwaggerSplitView.as_view(**signed_in, url_name="schema")),
+        name="api-docs",
+    ),
     path("admin/", admin.site.urls),
     path("api/v1/predict", predictions.Predict.as_view(**predicts), name="predict"),
     path("api/v1/predict/batch", predictions.PredictBatch.as_view(**predicts), name="predict-batch"),

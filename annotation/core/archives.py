@@ -1,12 +1,17 @@
 """A zip or tar in, its files out, one at a time and never onto the disk."""
 
+import bz2
+import gzip
+import io
+import lzma
 import tarfile
 import zipfile
 import zlib
 from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
-from typing import IO
+from typing import IO, cast
 
 from annotation.core.folders import storable
 from annotation.core.refusals import Refusal, Skipped, is_junk
@@ -15,6 +20,7 @@ DAMAGE = (
     zipfile.BadZipFile,
     tarfile.TarError,
     zlib.error,
+    lzma.LZMAError,
     EOFError,
     OSError,
     RuntimeError,
@@ -29,6 +35,31 @@ class ArchiveLimits:
     total_bytes: int = 100_000_000_000  # of all files together, unpacked
     members: int = 2_000_000
     ratio: int = 200  # unpacked to packed, of one member; pictures hardly shrink at all
+
+
+# What a tar says of a member beside its header: long names, attributes. All of it is read into memory.
+SAID_BESIDE = {
+    tarfile.XHDTYPE,
+    tarfile.XGLTYPE,
+    tarfile.SOLARIS_XHDTYPE,
+    tarfile.GNUTYPE_LONGNAME,
+    tarfile.GNUTYPE_LONGLINK,
+}
+SAID_BYTES = 1_000_000
+BEYOND = 50  # reads that find nothing more
+READ = 16_384
+UNPACKING = 200_000_000  # bytes that xz may take; 65 MB are what its strongest level needs
+
+
+class _Header(tarfile.TarInfo):
+    """A header whose sizes can be true: none below nothing, and nothing said beside it that would fill the memory."""
+
+    @classmethod
+    def frombuf(cls, buf: bytes, encoding: str, errors: str) -> "_Header":
+        header = super().frombuf(buf, encoding, errors)
+        if header.size < 0 or (header.type in SAID_BESIDE and header.size > SAID_BYTES):
+            raise tarfile.ReadError(f"a header says {header.size} bytes")
+        return header
 
 
 @dataclass(frozen=True)
@@ -53,9 +84,9 @@ def members(path: Path, limits: ArchiveLimits = ArchiveLimits()) -> Iterator[Mem
     if zipfile.is_zipfile(path):
         return _guarded(path, _zip(path, limits), limits)
     try:
-        with tarfile.open(path) as archive:
+        with _tar_of(path) as archive:
             archive.next()
-    except (tarfile.TarError, EOFError, OSError, zlib.error) as error:
+    except (tarfile.TarError, EOFError, OSError, zlib.error, lzma.LZMAError) as error:
         raise BadArchive(path, str(error)) from error
     return _guarded(path, _tar(path, limits), limits)
 
@@ -114,7 +145,7 @@ def _zip(path: Path, limits: ArchiveLimits) -> Iterator[Member | Refusal | Skipp
 
 def _tar(path: Path, limits: ArchiveLimits) -> Iterator[Member | Refusal | Skipped]:
     total = 0
-    with tarfile.open(path, "r|*") as archive:
+    with _tar_of(path) as archive:
         for entry in archive:
             file = storable(entry.name)
             if entry.isdir():
@@ -125,9 +156,11 @@ def _tar(path: Path, limits: ArchiveLimits) -> Iterator[Member | Refusal | Skipp
                 yield unsafe
             elif entry.issym() or entry.islnk():
                 yield _link(file)
-            elif not entry.isreg():
-                yield Refusal(file, "special_file", "It is a device or pipe, not a file. Leave it out.")
-            elif entry.size > limits.member_bytes:
+            elif not entry.isreg() or entry.issparse():
+                yield Refusal(
+                    file, "special_file", "It is a device, pipe or sparse file, not a plain one. Leave it out."
+                )
+            elif not 0 <= entry.size <= limits.member_bytes:
                 yield _bomb(file, entry.size)
             elif total + entry.size > limits.total_bytes:
                 yield _bomb(path.name, total + entry.size)
@@ -138,6 +171,70 @@ def _tar(path: Path, limits: ArchiveLimits) -> Iterator[Member | Refusal | Skipp
                 if content is not None:
                     yield Member(file, lambda content=content: _limited(content, limits))  # type: ignore[misc]
             archive.members = []  # type: ignore[attr-defined]  # it would keep every header in memory
+
+
+class _Unpacked:
+    """What is packed, a piece at a time and no more than is asked for: of ten kilobytes come hundreds of megabytes.
+
+    Whoever goes on reading beyond the end, as one does who skips what a header promised, is told so.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._file = path.open("rb")
+        start = self._file.read(6)
+        self._file.seek(0)
+        self._stream: io.BufferedReader = self._file
+        if start.startswith(b"\x1f\x8b"):
+            self._stream = cast(io.BufferedReader, gzip.GzipFile(fileobj=self._file))
+        elif start.startswith(b"BZh"):
+            self._stream = cast(io.BufferedReader, bz2.BZ2File(self._file))
+        elif start.startswith((b"\xfd7zXZ\0", b"\x5d\0\0")):
+            self._stream = cast(io.BufferedReader, _Xz(self._file))
+        self._beyond = 0
+        self._damage: Exception | None = None
+
+    def read(self, size: int) -> bytes:
+        """Of what is damaged, first all that came before."""
+        if self._damage is not None:
+            raise self._damage
+        try:
+            piece = self._stream.read1(size)
+        except DAMAGE as error:
+            self._damage, piece = error, b""
+        self._beyond = 0 if piece else self._beyond + 1
+        if self._beyond > BEYOND:
+            raise EOFError("it ends before all that its headers promise")
+        return piece
+
+    def close(self) -> None:
+        self._stream.close()
+        self._file.close()
+
+
+class _Xz:
+    """As lzma.LZMAFile, with a limit to the memory that the file itself may ask for."""
+
+    def __init__(self, file: IO[bytes]) -> None:
+        self._file, self._decompressor = file, lzma.LZMADecompressor(memlimit=UNPACKING)
+
+    def read1(self, size: int) -> bytes:
+        while not self._decompressor.eof:
+            packed = self._file.read(READ) if self._decompressor.needs_input else b""
+            if not packed and self._decompressor.needs_input:
+                raise EOFError("it is cut off")
+            if piece := self._decompressor.decompress(packed, size):
+                return piece
+        return b""
+
+    def close(self) -> None:
+        self._file.close()
+
+
+@contextmanager
+def _tar_of(path: Path) -> Iterator[tarfile.TarFile]:
+    """Read from one end to the other."""
+    with closing(_Unpacked(path)) as stream, tarfile.open(fileobj=stream, mode="r|", tarinfo=_Header) as archive:  # type: ignore[call-overload]
+        yield archive
 
 
 def _limited(stream: IO[bytes], limits: ArchiveLimits) -> bytes:

@@ -11,6 +11,8 @@ from urllib.parse import SplitResult, urljoin, urlsplit
 
 AGENT = "DAGER intake"
 PIECE = 64 * 1024
+# Not private to every Python: protocol assignments (one cloud's metadata is there), and relays that were given up.
+NOT_PUBLIC = [ipaddress.ip_network("192.0.0.0/24"), ipaddress.ip_network("192.88.99.0/24")]
 
 
 @dataclass(frozen=True)
@@ -39,6 +41,10 @@ def is_public(address: str) -> bool:
             return is_public(str(inner))
         if ip in ipaddress.ip_network("64:ff9b::/96"):  # NAT64
             return is_public(str(ipaddress.IPv4Address(int(ip) & 0xFFFFFFFF)))
+        if ip.is_site_local:  # given up in 2004, and routed within some networks still
+            return False
+    elif any(ip in network for network in NOT_PUBLIC):
+        return False
     return ip.is_global and not ip.is_multicast and not ip.is_reserved
 
 
@@ -69,7 +75,10 @@ class Downloader:
                 raise self._failed(url, error) from error
             if target is None:
                 return body
-            url = urljoin(url, target)
+            try:
+                url = urljoin(url, target)
+            except ValueError as error:
+                raise DownloadRefused("bad_url", f"It redirects to {target[:200]!r}, which is no address.") from error
         raise DownloadRefused(
             "too_many_redirects", f"It redirects more than {self.limits.redirects} times. Give the final address."
         )

@@ -3,7 +3,18 @@
 import csv
 from collections.abc import Iterable, Iterator, Sequence
 
-FORMULA = ("=", "+", "-", "@", "\t", "\r")
+# Some programs take the wide forms of East Asian keyboards for the plain ones, and skip what is unseen before them.
+FORMULA = (
+    "=",
+    "+",
+    "-",
+    "@",
+    "\N{FULLWIDTH EQUALS SIGN}",
+    "\N{FULLWIDTH PLUS SIGN}",
+    "\N{FULLWIDTH HYPHEN-MINUS}",
+    "\N{FULLWIDTH COMMERCIAL AT}",
+)
+UNSEEN = " \t\r\n\v\f\0\u00a0\u200b\u200e\u200f\ufeff"  # blanks, and marks of width nought
 
 
 class _Echo:
@@ -23,4 +34,7 @@ def csv_lines(header: Sequence[str], rows: Iterable[Sequence[object]]) -> Iterat
 
 def inert(value: object) -> object:
     """A scraped name must not become a formula in somebody's spreadsheet (OWASP, CSV injection)."""
-    return f"'{value}" if isinstance(value, str) and value.startswith(FORMULA) else value
+    if not isinstance(value, str):
+        return value
+    seen = value.lstrip(UNSEEN)
+    return f"'{value}" if seen.startswith(FORMULA) or value.startswith(("\t", "\r", "\n")) else value

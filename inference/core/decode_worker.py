@@ -15,6 +15,7 @@ import numpy as np
 from PIL import ExifTags, Image, ImageCms, ImageFile, ImageOps
 
 FILE_ENDINGS = {"JPEG": "jpg", "PNG": "png", "WEBP": "webp"}
+SEVERAL = {"MPO": "jpg"}  # a JPEG with more of them behind it, as phones keep depth and brightness: the first is taken
 BACKGROUND = (255, 255, 255)  # what shows through transparent pixels
 TAKEN_AT = (ExifTags.Base.DateTimeOriginal, ExifTags.Base.DateTimeDigitized)
 
@@ -68,7 +69,7 @@ def decode(data: bytes, pixels: int, max_side: int | None) -> tuple[dict[str, An
     turned = exif.get(ExifTags.Base.Orientation, 1) in (5, 6, 7, 8)
     if max_side is not None and image.format == "JPEG":
         image.draft(None, at_least(image.size, max_side))
-    kind = FILE_ENDINGS[str(image.format)]
+    kind = (FILE_ENDINGS | SEVERAL)[str(image.format)]
     image.load()
     image = ImageOps.exif_transpose(image)
     if max_side is not None and max(image.size) > max_side:
