@@ -2,10 +2,11 @@
 
 import json
 import os
+from importlib import import_module
 from pathlib import Path
 
 from celery import Celery, Task
-from celery.signals import before_task_publish, task_prerun
+from celery.signals import before_task_publish, task_prerun, worker_init
 from django.conf import settings
 from redis import Redis
 
@@ -28,6 +29,12 @@ def _send_request_id(headers: dict[str, object], **_: object) -> None:
 @task_prerun.connect
 def _take_request_id(task: Task, **_: object) -> None:
     request_id.set(getattr(task.request, REQUEST, None) or "-")
+
+
+@worker_init.connect
+def _require_whole(**_: object) -> None:
+    """No worker works on a site that is half restored."""
+    import_module("dager_site.restore").require_whole()  # models are there only now
 
 
 def broker() -> Redis:

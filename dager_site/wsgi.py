@@ -11,6 +11,8 @@ for name, threads in SINGLE_THREAD.items():  # libraries read it as they load, w
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "dager_site.settings")
 application = get_wsgi_application()
 
-from inference.warm import warm_up  # noqa: E402  only now are settings and apps there
+from dager_site.restore import require_whole  # noqa: E402  only now are settings and apps there
+from inference.warm import warm_up  # noqa: E402
 
+require_whole()
 warm_up()

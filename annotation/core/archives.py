@@ -55,7 +55,7 @@ class _Header(tarfile.TarInfo):
     """A header whose sizes can be true: none below nothing, and nothing said beside it that would fill the memory."""
 
     @classmethod
-    def frombuf(cls, buf: bytes, encoding: str, errors: str) -> "_Header":
+    def frombuf(cls, buf: bytes | bytearray, encoding: str, errors: str) -> "_Header":
         header = super().frombuf(buf, encoding, errors)
         if header.size < 0 or (header.type in SAID_BESIDE and header.size > SAID_BYTES):
             raise tarfile.ReadError(f"a header says {header.size} bytes")

@@ -22,9 +22,11 @@ from annotation import belt, intake, progress
 from annotation.core.drawn import draw_sample
 from annotation.errors import AnnotationError
 from annotation.models import Intake, Photo, Source, User
+from dager_site.backup_format import BadBackup
 from dager_site.celery import app as celery
 from dager_site.celery import make_queue_folders
 from dager_site.processes import PortTaken, ProcessDied, Processes, require_free
+from dager_site.restore import require_whole
 from inference import registry
 from training import promotion, runs
 
@@ -51,6 +53,10 @@ class Command(BaseCommand):
         try:
             require_free(options["host"], options["port"])
         except PortTaken as error:
+            raise CommandError(str(error)) from error
+        try:
+            require_whole()
+        except BadBackup as error:
             raise CommandError(str(error)) from error
         call_command("migrate", verbosity=0)
         registry.ensure_live()
