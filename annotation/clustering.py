@@ -29,6 +29,7 @@ from annotation.models import (
     Question,
     User,
 )
+from annotation.presence import faces_there
 from inference import registry
 from inference.core.cluster import Clustering, Evidence, Settings, cluster, extend, merge_candidates
 from inference.core.types import Vectors
@@ -165,6 +166,7 @@ def _write_groups(
     run: ClusteringRun, corpus: Corpus, found: Clustering, groups: Sequence[npt.NDArray[np.intp]]
 ) -> None:
     with transaction.atomic():
+        there = faces_there({int(corpus.faces[index]) for group in groups for index in group})
         rows = Cluster.objects.bulk_create(
             [Cluster(run=run, identity_id=_identity_of(corpus.evidence.pinned[group])) for group in groups]
         )
@@ -173,6 +175,7 @@ def _write_groups(
                 Membership(run=run, cluster=row, face_id=int(corpus.faces[index]), belief=float(found.belief[index]))
                 for row, group in zip(rows, groups, strict=True)
                 for index in group
+                if int(corpus.faces[index]) in there
             ),
             batch_size=2_000,
         )
@@ -374,6 +377,8 @@ def join(run: ClusteringRun) -> int:
     found = extend(corpus.vectors, corpus.evidence, previous, _settings(run.version))
     fresh = np.flatnonzero(previous < 0)
     with transaction.atomic():
+        there = faces_there({int(corpus.faces[index]) for index in fresh})
+        fresh = np.array([index for index in fresh if int(corpus.faces[index]) in there], np.intp)
         known = set(Cluster.objects.filter(run=run).values_list("pk", flat=True))
         new = sorted({int(found.labels[index]) for index in fresh} - known)
         rows = Cluster.objects.bulk_create([Cluster(run=run) for _ in new])

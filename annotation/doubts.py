@@ -1,11 +1,13 @@
 """Settled labels in, the few that the models disbelieve out, to be asked again with the reason shown."""
 
 import numpy as np
+from django.db import transaction
 
 from annotation import live_settings
 from annotation.core.doubt import disbelieved
 from annotation.core.sampling import in_control_slice
 from annotation.models import AttributeLabel, Decision, Proposal, Question, QuestionFace, Vote
+from annotation.presence import faces_there
 from annotation.questions import withdraw
 from inference.core.attributes import Attribute
 
@@ -33,8 +35,11 @@ def ask(attribute: Attribute) -> int:
     belief = np.array([said[face] for face in faces]).reshape(len(faces), len(attribute.values))
     given = np.array([attribute.index(labels[face].value) for face in faces], np.int64)
     doubted = [int(row) for row in disbelieved(belief, given) if faces[row] not in asked]
-    for row in doubted[:room]:
-        _ask(attribute, labels[faces[row]], belief[row])
+    with transaction.atomic():
+        there = faces_there([faces[row] for row in doubted[:room]])
+        for row in doubted[:room]:
+            if faces[row] in there:
+                _ask(attribute, labels[faces[row]], belief[row])
     return open_.count()
 
 

@@ -11,6 +11,7 @@ from annotation import labels
 from annotation.core.batches import batched
 from annotation.models import Embedding, Face, Photo
 from annotation.pictures import read_crop
+from annotation.turns import take_turn
 from inference.core.duplicates import SAME_DETAIL, alike_faces, detail_correlation, representatives, same_photos
 from inference.core.types import Vectors
 from inference.models import ModelVersion
@@ -90,18 +91,27 @@ def _confirmed(pairs: list[tuple[int, int]]) -> list[tuple[int, int]]:
     confirmed = list[tuple[int, int]]()
     for piece in batched(pairs, 500):
         faces = Face.objects.select_related("photo").in_bulk({face for pair in piece for face in pair})
-        crops = {pk: read_crop(face) for pk, face in faces.items()}
-        confirmed += [(a, b) for a, b in piece if detail_correlation(crops[a], crops[b]) >= SAME_DETAIL]
+        crops = {}
+        for pk, face in faces.items():
+            try:
+                crops[pk] = read_crop(face)
+            except FileNotFoundError:
+                continue  # erased meanwhile
+        there = [(a, b) for a, b in piece if a in crops and b in crops]
+        confirmed += [(a, b) for a, b in there if detail_correlation(crops[a], crops[b]) >= SAME_DETAIL]
     return confirmed
 
 
 @transaction.atomic
 def _write_faces(changed: dict[int, int]) -> None:
+    take_turn()
     for piece in batched(sorted(changed), 500):
         rows = list(Face.objects.filter(pk__in=piece).select_related("photo"))
         originals = Face.objects.filter(pk__in={changed[face.pk] for face in rows}).in_bulk()
         for face in rows:
-            original = originals[changed[face.pk]]
+            original = originals.get(changed[face.pk])
+            if original is None:
+                continue  # erased meanwhile
             face.duplicate_of = original
             # The photos are one picture if it is the main face of both that is one.
             if face.chosen and original.chosen:

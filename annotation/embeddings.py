@@ -5,10 +5,12 @@ from collections.abc import Iterable, Sequence
 
 import numpy as np
 import numpy.typing as npt
+from django.db import transaction
 
 from annotation.core.batches import batched
 from annotation.models import Embedding, Face
 from annotation.pictures import crop_for
+from annotation.presence import faces_there
 from inference import registry
 from inference.core.types import Picture, Vectors
 from inference.models import ModelVersion
@@ -35,14 +37,17 @@ def embed(faces: Sequence[Face], version: ModelVersion) -> int:
         if not whole:
             continue
         vectors = network.embed(np.stack(crops))
-        # Two workers with one face write one vector: the second finds the row and leaves it.
-        Embedding.objects.bulk_create(
-            [
-                Embedding(face=face, version=version, vector=packed(vector))
-                for face, vector in zip(whole, vectors, strict=True)
-            ],
-            ignore_conflicts=True,
-        )
+        with transaction.atomic():
+            there = faces_there([face.pk for face in whole])
+            # Two workers with one face write one vector: the second finds the row and leaves it.
+            Embedding.objects.bulk_create(
+                [
+                    Embedding(face=face, version=version, vector=packed(vector))
+                    for face, vector in zip(whole, vectors, strict=True)
+                    if face.pk in there
+                ],
+                ignore_conflicts=True,
+            )
         Face.objects.filter(pk__in=[face.pk for face in whole]).update(claimed_until=None)
         done += len(whole)
     return done

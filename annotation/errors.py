@@ -172,7 +172,7 @@ class BadFeedback(AnnotationError):
     Its code is one of these, or that of the photo's refusal.
     """
 
-    CODES = ("not_to_be_kept", "unknown_attribute", "never_asked", "unknown_value")
+    CODES = ("not_to_be_kept", "unknown_attribute", "never_asked", "unknown_value", "erased")
 
     def __init__(self, code: str, message: str, field: str) -> None:
         super().__init__(message)
@@ -194,3 +194,25 @@ class KeyInHand(AnnotationError):
 
     def __init__(self, key: str) -> None:
         super().__init__(f"The request with the idempotency key {key!r} is still being answered. Send it again later.")
+
+
+class BadErasure(AnnotationError):
+    """An erasure or a legal hold that makes no sense; `field` is what has to be said otherwise."""
+
+    code = "bad_erasure"
+
+    def __init__(self, message: str, field: str = "") -> None:
+        super().__init__(message)
+        self.field = field
+
+
+class HeldBack(AnnotationError):
+    code = "held_back"
+
+    def __init__(self, holds: list[str], photos: list[int]) -> None:
+        shown = ", ".join(str(pk) for pk in photos[:5]) + (" and more" if photos[5:] else "")
+        what = f" It keeps photo {shown}." if photos else ""
+        super().__init__(
+            f"Nothing is erased: {'; '.join(holds) or 'a legal hold'} stands in the way.{what} "
+            "An admin can lift it, with a reason, on the page Erasure or by `manage.py hold lift`."
+        )

@@ -1,10 +1,12 @@
 """Faces whose age by dates or record is not what the network sees are asked about: the right person and photo?"""
 
 import numpy as np
+from django.db import transaction
 
 from annotation import live_settings
 from annotation.core.estimates import BEYOND, improbable
 from annotation.models import AttributeLabel, Decision, Label, Proposal, Question, QuestionFace
+from annotation.presence import faces_there, known_people
 from inference.core.attributes import REAL_AGE
 
 SEEN = "The network sees"
@@ -38,16 +40,20 @@ def ask() -> int:
     people = dict(Label.objects.filter(identity__isnull=False).values_list("face_id", "identity_id"))
     doubted = [int(row) for row in np.argsort(-off) if off[row] > BEYOND and faces[row] not in before]
     picked = [row for row in doubted if faces[row] in people][: max(room, 0)]
-    for row in picked:
-        question = Question.objects.create(
-            kind=Question.Kind.RECORD,
-            attribute=REAL_AGE.name,
-            identity_id=people[faces[row]],
-            worth=WORTH,
-            reason=f"{SEEN} about {estimated[row]:.0f} years, the dates or the record say {known[row]:.1f}: "
-            f"{off[row]:.1f} times as far apart as is usual at that age.",
-        )
-        QuestionFace.objects.create(question=question, face_id=faces[row], place=0, belief=0.0)
+    with transaction.atomic():
+        there = faces_there([faces[row] for row in picked])
+        still = known_people({people[faces[row]] for row in picked})
+        picked = [row for row in picked if faces[row] in there and people[faces[row]] in still]
+        for row in picked:
+            question = Question.objects.create(
+                kind=Question.Kind.RECORD,
+                attribute=REAL_AGE.name,
+                identity_id=people[faces[row]],
+                worth=WORTH,
+                reason=f"{SEEN} about {estimated[row]:.0f} years, the dates or the record say {known[row]:.1f}: "
+                f"{off[row]:.1f} times as far apart as is usual at that age.",
+            )
+            QuestionFace.objects.create(question=question, face_id=faces[row], place=0, belief=0.0)
     return len(picked)
 
 

@@ -18,12 +18,13 @@ from inference.core.duplicates import crop_hash, perceptual_hash
 from inference.core.faces import find_faces, framed
 from inference.core.images import PictureRefused
 from inference.core.landmarks import cold_landmarker
-from inference.core.types import FaceFound, Picture, Transform
+from inference.core.types import Box, FaceFound, Picture, Transform
 from inference.decoding import decode
 from inference.look import look
 
 log = logging.getLogger(__name__)
 
+SAME_PLACE = 0.3  # intersection over union of a face and the place of one that was erased
 SMALL_IN_REDUCED = 150.0  # px; a crop of 384 px would be blown up from a face smaller than this, so decode in full
 
 
@@ -44,6 +45,7 @@ def seek(photos: Sequence[Photo], *, now: datetime | None = None) -> int:
             # It was a picture at intake: the file was damaged since, or its decoder is out of memory now.
             log.exception("The faces of photo %s cannot be sought", photo.pk)
             faces, crops, hashed, failure = [], [], None, f"{type(error).__name__}: {error}"
+        faces, crops = _not_erased(photo, faces, crops)
         for face, crop in zip(faces, crops, strict=True):
             pictures.keep(face.crop_key, crop)
         with transaction.atomic():
@@ -54,6 +56,9 @@ def seek(photos: Sequence[Photo], *, now: datetime | None = None) -> int:
                 .first()
             )
             if again is None:
+                if not Photo.objects.filter(pk=photo.pk).exists():  # erased meanwhile: nothing of it stays
+                    for face in faces:
+                        default_storage.delete(face.crop_key)
                 continue
             Face.objects.bulk_create(faces)
             records.write_down(again)
@@ -66,6 +71,14 @@ def seek(photos: Sequence[Photo], *, now: datetime | None = None) -> int:
             )
         done += 1
     return done
+
+
+def _not_erased(photo: Photo, faces: list[Face], crops: list[Picture]) -> tuple[list[Face], list[Picture]]:
+    """Those who are not where somebody was erased: the picture may still show them."""
+    gone = [Box(each.x, each.y, each.width, each.height) for each in photo.erased_faces.all()]
+    boxes = [Box(face.x, face.y, face.width, face.height) for face in faces]
+    kept = [row for row, box in enumerate(boxes) if all(box.iou(each) < SAME_PLACE for each in gone)]
+    return [faces[row] for row in kept], [crops[row] for row in kept]
 
 
 def _look(photo: Photo) -> tuple[list[Face], list[Picture], int | None]:

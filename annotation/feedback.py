@@ -9,6 +9,7 @@ from django.db.models import Exists, OuterRef, Q
 from annotation import intake, questions
 from annotation.errors import BadFeedback, SourceExists
 from annotation.models import Face, Feedback, Label, Photo, Question, Source, User
+from annotation.turns import take_turn
 from inference.core import attributes as registry
 from inference.core.types import Box
 
@@ -35,9 +36,13 @@ def give(
     if taken.photo is None:
         assert taken.refusal is not None
         raise BadFeedback(taken.refusal.code, taken.refusal.reason, "photo")
-    given = Feedback.objects.create(
-        photo=taken.photo, box=box, attribute=attribute, claimed=claimed, predicted=dict(predicted), by=by
-    )
+    with transaction.atomic():
+        take_turn(shared=True)  # an erasure is before or after this
+        if not Photo.objects.filter(pk=taken.photo.pk).exists():
+            raise BadFeedback("erased", intake.ERASED, "photo")
+        given = Feedback.objects.create(
+            photo=taken.photo, box=box, attribute=attribute, claimed=claimed, predicted=dict(predicted), by=by
+        )
     _ask(given)
     return given
 
@@ -80,6 +85,9 @@ def ask_waiting() -> int:
 
 @transaction.atomic
 def _ask(given: Feedback) -> bool:
+    take_turn(shared=True)
+    if not Feedback.objects.filter(pk=given.pk).exists():
+        return False  # erased meanwhile
     photo = Photo.objects.get(pk=given.photo_id)
     if photo.faces_sought_at is None:
         return False

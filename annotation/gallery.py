@@ -15,8 +15,9 @@ from django.db.models import Max, Q
 
 from annotation import labels
 from annotation.core.batches import batched
-from annotation.models import Decision, Embedding, Identity, Label
+from annotation.models import Decision, Embedding, Erasure, Identity, Label
 from inference import registry
+from inference.core.bundle import EMBEDDING
 from inference.core.sameness import Recognition, learn, unfitted
 from inference.core.types import Vectors
 from inference.models import ModelVersion
@@ -26,7 +27,7 @@ READ = 10_000
 SAMPLE = 2_000  # faces of known people that tell how sure a cosine makes
 
 LEARNT = "sure.json"  # how sure cosines make: a file of its own, so small that each search reads it anew
-KEPT = ("people", "counts", "lengths", "means")
+KEPT = ("people", "counts", "lengths", "means", "erased")
 Ints = npt.NDArray[np.int64]
 
 
@@ -38,6 +39,7 @@ class Gallery:
     counts: Ints  # (people,): faces with a vector
     lengths: npt.NDArray[np.float32]  # (people,): of the sum of their vectors
     means: Vectors  # (people, dimensions), of unit length
+    erased: Ints  # erasures that it knows of: their lines are gone, so the ledger does not tell
 
 
 @dataclass(frozen=True)
@@ -76,15 +78,19 @@ def drop(version: ModelVersion) -> None:
         default_storage.delete(_key(version, ending))
 
 
-def _keep(gallery: Gallery, version: ModelVersion) -> None:
+def _keep(gallery: Gallery, version: ModelVersion, *, for_erasure: bool = False) -> None:
     kept = _read(version)
-    if kept is None or kept.line < gallery.line:
+    if kept is None or kept.line < gallery.line or not np.array_equal(kept.erased, gallery.erased):
         file = io.BytesIO()
         line = [gallery.line, _written_at(gallery.line)]
         np.savez(file, line=line, **{name: getattr(gallery, name) for name in KEPT})
         _write(_key(version), file.getvalue())
         if learnt := _learn(gallery):
             _write(_key(version, LEARNT), json.dumps({"line": line, "learnt": asdict(learnt)}).encode())
+        # Read before an erasure and written after it, it would hold who is erased: the next look makes it anew.
+        under_way = Erasure.objects.filter(state=Erasure.State.RUNNING)
+        if not for_erasure and (under_way.exists() or not np.array_equal(_erasures(), gallery.erased)):
+            drop(version)
 
 
 def _write(key: str, content: bytes) -> None:
@@ -132,11 +138,13 @@ def _last_line() -> int:
 
 def _followed(known: Gallery | None, version: ModelVersion, last: int) -> Gallery:
     """A gallery brought up to this line of the ledger; made anew where none is known."""
+    erased = _erasures()
     if known is None:
-        return Gallery(version.pk, last, *_means(version.pk, version.dimensions))
-    if last <= known.line:
+        return Gallery(version.pk, last, *_means(version.pk, version.dimensions), erased=erased)
+    new = np.setdiff1d(erased, known.erased)
+    if last <= known.line and not len(new):
         return known
-    changed = _touched_since(known.line)
+    changed = _touched_since(known.line) | _touched_by(new)
     gone = np.isin(known.people, list(changed))
     people, counts, lengths, means = _means(version.pk, version.dimensions, changed)
     return Gallery(
@@ -146,7 +154,37 @@ def _followed(known: Gallery | None, version: ModelVersion, last: int) -> Galler
         counts=np.concatenate([known.counts[~gone], counts]),
         lengths=np.concatenate([known.lengths[~gone], lengths]),
         means=np.concatenate([known.means[~gone], means]),
+        erased=erased,
     )
+
+
+def forget() -> int:
+    """Drop what is kept of every model, and make it anew for the live one. Returns how many files went.
+
+    What each process holds follows by the erasure's row before its next search.
+    """
+    global _held
+    gone = 0
+    for version in ModelVersion.objects.filter(task=EMBEDDING):
+        for ending in ("npz", LEARNT):
+            if default_storage.exists(_key(version, ending)):
+                default_storage.delete(_key(version, ending))
+                gone += 1
+    with _one_at_a_time:
+        _held = None
+    if gone:
+        _keep(current(), registry.ensure_live(), for_erasure=True)
+    return gone
+
+
+def _erasures() -> Ints:
+    done = Erasure.objects.filter(state=Erasure.State.DONE).order_by("pk").values_list("pk", flat=True)
+    return np.array(list(done), np.int64)
+
+
+def _touched_by(erasures: Ints) -> set[int]:
+    rows = Erasure.objects.filter(pk__in=erasures.tolist()).values_list("people", flat=True)
+    return {pk for people in rows for pk in people}
 
 
 def _touched_since(line: int) -> set[int]:

@@ -4,6 +4,7 @@ import errno
 import hashlib
 import logging
 import os
+import shutil
 import uuid
 import zipfile
 from collections.abc import Callable, Iterator
@@ -20,7 +21,7 @@ from django.db import IntegrityError, transaction
 from django.db.models import F
 from django.utils import timezone
 
-from annotation import audit, records
+from annotation import audit, records, tombstones
 from annotation.core import archives, downloads, folders, manifests
 from annotation.core.ages import ImpossibleAge
 from annotation.core.datasets import readers
@@ -29,6 +30,7 @@ from annotation.core.refusals import Refusal as Refused
 from annotation.core.refusals import Skipped
 from annotation.errors import BadIntake, SourceExists
 from annotation.models import FILE_NAME_LENGTH, Copy, Intake, Photo, Refusal, Source, User
+from annotation.turns import take_turn
 from inference.core.images import PictureRefused
 from inference.decoding import decode
 
@@ -38,6 +40,7 @@ CHECKED_AT = 64  # px; a JPEG decoded this small is still read to its last byte,
 CLAIM = timedelta(minutes=2)  # a worker that takes in says every few seconds that it lives
 PROGRESS_EVERY = 25  # files
 DELIVERIES = (".zip", ".tar", ".tar.gz", ".tgz", ".tar.bz2", ".tar.xz", ".csv", ".tsv", ".jsonl", ".parquet")
+ERASED = "This photo was erased, and may not come back. An admin can let it, on the erasure's page."
 Outcome = Literal["taken", "copy", "known", "refused", "skipped"]
 
 
@@ -154,14 +157,22 @@ def take_in(intake_id: int, *, on_progress: Callable[[], object] = lambda: None,
         for number, outcome in enumerate(_outcomes(intake), start=1):
             counts[{"copy": "copies"}.get(outcome, outcome)] += 1
             if number % PROGRESS_EVERY == 0:
-                _report(intake, counts)
+                if not _report(intake, counts):
+                    return  # its source is being erased
                 on_progress()
         _report(intake, counts, state=Intake.State.DONE, finished_at=timezone.now(), claimed_until=None)
+        _drop_upload(Path(intake.path))
     except (OSError, BadIntake) as error:
         log.exception("Intake %s failed", intake_id)
         _report(
             intake, {}, state=Intake.State.FAILED, error=_told(error), finished_at=timezone.now(), claimed_until=None
         )
+
+
+def _drop_upload(path: Path) -> None:
+    """What was uploaded is taken in: its pictures are kept once, where an erasure finds them."""
+    if path.parent.parent == Path(settings.DATA_DIR) / "uploads":
+        shutil.rmtree(path.parent, ignore_errors=True)
 
 
 def _claim(intake_id: int, now: datetime) -> Intake | None:
@@ -180,9 +191,10 @@ def _claim(intake_id: int, now: datetime) -> Intake | None:
     return intake
 
 
-def _report(intake: Intake, counts: dict[str, int], **fields: object) -> None:
+def _report(intake: Intake, counts: dict[str, int], **fields: object) -> bool:
+    """Returns whether it is still to go on: an erasure of its source ends it."""
     columns: dict[str, object] = {"claimed_until": timezone.now() + CLAIM, "total": intake.total} | counts | fields
-    Intake.objects.filter(pk=intake.pk).update(**columns)
+    return bool(Intake.objects.filter(pk=intake.pk, state=Intake.State.RUNNING).update(**columns))
 
 
 def _told(error: Exception) -> str:
@@ -348,7 +360,13 @@ def take(source: Source, intake: Intake, arrival: Arrival) -> Taken:
         )
     sha256 = hashlib.sha256(data).hexdigest()
     known = Photo.objects.filter(sha256=sha256).first()
-    return _again(source, intake, arrival, known) if known else _new(source, intake, arrival, data, sha256)
+    if known is None:
+        return _new(source, intake, arrival, data, sha256)
+    try:
+        with transaction.atomic():
+            return _again(source, intake, arrival, known)
+    except (IntegrityError, Photo.DoesNotExist):  # it, or the source, is erased at this moment
+        return _gone(source, intake, arrival, sha256)
 
 
 def _new(source: Source, intake: Intake, arrival: Arrival, data: bytes, sha256: str) -> Taken:
@@ -374,15 +392,31 @@ def _new(source: Source, intake: Intake, arrival: Arrival, data: bytes, sha256: 
         records.age_by_dates(photo)
     except ImpossibleAge as error:
         return _refuse(source, intake, arrival.file, "impossible_age", str(error))
+    if tombstones.refuses(sha256):
+        return _refuse(source, intake, arrival.file, "erased", ERASED)
     default_storage.save(photo.key, ContentFile(data))
     try:
         with transaction.atomic():
+            take_turn(shared=True)  # an erasure is before or after this
+            if tombstones.refuses(sha256) or not Source.objects.filter(pk=source.pk).exists():
+                raise IntegrityError
             photo.save()
             Refusal.objects.filter(source=source, file=arrival.file).delete()
     except IntegrityError:
-        # Another worker took the same bytes in at the same moment.
-        return _again(source, intake, arrival, Photo.objects.get(sha256=sha256))
+        # Another worker took the same bytes in at the same moment, or they were erased.
+        known = Photo.objects.filter(sha256=sha256).first()
+        if known is None:
+            default_storage.delete(photo.key)
+            return _gone(source, intake, arrival, sha256)
+        return _again(source, intake, arrival, known)
     return Taken("taken", photo)
+
+
+def _gone(source: Source, intake: Intake, arrival: Arrival, sha256: str) -> Taken:
+    """Raises BadIntake if it is the source that is gone."""
+    if not Source.objects.filter(pk=source.pk).exists():
+        raise BadIntake(f"The source {source.name!r} was erased meanwhile. Nothing more is taken in.")
+    return _refuse(source, intake, arrival.file, "erased", ERASED)
 
 
 def _again(source: Source, intake: Intake, arrival: Arrival, known: Photo) -> Taken:

@@ -121,7 +121,7 @@ def _derive_faces(chunk: Collection[int]) -> None:
     )
     Face.objects.filter(pk__in=bare, labelled=True).update(labelled=False)
     Face.objects.filter(pk__in=held.keys() - set(bare), labelled=False).update(labelled=True)
-    _count_faces(before | _identities_of(held))
+    count_faces(before | _identities_of(held))
 
 
 def _identities_of(faces: Collection[int]) -> set[int]:
@@ -129,7 +129,7 @@ def _identities_of(faces: Collection[int]) -> set[int]:
     return {pk for pk in of_them.values_list("identity_id", flat=True) if pk is not None}
 
 
-def _count_faces(identities: Collection[int]) -> None:
+def count_faces(identities: Collection[int]) -> None:
     """How many faces each of these people has, so that a list of all people need not count.
 
     The lock queues up two that label faces of one person at once: the second counts what the first has written.

@@ -16,6 +16,7 @@ from annotation.core.ages import Age, BirthRecord, ImpossibleAge, contradicting,
 from annotation.core.batches import batched
 from annotation.core.dates import PartialDate
 from annotation.models import AttributeLabel, Decision, Face, Label, Photo, Question, QuestionFace
+from annotation.presence import faces_there, known_people
 from annotation.questions import withdraw
 from inference.core.attributes import REAL_AGE
 
@@ -190,6 +191,10 @@ def _ask(lifetime: Lifetime, disputed: list[int]) -> None:
     said = set(asked.values_list("face_id", flat=True))
     if said >= set(disputed):
         return
+    there = faces_there(disputed)
+    disputed = [face for face in disputed if face in there]
+    if not disputed or not known_people([lifetime.person]):
+        return  # erased meanwhile
     others = len(lifetime.records) - len(disputed)
     question = Question.objects.create(
         kind=Question.Kind.RECORD,

@@ -20,6 +20,7 @@ from annotation.core.batches import batched
 from annotation.core.neighbour_map import layout
 from annotation.embeddings import vectors
 from annotation.models import ClusteringRun, Embedding, FaceMap, Identity, MapPoint, Photo
+from annotation.presence import faces_there
 from annotation.stretches import row_by_row, stretches
 from inference import registry
 from inference.core.bundle import EMBEDDING
@@ -69,14 +70,8 @@ def draw(version: ModelVersion, seed: int = 0) -> int:
     faces, of = _sample(version, seed)
     places = layout(vectors(faces, version), seed)
     with transaction.atomic():
+        there = faces_there(faces)  # who was erased meanwhile is not drawn
         MapPoint.objects.all().delete()
-        # Who was erased meanwhile is not drawn; the locks keep whoever is there until the points are written.
-        there = set[int]()
-        for piece in batched(faces, CHUNK):
-            rows = Embedding.objects.select_for_update(of=("self",), no_key=True).filter(
-                version=version, face__in=piece
-            )
-            there |= set(rows.values_list("face_id", flat=True))
         points = [
             MapPoint(face_id=face, x=round(float(x), 4), y=round(float(y), 4))
             for face, (x, y) in zip(faces, places, strict=True)

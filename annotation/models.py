@@ -1141,3 +1141,134 @@ class Setting(models.Model):
 
     def __str__(self) -> str:
         return self.name
+
+
+# ---- what must be forgotten, and what must not
+
+
+class LegalHold(models.Model):
+    """What may not be erased, whoever asks and whatever date passes, until an admin lifts it or its day is over."""
+
+    source = models.ForeignKey(Source, null=True, on_delete=models.CASCADE, related_name="holds")
+    photo = models.ForeignKey(Photo, null=True, on_delete=models.CASCADE, related_name="holds")
+    identity = models.ForeignKey(Identity, null=True, on_delete=models.CASCADE, related_name="holds")
+    because = models.CharField(max_length=300)
+    until = models.DateField(null=True)  # the last day that it holds; none: until it is lifted
+    at = models.DateTimeField(default=timezone.now)
+    by = models.ForeignKey(User, on_delete=models.PROTECT, related_name="+")
+    lifted_at = models.DateTimeField(null=True)
+    lifted_by = models.ForeignKey(User, null=True, on_delete=models.PROTECT, related_name="+")
+    lifted_because = models.CharField(max_length=300, blank=True)
+
+    class Meta:
+        constraints = [
+            models.CheckConstraint(
+                condition=Q(source__isnull=False, photo=None, identity=None)
+                | Q(source=None, photo__isnull=False, identity=None)
+                | Q(source=None, photo=None, identity__isnull=False),
+                name="a_hold_is_on_one_thing",
+            ),
+        ]
+
+    def __str__(self) -> str:
+        for name, pk in (("source", self.source_id), ("photo", self.photo_id), ("person", self.identity_id)):
+            if pk is not None:
+                return f"hold {self.pk} on {name} {pk}"
+        return f"hold {self.pk}"
+
+
+class Erasure(models.Model):
+    """Something to be forgotten wholly, how far that is, and the signed report of it. Nothing of what is gone is here
+    but ids that nothing has any more.
+    """
+
+    class Kind(models.TextChoices):
+        PHOTO = "photo"
+        FACE = "face"
+        PERSON = "person"
+        SOURCE = "source"
+        EXPIRY = "expiry", "Source past its retention"
+
+    class State(models.TextChoices):
+        WAITING = "waiting"
+        RUNNING = "running"
+        DONE = "done"
+        FAILED = "failed"
+
+    kind = models.CharField(max_length=10, choices=Kind)
+    ids = models.JSONField()  # of the photos, faces, identities, or of the one source
+    # Faces are blacked out in the pictures that go on: of a person, those on which others are, too.
+    black_out = models.BooleanField(default=False)
+    reason = models.CharField(max_length=500)
+    legal_reference = models.CharField(max_length=200, blank=True)  # "GDPR Art. 17(1)(b)", a file number
+    by = models.ForeignKey(User, null=True, on_delete=models.PROTECT, related_name="+")  # none: the schedule
+    state = models.CharField(max_length=10, choices=State, default=State.WAITING)
+    error = models.TextField(blank=True)
+    total = models.PositiveIntegerField(null=True)  # photos and faces to go through
+    done = models.PositiveIntegerField(default=0)
+    counts = models.JSONField(default=dict)  # rows by table, and what else was done
+    files = models.JSONField(default=dict)  # by kind of file
+    people = models.JSONField(default=list)  # identities that lost faces: galleries follow by these
+    releases = models.JSONField(default=dict)  # by id: photos of it that were marked
+    sources = models.JSONField(default=list)  # that the photos came from
+    since = models.DateTimeField(null=True)  # when the first of them was received: exports since then may hold it
+    report = models.JSONField(null=True)
+    signature = models.CharField(max_length=100, blank=True)
+    claimed_until = models.DateTimeField(null=True)
+    at = models.DateTimeField(default=timezone.now)
+    finished_at = models.DateTimeField(null=True)
+
+    class Meta:
+        ordering = ["-id"]
+        constraints = [
+            models.CheckConstraint(condition=~Q(state="failed") | ~Q(error=""), name="a_failed_erasure_says_why"),
+            models.CheckConstraint(
+                condition=~Q(state="done") | ~Q(signature=""), name="a_done_erasure_has_its_signed_report"
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"erasure {self.pk}"
+
+    @property
+    def subject(self) -> str:
+        """What it was about, by ids alone."""
+        word = {"expiry": "source"}.get(self.kind, self.kind)
+        shown = ", ".join(str(pk) for pk in self.ids[:5]) + (f" and {len(self.ids) - 5} more" if self.ids[5:] else "")
+        return f"{word} {shown}"
+
+    @property
+    def under_way(self) -> bool:
+        return self.state in (self.State.WAITING, self.State.RUNNING)
+
+
+class ErasedFile(models.Model):
+    """A file that has to go. Written with the rows that go, so that a kill leaves none behind; kept for an hour after,
+    and removed once more then, as somebody may have been writing it.
+    """
+
+    erasure = models.ForeignKey(Erasure, on_delete=models.CASCADE, related_name="erased_files")
+    key = models.CharField(max_length=200)  # within the storage
+    removed_at = models.DateTimeField(null=True)
+
+    class Meta:
+        constraints = [models.UniqueConstraint(fields=["erasure", "key"], name="one_erased_file_per_key")]
+
+
+class Tombstone(models.Model):
+    """A photo that may not come back, known by a keyed hash: without the signing key nobody tells which one it was."""
+
+    key = models.CharField(max_length=64, unique=True)
+    erasure = models.ForeignKey(Erasure, on_delete=models.CASCADE, related_name="tombstones")
+    at = models.DateTimeField(default=timezone.now)
+
+
+class ErasedFace(models.Model):
+    """Where in a photo a face was that is erased: whatever is found there again is left out."""
+
+    photo = models.ForeignKey(Photo, on_delete=models.CASCADE, related_name="erased_faces")
+    erasure = models.ForeignKey(Erasure, on_delete=models.CASCADE, related_name="+")
+    x = models.FloatField()  # pixels of the upright photo
+    y = models.FloatField()
+    width = models.FloatField()
+    height = models.FloatField()

@@ -35,6 +35,7 @@ from annotation.models import (
     Proposal,
 )
 from annotation.pictures import cut, read_crop
+from annotation.presence import faces_there
 from annotation.votes import known_of, number_of
 from inference import registry
 from inference.core import attributes
@@ -97,6 +98,7 @@ def propose(faces: Sequence[Face]) -> int:
     for version, outputs in _looks(faces, list(registry.ensure_attributes().values())):
         # Both or neither: whoever has an output of a live network has a proposal.
         with transaction.atomic():
+            outputs = _of_whom_is_there(outputs)
             NetworkOutput.objects.bulk_create(outputs, ignore_conflicts=True)
             _propose_as_told(version, outputs)
         made += len(outputs)
@@ -107,9 +109,16 @@ def look(faces: Sequence[Face], version: ModelVersion) -> int:
     """Let a network look at these faces, though another one is heard; returns how many looks are new."""
     made = 0
     for _, outputs in _looks(faces, [version]):
-        NetworkOutput.objects.bulk_create(outputs, ignore_conflicts=True)
+        with transaction.atomic():
+            outputs = _of_whom_is_there(outputs)
+            NetworkOutput.objects.bulk_create(outputs, ignore_conflicts=True)
         made += len(outputs)
     return made
+
+
+def _of_whom_is_there(outputs: Sequence[NetworkOutput]) -> list[NetworkOutput]:
+    there = faces_there([each.face_id for each in outputs])
+    return [each for each in outputs if each.face_id in there]
 
 
 def _looks(
@@ -569,6 +578,12 @@ def _store(attribute: Attribute, table: Table, belief: Floats, rows: Sequence[in
 
 def _write(rows: Sequence[Proposal]) -> None:
     """Written over by their key: an UPDATE of so many different values takes ten times as long."""
+    with transaction.atomic():
+        there = faces_there([row.face_id for row in rows])
+        _write_over([row for row in rows if row.face_id in there])
+
+
+def _write_over(rows: Sequence[Proposal]) -> None:
     Proposal.objects.bulk_create(
         rows,
         update_conflicts=True,

@@ -11,6 +11,7 @@ from django.utils import timezone
 
 from annotation.core.batches import batched
 from annotation.models import Cluster, ClusteringRun, Decision, Face, Identity, Membership, Question, QuestionFace
+from annotation.presence import faces_there, people_there
 
 GRID = 24  # faces a screen: what an eye takes in at a glance
 CHUNK = 500
@@ -58,6 +59,7 @@ def _ask(run: ClusteringRun, members: QuerySet[Membership]) -> int:
     rows = to_ask.values_list("cluster_id", "face_id", "belief").iterator(chunk_size=10_000)
     known: dict[int, int | None] = dict(Cluster.objects.filter(run=run).values_list("pk", "identity_id"))
     count = 0
+    faces_there(())  # nobody is erased between what is read here and what is written
     for piece in batched(_pages(rows, known), CHUNK):
         questions = Question.objects.bulk_create([question for question, _ in piece])
         QuestionFace.objects.bulk_create(
@@ -104,9 +106,12 @@ def ask_about_pairs(pairs: Iterable[tuple[int, int, float, int]]) -> int:
 
     A pair that was ever asked, or is open, is not asked again. Returns how many are new.
     """
-    asked = 0
-    for one, other, belief, faces in pairs:
+    asked, wanted = 0, list(pairs)
+    there = people_there({pk for one, other, _, _ in wanted for pk in (one, other)})
+    for one, other, belief, faces in wanted:
         low, high = sorted((one, other))
+        if not {low, high} <= there:
+            continue
         if (
             Question.objects.filter(kind=Question.Kind.PAIR, identity=low, other_identity=high)
             .exclude(state=Question.State.WITHDRAWN)
@@ -164,6 +169,7 @@ def ask_single(attribute: str, faces: Collection[int], purpose: Question.Purpose
     """
     if not faces:
         return 0
+    there = faces_there(faces)
     if purpose == Question.Purpose.WANTED:
         # Of two who want one face asked at the same moment the second waits here, and finds the question of the first.
         rows = Face.objects.filter(pk__in=list(faces)).order_by("pk")
@@ -176,7 +182,7 @@ def ask_single(attribute: str, faces: Collection[int], purpose: Question.Purpose
     if purpose == Question.Purpose.WANTED:
         kept.exclude(purpose=Question.Purpose.VERDICT).update(purpose=purpose, worth=worth)
     asked = set(kept.values_list("shown__face", flat=True))
-    new = [face for face in faces if face not in asked]
+    new = [face for face in faces if face in there and face not in asked]
     questions = Question.objects.bulk_create(
         Question(kind=Question.Kind.VALUE, attribute=attribute, purpose=purpose, worth=worth) for _ in new
     )

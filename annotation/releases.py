@@ -2,7 +2,7 @@
 
 import logging
 from collections import defaultdict
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from math import sqrt
@@ -19,7 +19,7 @@ from django.db.models import Count, F, Q, QuerySet
 from django.utils import timezone
 from django.utils.text import slugify
 
-from annotation import audit
+from annotation import audit, presence
 from annotation.core import release as format_
 from annotation.core.balance import age_weights, within_cap
 from annotation.core.batches import batched
@@ -694,6 +694,7 @@ def _finish(release: Release, frozen: format_.Release) -> None:
         except (ReleaseDamaged, BadRelease) as error:
             changes = {"error": str(error)}
     with transaction.atomic():
+        _mark_gone(release, frozen)
         for batch in frozen.rows(["face", "split"], at_once=PINS):
             rows = batch.to_pylist()
             for split in SPLITS:
@@ -793,11 +794,47 @@ def mark_erased(photo: Photo) -> list[Release]:
 
     Returns those releases. They are not handed out any more; the models trained on them are `models_of` these.
     """
-    marked = []
-    for release, faces in _held(photo):
-        ReleaseErasure.objects.get_or_create(release=release, sha256=photo.sha256, defaults={"faces": faces})
-        marked.append(release)
+    faces = list(photo.faces.order_by("pk").values_list("pk", flat=True))
+    marked = mark_all({photo.sha256: faces})
+    return list(Release.objects.filter(pk__in=marked).order_by("pk"))
+
+
+def mark_all(erased: Mapping[str, Sequence[int]]) -> dict[int, int]:
+    """The same for many photos, each with those of its faces that go. Returns how many of them each release holds.
+
+    One that is being built is marked when it is done: whoever is gone by then is.
+    """
+    marked = dict[int, int]()
+    for release in Release.objects.filter(state=Release.State.DONE).order_by("pk"):
+        try:
+            found = opened(release)
+            held = found.holds(face for faces in erased.values() for face in faces)
+        except (ReleaseDamaged, BadRelease):
+            held = {face for faces in erased.values() for face in faces}
+        for sha256, faces in erased.items():
+            theirs = sorted(held.intersection(faces))
+            if theirs:
+                _mark(release, sha256, theirs)
+                marked[release.pk] = marked.get(release.pk, 0) + 1
     return marked
+
+
+def _mark(release: Release, sha256: str, faces: list[int]) -> None:
+    mark, new = ReleaseErasure.objects.get_or_create(release=release, sha256=sha256, defaults={"faces": faces})
+    if not new and not set(faces) <= set(mark.faces):
+        mark.faces = sorted({*mark.faces, *faces})
+        mark.save(update_fields=["faces"])
+
+
+def _mark_gone(release: Release, frozen: format_.Release) -> None:
+    """Whoever was erased while it was built is in it, and nobody told it. Call in the turn in which it becomes done."""
+    for batch in frozen.rows(["face", "sha256"], at_once=PINS):
+        rows = {row["face"]: row["sha256"] for row in batch.to_pylist()}
+        gone = defaultdict[str, list[int]](list)
+        for face in sorted(rows.keys() - presence.faces_there(rows)):
+            gone[rows[face]].append(face)
+        for sha256, faces in gone.items():
+            _mark(release, sha256, faces)
 
 
 def _held(photo: Photo) -> Iterator[tuple[Release, list[int]]]:
@@ -816,3 +853,9 @@ def models_of(release: Release) -> QuerySet[ModelVersion]:
     if not release.checksum:
         return ModelVersion.objects.none()
     return ModelVersion.objects.filter(release_ids__contains=release.checksum).order_by("pk")
+
+
+def erased_since(version: ModelVersion) -> int:
+    """How many photos that a model learnt from were erased since."""
+    held = ReleaseErasure.objects.filter(release__checksum__in=version.release_ids.split())
+    return held.values("sha256").distinct().count()

@@ -32,6 +32,7 @@ from annotation.models import (
     Thought,
     Vote,
 )
+from annotation.presence import faces_there
 from annotation.questions import ask_single, withdraw
 from annotation.votes import face_keys
 from inference.core.attributes import Attribute
@@ -261,9 +262,13 @@ def _gold(attribute: Attribute) -> Iterator[Asked]:
         yield Question(purpose=Question.Purpose.GOLD, value=label.value, worth=WORTH_OF_GOLD), [known]
 
 
+@transaction.atomic
 def _ask(asked: Iterable[Asked], attribute: Attribute) -> None:
     """A grid where a value is proposed; of gold the value is known, and not shown."""
     asked = list(asked)
+    there = faces_there({each.face for _, faces in asked for each in faces})
+    asked = [(question, [each for each in faces if each.face in there]) for question, faces in asked]
+    asked = [(question, faces) for question, faces in asked if faces]
     for question, faces in asked:
         grid = question.value and question.purpose != Question.Purpose.GOLD
         question.kind = Question.Kind.GRID if grid else Question.Kind.VALUE

@@ -18,6 +18,7 @@ from annotation import (
     dashboard,
     embeddings,
     engine,
+    erasure,
     faces,
     feedback,
     gallery,
@@ -128,6 +129,19 @@ def verify_release(release_id: int) -> None:
     releases.verify(Release.objects.get(pk=release_id))
 
 
+@shared_task(acks_late=True)
+def erase(erasure_id: int) -> None:
+    """Carry out an erasure, or go on with one; somebody else at it is enough."""
+    erasure.carry_out(erasure_id)
+
+
+@shared_task
+def expire() -> None:
+    """Beat runs this: what is kept longer than it may be is erased, unless a legal hold keeps it."""
+    for asked in erasure.expire():
+        erase.delay(asked.pk)
+
+
 @shared_task
 def take_snapshot() -> None:
     """Count what the dashboard shows; what was counted a moment ago is left alone."""
@@ -173,6 +187,9 @@ def sweep() -> None:
         take_in.delay(delivery.pk)
     for release in belt.releases_due(now)[:1]:
         build_release.delay(release.pk)
+    for asked in erasure.due(now)[:1]:
+        erase.delay(asked.pk)
+    erasure.sweep(now)
     clustering.fail_lost_runs(now)
     feedback.ask_waiting()
     idempotency.forget(now)

@@ -19,11 +19,18 @@ def key(photo: Photo) -> str:
     """
     if photo.size <= SMALL_ENOUGH:
         return photo.key
-    small = f"thumbnails/{photo.sha256[:2]}/{photo.sha256}.jpg"
+    small = small_key(photo)
     if not default_storage.exists(small):
         with default_storage.open(photo.key) as file:
             picture = decode(file.read(), max_side=SIDE).picture
         bgr = cv2.cvtColor(picture, cv2.COLOR_RGB2BGR)
         _, encoded = cv2.imencode(".jpg", bgr, [cv2.IMWRITE_JPEG_QUALITY, QUALITY])
         default_storage.save(small, ContentFile(encoded.tobytes()))
+        if not Photo.objects.filter(pk=photo.pk, sha256=photo.sha256).exists():  # it was erased meanwhile
+            default_storage.delete(small)
+            raise FileNotFoundError(small)
     return small
+
+
+def small_key(photo: Photo) -> str:
+    return f"thumbnails/{photo.sha256[:2]}/{photo.sha256}.jpg"

@@ -21,6 +21,8 @@ log = logging.getLogger(__name__)
 STATUS: dict[type[Exception], int] = {
     annotation.BadAct: status.HTTP_400_BAD_REQUEST,
     annotation.BadAnswer: status.HTTP_400_BAD_REQUEST,
+    annotation.BadErasure: status.HTTP_400_BAD_REQUEST,
+    annotation.HeldBack: status.HTTP_409_CONFLICT,
     annotation.BadFeedback: status.HTTP_400_BAD_REQUEST,
     annotation.KeyInHand: status.HTTP_409_CONFLICT,
     annotation.KeyReused: status.HTTP_422_UNPROCESSABLE_ENTITY,

@@ -99,6 +99,7 @@ SWEEP_SECONDS = env.whole("DAGER_SWEEP_SECONDS", 20, low=1, high=3600)
 SNAPSHOT_SECONDS = env.whole("DAGER_SNAPSHOT_SECONDS", 15, low=1, high=3600)
 CELERY_BEAT_SCHEDULE = {
     "sweep": {"task": "annotation.tasks.sweep", "schedule": SWEEP_SECONDS},
+    "expire": {"task": "annotation.tasks.expire", "schedule": 3600},
     "sweep-training": {"task": "training.tasks.sweep", "schedule": SWEEP_SECONDS},
     # One that nobody had time for is worth nothing once the next one is sent.
     "take-snapshot": {
@@ -240,7 +241,10 @@ SPECTACULAR_SETTINGS = {
     "VERSION": "0.1.0",
     "SERVE_INCLUDE_SCHEMA": False,
     "POSTPROCESSING_HOOKS": ["drf_spectacular.hooks.postprocess_schema_enums", "dager_site.schema.complete"],
-    "ENUM_NAME_OVERRIDES": {"DatePrecisionEnum": "annotation.models.DatePrecision"},
+    "ENUM_NAME_OVERRIDES": {
+        "DatePrecisionEnum": "annotation.models.DatePrecision",
+        "IntakeStateEnum": "annotation.models.Intake.State",  # those of an erasure are called the same
+    },
     "SWAGGER_UI_DIST": "SIDECAR",
     "SWAGGER_UI_FAVICON_HREF": "SIDECAR",
 }

@@ -14,11 +14,13 @@ from typing import Any
 from django.conf import settings
 from django.db import IntegrityError, close_old_connections, transaction
 from django.db.models import Q, QuerySet
+from django.dispatch import receiver
 from django.utils import timezone
 
 from annotation import releases as frozen
 from annotation.core import release as format_
-from annotation.models import Release, User
+from annotation.erasure import erased
+from annotation.models import Face, Release, User
 from inference import registry
 from inference.core.attributes import ATTRIBUTES
 from inference.core.bundle import EMBEDDING, Bundle, load
@@ -165,6 +167,20 @@ def forget_crops() -> int:
     for folder in there:
         shutil.rmtree(folder, ignore_errors=True)
     return len(there)
+
+
+@receiver(erased)
+def forget_erased(**_: Any) -> dict[str, int]:
+    """Nothing that was made from what is erased stays: kept crops, and the examples of evaluations. Who learns from a
+    release that held it stops."""
+    TrainingRun.objects.filter(state=State.RUNNING, releases__erasures__isnull=False).update(stop_wanted=True)
+    shortened = 0
+    for each in Evaluation.objects.exclude(differ=[]):
+        there = set(Face.objects.filter(pk__in=[row["face"] for row in each.differ]).values_list("pk", flat=True))
+        differ = [row for row in each.differ if row["face"] in there]
+        if differ != each.differ:
+            shortened += Evaluation.objects.filter(pk=each.pk).update(differ=differ)
+    return {"kept crops of releases": forget_crops(), "training.Evaluation (shortened)": shortened}
 
 
 def carry_out(run_id: int, now: datetime | None = None) -> None:

@@ -1,38 +1,82 @@
-"""The engine and its people at the same time, on PostgreSQL: two who think, one who revokes, one who is paused."""
+"""The engine and its people at the same time, on PostgreSQL: two who think, one who revokes, one who is erased."""
 
+import contextlib
+import hashlib
 import random
 import threading
+import traceback
 from collections import Counter
 from collections.abc import Callable
 from functools import partial
+from pathlib import Path
 from uuid import uuid4
 
+import cv2
+import numpy as np
 import pytest
-from django.db import connection
+from django.conf import settings
+from django.core.files.storage import default_storage
+from django.db import connection, transaction
 
-from annotation import certificates, engine, feedback, labels, people, proposals, reliabilities, routing, wanted
+from annotation import (
+    certificates,
+    clustering,
+    engine,
+    erasure,
+    feedback,
+    intake,
+    labels,
+    lifetimes,
+    maps,
+    people,
+    proposals,
+    records,
+    reliabilities,
+    routing,
+    wanted,
+)
 from annotation.answers import record_answer, undo_answer
-from annotation.errors import AnnotationError
+from annotation.erasure import carrying_out
+from annotation.errors import AnnotationError, RunOutdated
 from annotation.models import (
     Answer,
     AttributeLabel,
     Calibration,
     Certificate,
+    Copy,
     Decision,
+    Embedding,
     Face,
     Feedback,
     Identity,
     Label,
+    Membership,
+    Photo,
+    Proposal,
     Question,
     QuestionFace,
+    Source,
     Thought,
     User,
     Vote,
 )
 from annotation.queue import take_next
-from annotation.turns import beginning_again
+from annotation.turns import WHO_IS_WHO, beginning_again
 from inference.core.attributes import GENDER
-from tests.factories import a_face, a_grid, a_person, a_proposal, a_single, a_user, a_version, an_annotator
+from tests.factories import (
+    a_face,
+    a_grid,
+    a_pair,
+    a_person,
+    a_proposal,
+    a_question,
+    a_single,
+    a_source,
+    a_user,
+    a_version,
+    an_annotator,
+    an_embedding,
+)
 
 pytestmark = [pytest.mark.services, pytest.mark.django_db(transaction=True)]
 
@@ -245,3 +289,175 @@ def test_of_two_who_wait_for_each_other_one_begins_again_and_both_are_heard():
     assert at_once(lambda: rename(one, other, "A"), lambda: rename(other, one, "B")) == []
     assert len(tries) == 3
     assert len(set(User.objects.values_list("first_name", flat=True))) == 1
+
+
+# ---- who is erased meanwhile
+
+OF_A_SET = {"age": [30.0, 31.0], "values": {"gender": "female"}, "votes": {}, "identity": "berta", "cropped": False}
+
+
+def a_set_says(face: Face) -> None:
+    """As whoever has sought a photo's faces writes down what came with it: the photo is locked first."""
+    with transaction.atomic():
+        photo = Photo.objects.select_for_update(of=("self",)).select_related("source").filter(pk=face.photo_id).first()
+        if photo is not None:
+            photo.imported = OF_A_SET
+            records.write_down(photo)
+
+
+def test_nobody_who_shares_the_turn_asks_for_it_alone_later():
+    """Two who did would wait for each other. Whatever takes it is played here once, and looked at by its locks."""
+    version = a_version()
+    found = list[str]()
+
+    def watch(execute, sql, params, many, context):
+        if "pg_advisory_xact_lock(" in sql and list(params) == [WHO_IS_WHO]:
+            with context["connection"].cursor() as cursor:
+                cursor.execute(
+                    "SELECT mode FROM pg_locks WHERE locktype = 'advisory' AND pid = pg_backend_pid() AND objid = %s",
+                    [WHO_IS_WHO],
+                )
+                if [mode for (mode,) in cursor.fetchall()] == ["ShareLock"]:
+                    found.append("".join(traceback.format_stack()))
+        return execute(sql, params, many, context)
+
+    faces = proposed(12)
+    for number, face in enumerate(faces):
+        an_embedding(face, version, [1.0, number / 50, 0.0, 0.1])
+        Photo.objects.filter(pk=face.photo_id).update(taken_at="2020-01-01", birth_date="1990-01-01")
+    curator, annotator = a_user(), an_annotator()
+    grid, single, page = a_grid(faces[:3]), a_single(faces[3]), a_question(faces[4:8])
+    with connection.execute_wrapper(watch):
+        marks = {str(faces[0].pk): "not_a_face", str(faces[1].pk): "male"}
+        content = {"verdict": "marked", "marks": marks}
+        given = record_answer(question_id=grid.pk, annotator=annotator, client_id=uuid4(), content=content)
+        undo_answer(answer_id=given.pk, by=curator)
+        say(single, annotator)
+        content = {"verdict": "one_person", "marks": {str(faces[4].pk): "other"}, "name": "Somebody"}
+        record_answer(question_id=page.pk, annotator=annotator, client_id=uuid4(), content=content)
+        one, other = a_person(faces[8:10], by=curator), a_person(faces[10:], by=curator)
+        people.describe(identity_id=one.pk, attribute="gender", value="male", by=curator)
+        pair = a_pair(one, other)
+        same = {"verdict": "same"}
+        record_answer(question_id=pair.pk, annotator=curator, client_id=uuid4(), content=same)
+        for face in faces[:3]:
+            a_set_says(face)
+        engine.think(GENDER)
+        lifetimes.keep_up()
+        clustering.keep_up()
+        maps.keep_up()
+        reliabilities.pause(annotator.pk, "3 of 40 were right.")
+        asked = erasure.request(kind="face", ids=[faces[5].pk], reason="x", by=a_user(role="admin"))
+        assert erasure.carry_out(asked.pk).state == "done"
+        asked = erasure.request(kind="person", ids=[one.pk], reason="x", by=a_user(role="admin"))
+        assert erasure.carry_out(asked.pk).state == "done"
+    assert found == []
+
+
+@pytest.mark.parametrize("seed", range(2))
+def test_who_is_erased_while_everybody_writes_about_them_is_gone_and_nobody_fails(seed, monkeypatch):
+    monkeypatch.setattr(carrying_out, "PIECE", 2)
+    version = a_version()
+    theirs, others = proposed(8), proposed(8)
+    for number, face in enumerate([*theirs, *others]):
+        an_embedding(face, version, [1.0, number / 9, 0.3, 0.1])
+    admin, curator = a_user(role="admin"), a_user()
+    berta, other = a_person(theirs, "Berta Sorge", by=curator), a_person(others, "Other Person", by=curator)
+    grids = [a_grid([one, two]) for one, two in zip(theirs, others, strict=True)]
+    claims = [
+        Feedback.objects.create(photo=face.photo, attribute="gender", claimed="male", by=curator) for face in theirs
+    ]
+    asked = erasure.request(kind="person", ids=[berta.pk], reason="x", by=admin)
+    photos = [face.photo_id for face in theirs]
+    again = erasure.request(kind="photo", ids=photos, reason="y", by=admin)
+    chance = random.Random(seed)
+
+    def answer(person: User) -> None:
+        for question in chance.sample(grids, len(grids)):
+            shown = list(question.shown.values_list("face_id", flat=True))
+            content = {"verdict": "marked", "marks": {str(face): "not_a_face" for face in shown[:1]}}
+            try:
+                record_answer(question_id=question.pk, annotator=person, client_id=uuid4(), content=content)
+            except AnnotationError:
+                continue  # closed meanwhile, or what was shown is gone
+
+    def describe() -> None:
+        for value in ("male", "female", "male"):
+            for identity, name in ((berta, "Berta"), (other, "Other")):
+                try:
+                    people.rename(identity_id=identity.pk, name=name, by=curator)
+                    people.describe(identity_id=identity.pk, attribute="gender", value=value, by=curator)
+                except AnnotationError:
+                    continue
+
+    def think() -> None:
+        feedback.ask_waiting()
+        with contextlib.suppress(RunOutdated):  # decided meanwhile: the next run sees it
+            clustering.keep_up()
+        maps.keep_up()
+
+    raised = at_once(
+        think,
+        lambda: erasure.carry_out(asked.pk),
+        lambda: erasure.carry_out(again.pk),
+        lambda: answer(an_annotator()),
+        lambda: answer(an_annotator()),
+        describe,
+        lambda: [a_set_says(face) for face in chance.sample([*theirs, *others], 16)],
+        lambda: engine.think(GENDER),
+    )
+
+    assert raised == []
+    assert {each.state for each in (asked, again) if each.refresh_from_db() is None} == {"done"}
+    gone = [face.pk for face in theirs]
+    for table in (Face, Embedding, Proposal, Decision, Label, AttributeLabel, Vote, Membership, QuestionFace):
+        column = "pk" if table is Face else "face"
+        assert not table.objects.filter(**{f"{column}__in": gone}).exists(), table
+    assert not Identity.objects.filter(pk=berta.pk).exists()
+    assert not Feedback.objects.filter(pk__in=[each.pk for each in claims]).exists()
+    assert asked.done + again.done == len(theirs)
+    held = sorted(Label.objects.values_list("face_id", "identity_id", "verdict"))
+    labels.rebuild()
+    assert sorted(Label.objects.values_list("face_id", "identity_id", "verdict")) == held
+
+
+def a_jpeg(seed: int) -> bytes:
+    picture = np.random.default_rng(seed).integers(0, 255, (40, 40, 3), np.uint8)
+    return cv2.imencode(".jpg", picture)[1].tobytes()
+
+
+def test_a_photo_taken_in_while_it_is_erased_does_not_come_back():
+    source, other, admin = a_source(), a_source(), a_user(role="admin")
+    data = a_jpeg(1)
+    taken = intake.take_upload(source=source, name="one.jpg", data=data, by=admin)
+    asked = erasure.request(kind="photo", ids=[taken.photo.pk], reason="x", by=admin)
+
+    def take(of: Source) -> None:
+        for number in range(12):
+            intake.take_upload(source=of, name=f"{number}.jpg", data=data, by=admin)
+
+    assert at_once(partial(take, source), partial(take, other), lambda: erasure.carry_out(asked.pk)) == []
+    assert not Photo.objects.exists()
+    assert not Copy.objects.exists()
+    assert not default_storage.exists(taken.photo.key)
+
+
+def test_a_source_that_is_erased_while_its_photos_are_taken_in_leaves_none(tmp_path, monkeypatch):
+    monkeypatch.setattr(intake, "PROGRESS_EVERY", 1)
+    for number in range(12):
+        (tmp_path / f"{number}.jpg").write_bytes(a_jpeg(10 + number))
+    source, admin = a_source(), a_user(role="admin")
+    delivery = intake.start_intake(source=source, kind="folder", path=str(tmp_path), by=admin)
+    begun = threading.Event()
+
+    def erase() -> None:
+        begun.wait(10)
+        asked = erasure.request(kind="source", ids=[source.pk], reason="x", by=admin)
+        assert erasure.carry_out(asked.pk).state == "done"
+
+    assert at_once(lambda: intake.take_in(delivery.pk, on_progress=begun.set), erase) == []
+    assert not Source.objects.filter(pk=source.pk).exists()
+    assert not Photo.objects.exists()
+    kept = {path.name for path in (Path(settings.MEDIA_ROOT) / "photos").rglob("*.jpg")}
+    ours = {hashlib.sha256(path.read_bytes()).hexdigest() + ".jpg" for path in tmp_path.iterdir()}
+    assert not kept & ours

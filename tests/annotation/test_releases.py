@@ -10,7 +10,7 @@ from django.core.files.base import ContentFile
 from django.core.files.storage import default_storage
 from django.utils import timezone
 
-from annotation import answers, intake, ledger, people, releases, tasks
+from annotation import answers, erasure, intake, ledger, people, releases, tasks
 from annotation.core.release import FaceRow
 from annotation.core.release_query import ReleaseQuery
 from annotation.errors import (
@@ -598,6 +598,25 @@ def test_a_photo_erased_later_is_listed_in_every_release_that_had_it_and_in_no_o
     with pytest.raises(ReleaseHasErased, match="Freeze a new one"):
         releases.for_export(first)
     assert releases.for_export(other).id == other.checksum
+
+
+def test_a_photo_erased_while_a_release_is_built_is_marked_in_it(monkeypatch):
+    faces = some_labelled(3)
+    finish, admin = releases._finish, a_user(role="admin")
+
+    def erased_first(*given: object) -> None:
+        asked = erasure.request(kind="photo", ids=[faces[0].photo_id], reason="x", by=admin)
+        assert erasure.carry_out(asked.pk).state == "done"
+        finish(*given)
+
+    monkeypatch.setattr(releases, "_finish", erased_first)
+    release = released()
+
+    assert release.state == "done"
+    [mark] = release.erasures.all()
+    assert mark.faces == [faces[0].pk]
+    with pytest.raises(ReleaseHasErased):
+        b"".join(releases.tar(release, "csv"))
 
 
 def test_nobody_can_say_that_a_lost_release_did_not_hold_it():

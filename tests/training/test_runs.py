@@ -11,6 +11,7 @@ from django.utils import timezone
 
 from annotation import releases as frozen
 from annotation.core import release as format_
+from annotation.erasure import erased
 from annotation.models import Release, ReleaseErasure
 from inference import registry
 from inference.models import ModelVersion
@@ -245,6 +246,21 @@ def test_what_something_was_erased_of_is_neither_learnt_from_nor_judged_by(relea
         call_command("evaluate", str(version.pk), "--release", "small")
     with pytest.raises(CommandError, match="There is no release to judge on"):
         call_command("evaluate", str(version.pk))
+
+
+def test_a_run_that_learns_from_what_is_erased_meanwhile_stops_and_cannot_go_on(release):
+    run = a_run(release)
+    TrainingRun.objects.filter(pk=run.pk).update(state="running")
+    ReleaseErasure.objects.create(release=release, sha256="f" * 64, faces=[1])
+    erased.send(sender=None)
+    run.refresh_from_db()
+    assert run.stop_wanted
+    TrainingRun.objects.filter(pk=run.pk).update(state="stopped", stop_wanted=False)
+    runs.go_on(run.pk)
+    runs.carry_out(run.pk)
+    run.refresh_from_db()
+    assert run.state == "failed"
+    assert "1 photos were erased since" in run.error
 
 
 def test_the_kept_crops_of_what_was_erased_are_dropped_by_the_sweep(release, frozen_folder):
