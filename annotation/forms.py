@@ -13,7 +13,19 @@ from django.utils.translation import gettext_lazy as later
 
 from annotation import live_settings
 from annotation.core.release_query import KNOWABLE, DecidedBy
-from annotation.models import AccessToken, AuditEvent, Face, Identity, Intake, Label, Photo, Question, Source, User
+from annotation.models import (
+    AccessToken,
+    AuditEvent,
+    Erasure,
+    Face,
+    Identity,
+    Intake,
+    Label,
+    Photo,
+    Question,
+    Source,
+    User,
+)
 from annotation.tokens import MOST_CALLS
 from annotation.words import called
 
@@ -558,3 +570,65 @@ class TokenForm(forms.Form):
         super().__init__(*args, **options)
         if by.role != User.Role.ADMIN:
             del self.fields["calls_a_minute"]
+
+
+# ---- what must be forgotten, and what must not
+
+ERASABLE = [
+    (Erasure.Kind.PHOTO, later("Photo")),
+    (Erasure.Kind.FACE, later("Face")),
+    (Erasure.Kind.PERSON, later("Person")),
+    (Erasure.Kind.SOURCE, later("Source")),
+]
+HELD = [("photo", later("Photo")), ("person", later("Person")), ("source", later("Source"))]
+LARGEST = 2**62  # ids beyond it no database takes
+
+
+class IdsField(forms.CharField):
+    """Ids with commas or spaces between."""
+
+    def to_python(self, value: str | None) -> list[int]:  # type: ignore[override]
+        words = re.split(r"[\s,#]+", (value or "").strip())
+        wrong = next((word for word in words if not re.fullmatch(r"[0-9]{1,18}", word)), None)
+        if wrong is not None:
+            raise forms.ValidationError(_("Give ids, such as 4 or 4, 5."))
+        return [int(word) for word in words]
+
+
+class ErasureForm(forms.Form):
+    """What is to be erased."""
+
+    kind = forms.ChoiceField(choices=ERASABLE, label=later("What"))
+    ids = IdsField(max_length=2_000, label=later("Ids"))
+    black_out = forms.BooleanField(required=False, widget=forms.HiddenInput)
+
+
+class ErasureReasonForm(forms.Form):
+    """Why, and that it was looked at: the count is typed, as nothing brings back what is erased."""
+
+    reason = forms.CharField(
+        max_length=500,
+        label=later("Why"),
+        help_text=later(
+            "It is kept in the report and outlives what is erased: an incident or a request, never a name."
+        ),
+    )
+    legal_reference = forms.CharField(
+        max_length=200,
+        required=False,
+        label=later("Legal reference"),
+        help_text=later("Such as GDPR Art. 17(1)(b), or a file number."),
+    )
+    confirm = forms.IntegerField(min_value=0, label=later("How many photos and faces go"))
+
+
+class HoldForm(forms.Form):
+    kind = forms.ChoiceField(choices=HELD, label=later("What"))
+    id = forms.IntegerField(min_value=1, max_value=LARGEST, label=later("Its id"))
+    because = forms.CharField(max_length=300, label=later("Why"), help_text=later("The case, or who ordered it."))
+    until = forms.DateField(
+        required=False,
+        widget=DateInput,
+        label=later("Until"),
+        help_text=later("The last day; empty: until it is lifted."),
+    )

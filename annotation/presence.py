@@ -4,6 +4,7 @@ from collections.abc import Collection
 
 from annotation.core.batches import batched
 from annotation.models import Face, Identity
+from annotation.prepared import Prepared
 from annotation.turns import take_turn
 
 CHUNK = 500
@@ -28,7 +29,7 @@ def known_faces(faces: Collection[int]) -> set[int]:
     """For whoever has taken their turn already."""
     found = set[int]()
     for chunk in batched(sorted(faces), CHUNK):
-        found.update(Face.objects.filter(pk__in=chunk).values_list("pk", flat=True))
+        found.update(_faces(chunk))
     return found
 
 
@@ -36,5 +37,10 @@ def known_people(identities: Collection[int]) -> set[int]:
     """For whoever has taken their turn already."""
     found = set[int]()
     for chunk in batched(sorted(identities), CHUNK):
-        found.update(Identity.objects.filter(pk__in=chunk).values_list("pk", flat=True))
+        found.update(_people(chunk))
     return found
+
+
+# Every answer asks these.
+_faces = Prepared[int](lambda faces: Face.objects.filter(pk__in=faces).values_list("pk", flat=True))
+_people = Prepared[int](lambda people: Identity.objects.filter(pk__in=people).values_list("pk", flat=True))

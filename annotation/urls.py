@@ -3,13 +3,14 @@
 from django.urls import URLPattern, URLResolver, include, path
 from rest_framework.routers import SimpleRouter
 
-from annotation import api, api_predictions
+from annotation import api, api_erasures, api_predictions
 from annotation.core import practice
 from annotation.views import (
     annotate,
     audit,
     curate,
     engine,
+    erasures,
     exports,
     home,
     people,
@@ -88,6 +89,16 @@ pages = [
     path("tokens/<int:pk>/revoke", tokens.revoke, name="token-revoke"),
     path("audit/", audit.log, name="audit"),
     path("audit/export.jsonl", audit.export, name="audit-export"),
+    path("erasures/", erasures.erasures, name="erasures"),
+    path("erasures/ask", erasures.ask, name="erasure-ask"),
+    path("erasures/verify", erasures.verify, name="erasure-verify"),
+    path("erasures/<int:pk>/", erasures.one, name="erasure"),
+    path("erasures/<int:pk>/report.json", erasures.report, name="erasure-report"),
+    path("erasures/<int:pk>/go-on", erasures.go_on, name="erasure-go-on"),
+    path("erasures/<int:pk>/let-back", erasures.let_back, name="erasure-let-back"),
+    path("holds/", erasures.all_holds, name="holds"),
+    path("holds/place", erasures.place, name="hold-place"),
+    path("holds/<int:pk>/lift", erasures.lift, name="hold-lift"),
     path("settings/", settings.settings, name="settings"),
     path("settings/change", settings.change, name="setting-change"),
     path("try/", try_it.try_it, name="try-it"),
@@ -103,6 +114,8 @@ router.register("faces", api.Faces)
 router.register("identities", api.Identities)
 router.register("releases", api.Releases, basename="api-release")
 router.register("labels", api.Labels, basename="label")
+router.register("erasures", api_erasures.Erasures, basename="api-erasure")
+router.register("holds", api_erasures.Holds, basename="api-hold")
 router.register("feedback", api_predictions.Feedbacks, basename="api-feedback")
 
 v1: list[URLPattern | URLResolver] = [

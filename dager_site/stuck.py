@@ -12,13 +12,14 @@ from django.urls import reverse
 from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
-from annotation import figures, live_settings, workers
-from annotation.access import ANNOTATE, BROWSE, CURATE, GROUP_AND_EXPORT, Roles, may
+from annotation import figures, holds, live_settings, workers
+from annotation.access import ADMINISTER, ANNOTATE, BROWSE, CURATE, GROUP_AND_EXPORT, Roles, may
 from annotation.core.certificate import needed
 from annotation.models import (
     Calibration,
     Certificate,
     ClusteringRun,
+    Erasure,
     Face,
     Intake,
     Photo,
@@ -227,9 +228,20 @@ def _rights(user: User, now: datetime) -> Iterator[Stuck]:
         text = ngettext("{count} more source does not.", "{count} more sources do not.", more).format(count=more)
         yield Stuck(text, **_link(user, BROWSE, "sources", button=_("Sources")))
     for source in Source.objects.filter(retention_until__lt=now.date()).order_by("name")[:SOURCES]:
+        left = Photo.objects.filter(source=source).count()
+        if not left:
+            continue  # what it was is told by its name alone
+        held = holds.held(Photo.objects.filter(source=source)).count()
         text = _("{source} should be gone since {day}.").format(source=source.name, day=source.retention_until)
-        why = _("Nothing of it is released or exported any more.")
-        yield Stuck(text, why, **_link(user, BROWSE, "source", source.pk, button=_("Look at it")))
+        if held:
+            why = ngettext("A legal hold keeps {count} photo.", "Legal holds keep {count} photos.", held)
+            yield Stuck(text, why.format(count=held), **_link(user, ADMINISTER, "holds", button=_("Legal holds")))
+        else:
+            why = _("Nothing of it is released or exported any more; within the hour it is erased.")
+            yield Stuck(text, why, **_link(user, BROWSE, "source", source.pk, button=_("Look at it")))
+    for made in Erasure.objects.filter(state=Erasure.State.FAILED)[:SOURCES]:
+        text = _("Erasure {pk} has stopped.").format(pk=made.pk)
+        yield Stuck(text, made.error, **_link(user, ADMINISTER, "erasure", made.pk, button=_("Look at it")), grave=True)
 
 
 def _releases() -> Iterator[Stuck]:

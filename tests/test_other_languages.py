@@ -28,7 +28,7 @@ KEPT = models.CharField | models.TextField | models.JSONField
 pytestmark = [pytest.mark.django_db, pytest.mark.once]
 
 FILES = ("photo-file", "photo-small", "face-crop", "merge-with", "refusals-csv", "labels-csv", "labels-parquet")
-FILES += ("audit-export", "release-datasheet", "release-download", "practice-picture")
+FILES += ("audit-export", "erasure-report", "release-datasheet", "release-download", "practice-picture")
 SHOWN = sorted(set(PAGES) - set(FILES))
 
 

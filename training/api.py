@@ -11,6 +11,7 @@ from rest_framework.decorators import action
 from rest_framework.request import Request
 from rest_framework.response import Response
 
+from annotation import releases as frozen
 from annotation.access import PREDICT, TRAIN, Roles, Scope, Scopes
 from annotation.api import Browses, Filtered, OfRoles, parameters, signed_in
 from annotation.models import Certificate, Release
@@ -176,12 +177,13 @@ class ModelSerializer(serializers.ModelSerializer):
 
     live = serializers.SerializerMethodField(help_text="whether it answers now")
     releases = serializers.SerializerMethodField(help_text="checksums of the releases that it learnt from")
+    erased_photos = serializers.SerializerMethodField(help_text="how many photos it learnt from that were erased since")
 
     class Meta:
         model = ModelVersion
         fields = [
-            "id", "task", "name", "state", "live", "checksum", "dimensions", "releases", "metrics", "created_at",
-            "live_since", "retired_at",
+            "id", "task", "name", "state", "live", "checksum", "dimensions", "releases", "erased_photos", "metrics",
+            "created_at", "live_since", "retired_at",
         ]  # fmt: skip
         read_only_fields = fields
         extra_kwargs: ClassVar[dict[str, Any]] = {
@@ -196,6 +198,9 @@ class ModelSerializer(serializers.ModelSerializer):
 
     def get_releases(self, version: ModelVersion) -> list[str]:
         return version.release_ids.split()
+
+    def get_erased_photos(self, version: ModelVersion) -> int:
+        return frozen.erased_since(version)
 
 
 class EvaluationSerializer(serializers.ModelSerializer):

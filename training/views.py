@@ -17,6 +17,7 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy as later
 
 from annotation import reads
+from annotation import releases as frozen
 from annotation.access import BROWSE, TRAIN, may
 from annotation.models import Face, Release
 from annotation.views.page import Rest, SignedIn, View, act, back, page, tell_mistakes
@@ -238,6 +239,7 @@ def model(request: SignedIn, pk: int) -> HttpResponse:
         request,
         version=version,
         learnt_from=Release.objects.filter(checksum__in=version.release_ids.split()),
+        erased=frozen.erased_since(version),
         run=TrainingRun.objects.filter(version=version).first(),
         evaluations=[_judged(each) for each in found],
         promotions=version.promotions.select_related("replaced", "created_by").order_by("-pk"),

@@ -8,7 +8,7 @@ from django.http import FileResponse, HttpResponse, HttpResponseBase, StreamingH
 from django.shortcuts import get_object_or_404, redirect, render
 from django.utils import timezone
 
-from annotation import export
+from annotation import erasure, export
 from annotation.access import GROUP_AND_EXPORT
 from annotation.errors import RightsNotStated
 from annotation.models import Source
@@ -23,6 +23,7 @@ def export_page(request: SignedIn) -> HttpResponse:
         "columns": export.SCHEMA.names,
         "source": of,
         "sources": Source.objects.order_by("name")[:500],
+        "stale": erasure.stale_exports(),
         "withheld": Source.objects.filter(name__in=export.summary(of).withheld_sources[:50]),
     }
     return render(request, "annotation/export.html", context)

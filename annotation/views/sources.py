@@ -1,19 +1,22 @@
 """Sources: their rights, what was taken in of them, and what was refused."""
 
+from typing import Any
+
 from django.conf import settings
 from django.contrib import messages
 from django.db import transaction
 from django.http import HttpResponse, StreamingHttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
+from django.utils import timezone
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_http_methods
 
-from annotation import intake, reads, tasks
+from annotation import erasure, holds, intake, reads, tasks
 from annotation.access import BROWSE, CURATE
 from annotation.core.tables import csv_lines
 from annotation.errors import AnnotationError
 from annotation.forms import IntakeForm, RightsForm, SourceForm
-from annotation.models import Refusal, Source
+from annotation.models import Photo, Refusal, Source
 from annotation.views.page import SignedIn, act, only, page, tell_mistakes
 
 SOURCES = 50
@@ -49,6 +52,7 @@ def source(request: SignedIn, pk: int) -> HttpResponse:
     context = {
         "source": shown,
         "counts": reads.source_counts([pk])[pk],
+        "expiry": _expiry(shown),
         "intakes": shown.intakes.select_related("created_by").order_by("-pk")[:INTAKES],
         "refusals": shown.refusals.order_by("-at", "-pk")[:10],
         "rights_form": RightsForm(initial=rights),
@@ -56,6 +60,14 @@ def source(request: SignedIn, pk: int) -> HttpResponse:
         "folders": settings.INTAKE_FOLDERS,
     }
     return render(request, "annotation/source.html", context)
+
+
+def _expiry(shown: Source) -> dict[str, Any]:
+    """What the schedule does with it soon, if anything; nothing where it has no photos."""
+    if not erasure.expiring().filter(pk=shown.pk).exists():
+        return {}
+    held = holds.held(Photo.objects.filter(source=shown)).count()
+    return {"over": shown.retention_until and shown.retention_until < timezone.now().date(), "held": held}
 
 
 @act(CURATE)

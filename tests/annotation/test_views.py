@@ -10,6 +10,7 @@ from django.test import Client
 from django.urls import get_resolver, reverse
 from pytest_django import Settings
 
+from annotation import erasure, holds
 from annotation.core import practice
 from annotation.models import Question, Release, User
 from annotation.releases import build, create_release
@@ -85,6 +86,11 @@ PAGES = {
     "settings": {ADMIN},
     "audit": {ADMIN},
     "audit-export": {ADMIN},
+    "erasures": {ADMIN},
+    "erasure-ask": {ADMIN},
+    "erasure": {ADMIN},
+    "erasure-report": {ADMIN},
+    "holds": {ADMIN},
     "export": BROWSE,
     "labels-csv": BROWSE,
     "labels-parquet": BROWSE,
@@ -112,6 +118,11 @@ ACTS = {
     "release-verify": BROWSE,
     "token-revoke": ROLES,
     "setting-change": {ADMIN},
+    "erasure-verify": {ADMIN},
+    "erasure-go-on": {ADMIN},
+    "erasure-let-back": {ADMIN},
+    "hold-place": {ADMIN},
+    "hold-lift": {ADMIN},
 }
 
 
@@ -134,7 +145,9 @@ def ids(settings: Settings, tmp_path: Path) -> dict[str, int | str | tuple[int, 
     some_labelled(1)
     release, of = released().pk, an_annotator().pk
     conflict = a_single(face, attribute="emotion", purpose="verdict").pk
+    erased, hold = _erased("a request"), _held("a case")
     return {
+        **dict.fromkeys(("erasure", "erasure-report", "erasure-go-on", "erasure-let-back"), erased), "hold-lift": hold,
         "release": release, "release-datasheet": release, "release-verify": release,
         "release-download": (release, "csv"),
         "person": person.pk, "merge-with": person.pk, "rename": person.pk, "describe": person.pk,
@@ -147,6 +160,17 @@ def ids(settings: Settings, tmp_path: Path) -> dict[str, int | str | tuple[int, 
         "certificate-revoke": a_certificate().pk, "let-back": a_user().pk,
         "run-discard": cluster.run_id, "undo": 1, "token-revoke": 1, "practice-picture": min(practice.pictures()),
     }  # fmt: skip
+
+
+def _erased(reason: str) -> int:
+    admin = a_user(role=ADMIN)
+    asked = erasure.request(kind="photo", ids=[a_photo().pk], reason=reason, by=admin)
+    erasure.carry_out(asked.pk)
+    return asked.pk
+
+
+def _held(because: str) -> int:
+    return holds.place(on=a_photo(), because=because, by=a_user(role=ADMIN)).pk
 
 
 def _address(name: str, ids: dict[str, int | str | tuple[int, str]]) -> str:
@@ -162,7 +186,7 @@ def test_every_page_is_in_the_table_of_roles() -> None:
 
 Ids = dict[str, int | str | tuple[int, str]]
 # They lead somewhere else, or answer 404 for want of the files behind the rows, to whoever may see them.
-ELSEWHERE = {"merge-preview", "merge-with", "photo-file", "photo-small", "face-crop", "home"}
+ELSEWHERE = {"erasure-ask", "merge-preview", "merge-with", "photo-file", "photo-small", "face-crop", "home"}
 
 
 @pytest.mark.parametrize("role", sorted(ROLES))
@@ -243,7 +267,9 @@ def hostile_ids(settings: Settings, tmp_path: Path) -> dict[str, int]:
     build(asked.pk)
     Release.objects.create(name="failed", query={}, state="failed", error=HOSTILE)
     ids = {"person": person.pk, "photo": photo.pk, "face": face.pk, "cluster": cluster.pk, "source": source.pk}
+    _held(HOSTILE)
     return ids | {
+        "erasure": _erased(HOSTILE),
         "upload": source.pk,
         "refusals": source.pk,
         "run": cluster.run_id,
@@ -255,7 +281,7 @@ def hostile_ids(settings: Settings, tmp_path: Path) -> dict[str, int]:
 
 
 NO_MARKUP = {"photo-file", "photo-small", "face-crop", "refusals-csv", "labels-csv", "labels-parquet"} | {
-    "release-datasheet", "release-download", "practice-picture", "audit-export",
+    "release-datasheet", "release-download", "practice-picture", "audit-export", "erasure-report",
 }  # fmt: skip
 
 

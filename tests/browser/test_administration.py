@@ -2,11 +2,11 @@
 
 import pytest
 
-from annotation import audit, live_settings
-from annotation.models import User
+from annotation import audit, erasure, holds, live_settings
+from annotation.models import Erasure, Release, User
 from tests.browser.scenes import Site
 from tests.browser.test_pages import assert_fits_and_hinders_nobody
-from tests.factories import a_user
+from tests.factories import a_face, a_person, a_photo, a_picture, a_source, a_user
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -18,5 +18,37 @@ def test_they_fit_and_hinder_nobody(site: Site) -> None:
     live_settings.change("CONTROL_SHARE", 0.05, by=admin, reason="calibrators starve")
     audit.seal()
     site.sign_in(admin)
-    for path in ("/audit/", "/settings/"):
+    for path in ("/audit/", "/settings/", *forgotten(admin)):
         assert_fits_and_hinders_nobody(site.open(path), path)
+
+
+def forgotten(admin: User) -> list[str]:
+    """The pages of erasures, with something on each."""
+    source = a_source("A source with a long name, which is told in full", retention_until="2030-01-01")
+    shown = a_picture(a_face(a_photo(source)).photo)
+    berta = a_person([a_face(a_photo(source)), shown.faces.get()], name="Berta", by=admin)
+    gone = a_picture(a_face(a_photo(source)).photo)
+    release = Release.objects.create(name="spring", state="done", query={}, checksum="ab", folder="spring", counts={})
+    asked = erasure.request(kind="photo", ids=[gone.pk], reason="request 7 of 1 May", by=admin)
+    erasure.carry_out(asked.pk)
+    report = Erasure.objects.get(pk=asked.pk).report
+    marked = {"id": release.pk, "name": "spring", "checksum": "ab", "folder": "00001-spring", "photos": 1, "models": []}
+    taken = {"line": 12, "at": "2026-11-26T03:00:00+00:00", "by": "ada", "what": "labels-csv"}
+    Erasure.objects.filter(pk=asked.pk).update(report=report | {"releases": [marked], "exports": [taken]})
+    stopped = erasure.request(kind="photo", ids=[shown.pk], reason="request 8", by=admin)
+    Erasure.objects.filter(pk=stopped.pk).update(state="failed", error="No space left on device", total=4, done=2)
+    running = erasure.request(kind="face", ids=[shown.faces.get().pk], reason="request 9", by=admin)
+    Erasure.objects.filter(pk=running.pk).update(state="running", total=4, done=2)
+    hold = holds.place(on=source, because="case 7 of the court of B.", by=admin)
+    holds.lift(hold=hold, because="dismissed", by=admin)
+    holds.place(on=a_photo(), because="case 8", by=admin)
+    return [
+        "/erasures/",
+        f"/erasures/ask?kind=person&ids={berta.pk}",
+        *(f"/erasures/{each.pk}/" for each in (asked, stopped, running)),
+        "/holds/",
+        f"/sources/{source.pk}/",
+        f"/people/{berta.pk}/",
+        f"/photos/{shown.pk}/",
+        "/export/",
+    ]

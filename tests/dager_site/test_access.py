@@ -20,6 +20,7 @@ ANNOTATE = {"annotator", "curator", "admin"}
 READS = (BROWSE, {"curate", "train"})
 PREDICT = (BROWSE | {"client"}, {"predict"})
 MODELS = (BROWSE | {"client"}, {"curate", "train", "predict"})
+ERASE = ({"admin"}, {"admin"})
 TABLE: dict[tuple[str, str], tuple[set[str], set[str]]] = {
     ("post", "predict"): PREDICT,
     ("post", "predict-batch"): PREDICT,
@@ -55,6 +56,12 @@ TABLE: dict[tuple[str, str], tuple[set[str], set[str]]] = {
     ("get", "api-release-diff"): READS,
     ("get", "api-release-download"): READS,
     ("post", "api-release-verify"): READS,
+    **{("get", f"api-{rows}-{one}"): ERASE for rows in ("erasure", "hold") for one in ("list", "detail")},
+    ("get", "api-erasure-report"): ERASE,
+    **{
+        ("post", f"api-{name}"): ERASE
+        for name in ("erasure-list", "erasure-verify", "erasure-go-on", "erasure-let-back", "hold-list", "hold-lift")
+    },
     **{("get", f"api-{rows}-{one}"): READS for rows in ("run", "promotion") for one in ("list", "detail")},
     **{("get", f"api-model-{one}"): MODELS for one in ("list", "detail", "card")},
     **{("get", f"api-certificate-{one}"): READS for one in ("list", "detail")},
