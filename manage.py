@@ -6,9 +6,10 @@ import sys
 
 from django.core.management import execute_from_command_line
 
-from dager_site.processes import SINGLE_THREAD
+from dager_site.processes import SINGLE_THREAD, begin
 
 if __name__ == "__main__":
+    begin()
     if sys.argv[1:2] == ["up"]:
         os.environ |= SINGLE_THREAD  # its children inherit what is loaded below
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "dager_site.settings")

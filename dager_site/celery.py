@@ -11,6 +11,8 @@ from django.conf import settings
 from redis import Redis
 
 from dager_site.logs import request_id
+from dager_site.processes import settle
+from inference.core.late import import_all
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "dager_site.settings")
 REQUEST = "dager_request_id"  # the header of a message
@@ -35,6 +37,13 @@ def _take_request_id(task: Task, **_: object) -> None:
 def _require_whole(**_: object) -> None:
     """No worker works on a site that is half restored."""
     import_module("dager_site.restore").require_whole()  # models are there only now
+
+
+@worker_init.connect
+def _load_all(**_: object) -> None:
+    """Before a worker forks: its children share what they need anyway."""
+    import_all()
+    settle()
 
 
 def broker() -> Redis:

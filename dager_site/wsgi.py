@@ -4,8 +4,9 @@ import os
 
 from django.core.wsgi import get_wsgi_application
 
-from dager_site.processes import SINGLE_THREAD
+from dager_site.processes import SINGLE_THREAD, begin, settle
 
+begin()
 for name, threads in SINGLE_THREAD.items():  # libraries read it as they load, which comes with the application
     os.environ.setdefault(name, threads)
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "dager_site.settings")
@@ -16,3 +17,4 @@ from inference.warm import warm_up  # noqa: E402
 
 require_whole()
 warm_up()
+settle()

@@ -9,7 +9,7 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from threading import Event, Thread
 from time import monotonic
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from django.conf import settings
 from django.db import IntegrityError, close_old_connections, transaction
@@ -24,21 +24,23 @@ from annotation.models import Face, Release, User
 from inference import registry
 from inference.core.attributes import ATTRIBUTES
 from inference.core.bundle import EMBEDDING, Bundle, load
+from inference.core.late import Late
 from inference.errors import NoLiveModel
 from inference.models import ModelVersion
 from training.core.apart import Ints, learnt
 from training.core.config import BadConfig, TrainConfig, parse, preset
-from training.core.data import crops_folder
 from training.core.evaluate import compare, evaluate
-from training.core.finish import as_metrics
-from training.core.judge import Heard, Placed, hear, most_different, place
-from training.core.learners import FALSE_ACCEPTS
 from training.core.plain import plain
-from training.core.run import Finished, Troubles, run
-from training.core.train import EpochDone, Progress, Report, Stopped
-from training.core.verification import compare_accepts, true_accepts
 from training.errors import BadTraining, TrainingUnderWay
 from training.models import Evaluation, TrainingRun
+
+if TYPE_CHECKING:
+    from training.core import data, finish, judge, learners, train, verification
+    from training.core import run as recipe
+else:
+    data, finish, judge = Late("training.core.data"), Late("training.core.finish"), Late("training.core.judge")
+    learners, recipe, train = Late("training.core.learners"), Late("training.core.run"), Late("training.core.train")
+    verification = Late("training.core.verification")
 
 log = logging.getLogger(__name__)
 
@@ -162,7 +164,7 @@ def cache() -> Path:
 def forget_crops() -> int:
     """Drop the kept crops of releases that something was erased of. Returns how many releases had some."""
     erased = Release.objects.filter(erasures__isnull=False).exclude(checksum="").distinct()
-    folders = [crops_folder(cache(), checksum) for checksum in erased.values_list("checksum", flat=True)]
+    folders = [data.crops_folder(cache(), checksum) for checksum in erased.values_list("checksum", flat=True)]
     there = [folder for folder in folders if folder.exists()]
     for folder in there:
         shutil.rmtree(folder, ignore_errors=True)
@@ -193,7 +195,7 @@ def carry_out(run_id: int, now: datetime | None = None) -> None:
             version = _train(run_)
             if version is not None:
                 evaluate_version(version, run_.releases.order_by("-pk")[0])
-    except (BadTraining, *Troubles) as error:
+    except (BadTraining, *recipe.Troubles) as error:
         log.warning("%s failed: %s", run_, error)
         _close(run_, State.FAILED, error=str(error))
     except Exception as error:  # the edge of a worker
@@ -236,7 +238,7 @@ def _train(run_: TrainingRun) -> ModelVersion | None:
     if not out.exists():
         opened = [_opened(release) for release in run_.releases.order_by("pk")]
         name = f"{run_.task.replace('_', '-')}-{run_.pk}"
-        steps = run(config, opened, folder_of(run_), out, name=name, cache=cache(), stop=_stop_wanted(run_.pk))
+        steps = recipe.run(config, opened, folder_of(run_), out, name=name, cache=cache(), stop=_stop_wanted(run_.pk))
         if not _told(run_, steps):
             return None
     bundle = load(out)
@@ -252,20 +254,20 @@ def _opened(release: Release) -> format_.Release:
 def _require_own(bundle: Bundle, run_: TrainingRun, config: TrainConfig) -> None:
     """That the folder is not left from another database, whose training had the same number. Raises BadTraining."""
     learnt = " ".join(run_.releases.order_by("pk").values_list("checksum", flat=True))
-    if bundle.release != learnt or bundle.metrics.get("config") != as_metrics(config):
+    if bundle.release != learnt or bundle.metrics.get("config") != finish.as_metrics(config):
         raise BadTraining(
             f"{bundle.folder} holds what another training wrote. Move it away, or set DAGER_MODELS to a free folder."
         )
 
 
-def _told(run_: TrainingRun, steps: Iterator[Report | Finished]) -> bool:
+def _told(run_: TrainingRun, steps: "Iterator[train.Report | recipe.Finished]") -> bool:
     """Write down how it goes. Returns whether it came to its end."""
     for report in steps:
-        if isinstance(report, Stopped):
+        if isinstance(report, train.Stopped):
             return False
-        if isinstance(report, Progress):
+        if isinstance(report, train.Progress):
             run_.progress = plain(asdict(report))
-        elif isinstance(report, EpochDone):
+        elif isinstance(report, train.EpochDone):
             run_.history = [*run_.history[: report.epoch], plain(asdict(report))]
         else:
             return True
@@ -332,32 +334,33 @@ def _attribute(version: ModelVersion, against: ModelVersion | None, release: Rel
     if against is not None:
         theirs = heard(against, release, without)
         found["compared"] = compare(ours.beliefs, theirs.beliefs, ours.truth).as_json()
-        found["differ"] = most_different(ours, theirs)
+        found["differ"] = judge.most_different(ours, theirs)
         found["compared"]["milliseconds"] = theirs.milliseconds
     return found
 
 
-def heard(version: ModelVersion, release: Release, without: Ints | None = None) -> Heard:
+def heard(version: ModelVersion, release: Release, without: Ints | None = None) -> "judge.Heard":
     assert version.task in ATTRIBUTES
-    return hear(registry.attribute_model(version), frozen.opened(release), cache(), without=without)
+    return judge.hear(registry.attribute_model(version), frozen.opened(release), cache(), without=without)
 
 
 def _backbone(version: ModelVersion, against: ModelVersion | None, release: Release) -> dict[str, Any]:
     without = _learnt(release, version, against)
 
-    def told(placed: Placed) -> dict[str, Any]:
+    def told(placed: "judge.Placed") -> dict[str, Any]:
         return {
-            "true_accepts": true_accepts(placed.vectors, placed.identity, FALSE_ACCEPTS),
-            "false_accepts": FALSE_ACCEPTS,
+            "true_accepts": verification.true_accepts(placed.vectors, placed.identity, learners.FALSE_ACCEPTS),
+            "false_accepts": learners.FALSE_ACCEPTS,
             "faces": len(placed.identity),
             "left_out": len(without),
             "milliseconds": placed.milliseconds,
         }
 
-    ours = place(registry.embedder(version), frozen.opened(release), cache(), without=without)
+    ours = judge.place(registry.embedder(version), frozen.opened(release), cache(), without=without)
     found: dict[str, Any] = {"measured": told(ours), "milliseconds": ours.milliseconds, "compared": None, "differ": []}
     if against is not None:
-        theirs = place(registry.embedder(against), frozen.opened(release), cache(), without=without)
-        beside = compare_accepts(ours.vectors, theirs.vectors, ours.identity, FALSE_ACCEPTS, slices=ours.slices)
+        theirs = judge.place(registry.embedder(against), frozen.opened(release), cache(), without=without)
+        accepts, truth = learners.FALSE_ACCEPTS, ours.identity
+        beside = verification.compare_accepts(ours.vectors, theirs.vectors, truth, accepts, slices=ours.slices)
         found["compared"] = told(theirs) | ({} if beside is None else beside.as_json())
     return found

@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import fields
 from functools import wraps
 from pathlib import Path
-from typing import Any, Concatenate
+from typing import TYPE_CHECKING, Any, Concatenate
 
 from django import forms
 from django.conf import settings
@@ -25,20 +25,24 @@ from annotation.words import called
 from inference import registry
 from inference.core.attributes import ATTRIBUTES
 from inference.core.bundle import BadBundle
+from inference.core.late import Late
 from inference.models import ModelVersion
 from training import promotion, runs, tasks
 from training.core import evaluate
-from training.core.benchmarks.protocol import Figure
+from training.core.benchmarks.protocol import Figure, shown
 from training.core.benchmarks.published import PUBLISHED
 from training.core.benchmarks.registry import BENCHMARKS
-from training.core.benchmarks.report import shown
 from training.core.config import PRESETS, preset
 from training.core.markdown import as_html
 from training.core.plain import plain
-from training.core.plots import evaluation_plots
 from training.errors import TrainingError
 from training.models import BenchmarkResult, Evaluation, Promotion, TrainingRun
 from training.words import RUN
+
+if TYPE_CHECKING:
+    from training.core import plots
+else:
+    plots = Late("training.core.plots")
 
 ROWS = 30
 RETIRED = 20  # models a task that are listed
@@ -297,7 +301,7 @@ def picture(request: SignedIn, pk: int, name: str) -> HttpResponseBase:
         raise Http404("There is no such picture of this evaluation.")
     folder = Path(settings.MODELS_DIR) / "pictures" / f"{each.pk}-{each.at:%Y%m%d%H%M%S%f}"
     if not (folder / f"{name}.png").exists():
-        evaluation_plots(evaluate.Evaluation.from_json(each.measured), folder)
+        plots.evaluation_plots(evaluate.Evaluation.from_json(each.measured), folder)
     return HttpResponse((folder / f"{name}.png").read_bytes(), content_type="image/png")
 
 

@@ -1,8 +1,16 @@
 """Which labels are probably wrong: confident learning (Northcutt et al., JAIR 2021), by cleanlab."""
 
+from typing import TYPE_CHECKING
+
 import numpy as np
 import numpy.typing as npt
-from cleanlab.filter import find_label_issues
+
+from inference.core.late import Late
+
+if TYPE_CHECKING:
+    from cleanlab import filter as confident_learning
+else:
+    confident_learning = Late("cleanlab.filter")
 
 FEWEST = 50  # labels; below that nobody knows how sure the models may be of a class
 
@@ -20,6 +28,6 @@ def disbelieved(belief: npt.NDArray[np.float64], given: npt.NDArray[np.int64]) -
         return np.zeros(0, np.int64)
     told = np.clip(belief, 1e-6, None)
     told /= told.sum(axis=1, keepdims=True)
-    found = find_label_issues(given, told, return_indices_ranked_by="self_confidence", n_jobs=1)
+    found = confident_learning.find_label_issues(given, told, return_indices_ranked_by="self_confidence", n_jobs=1)
     rows = np.asarray(found, np.int64)
     return np.asarray(rows[told[rows].argmax(axis=1) != given[rows]], np.int64)

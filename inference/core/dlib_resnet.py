@@ -12,9 +12,7 @@ import numpy.typing as npt
 import torch
 
 from inference.core.networks.dlib29 import Dlib29
-from inference.core.types import CropSpec
 
-CROP, DIMENSIONS = CropSpec("dlib-150", 150), 128
 Floats = npt.NDArray[np.float32]
 
 

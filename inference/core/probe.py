@@ -1,14 +1,19 @@
 """What labelled faces say of the others: by a linear head on their vectors, and by their nearest neighbours."""
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import faiss
 import numpy as np
 import numpy.typing as npt
-from sklearn.linear_model import LogisticRegression
-from sklearn.model_selection import GroupKFold
 
+from inference.core.late import Late
 from inference.core.types import Beliefs, Vectors
+
+if TYPE_CHECKING:
+    from sklearn import linear_model, model_selection
+else:
+    linear_model, model_selection = Late("sklearn.linear_model"), Late("sklearn.model_selection")
 
 Ints = npt.NDArray[np.int64]
 
@@ -46,7 +51,7 @@ def _head(vectors: Vectors, truth: Ints, group: Ints, classes: int) -> Beliefs:
     if len(known) < FEWEST or folds < 2 or len(np.unique(truth[known])) < 2:
         return found
     scaled = vectors * np.sqrt(vectors.shape[1], dtype=np.float32)
-    for learn, judge in GroupKFold(folds).split(known, groups=group[known]):
+    for learn, judge in model_selection.GroupKFold(folds).split(known, groups=group[known]):
         found[known[judge]] = _fitted(scaled, truth, known[learn], known[judge], classes)
     rest = np.flatnonzero(truth < 0)
     if len(rest):
@@ -60,7 +65,7 @@ def _fitted(vectors: Vectors, truth: Ints, learn: Ints, judge: Ints, classes: in
     if len(seen) == 1:
         return np.full((len(judge), classes), np.nan)
     middle = vectors[learn].mean(axis=0)  # faces of one backbone share a direction, which slows the solver twentyfold
-    head = LogisticRegression(C=STRENGTH / vectors.shape[1], max_iter=300)
+    head = linear_model.LogisticRegression(C=STRENGTH / vectors.shape[1], max_iter=300)
     told[:, seen] = head.fit(vectors[learn] - middle, truth[learn]).predict_proba(vectors[judge] - middle)
     return np.asarray(told / told.sum(axis=1, keepdims=True), np.float64)
 

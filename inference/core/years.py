@@ -6,17 +6,22 @@ a mean with a spread, which labelled faces teach, and a belief over the years is
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
-from sklearn.linear_model import Ridge
-from sklearn.model_selection import GroupKFold
 
 from inference.core.attributes import OLDEST
 from inference.core.calibrate import Reliability
 from inference.core.cold_attributes import expected_years
+from inference.core.late import Late
 from inference.core.probe import FEWEST, FOLDS, NEAR, nearest
 from inference.core.types import Beliefs, Vectors
+
+if TYPE_CHECKING:
+    from sklearn import linear_model, model_selection
+else:
+    linear_model, model_selection = Late("sklearn.linear_model"), Late("sklearn.model_selection")
 
 Floats = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]
@@ -90,7 +95,7 @@ def _head(vectors: Vectors, years: Floats, group: Ints) -> Floats:
         return found
     scaled = vectors * np.sqrt(vectors.shape[1], dtype=np.float32)
     found[:, 1] = ROUGH
-    for learn, judge in GroupKFold(folds).split(known, groups=group[known]):
+    for learn, judge in model_selection.GroupKFold(folds).split(known, groups=group[known]):
         found[known[judge], 0] = _fitted(scaled, years, known[learn], known[judge])
     rest = np.flatnonzero(~np.isfinite(years))
     if len(rest):
@@ -99,7 +104,7 @@ def _head(vectors: Vectors, years: Floats, group: Ints) -> Floats:
 
 
 def _fitted(vectors: Vectors, years: Floats, learn: Ints, judge: Ints) -> Floats:
-    head = Ridge(alpha=STRENGTH).fit(vectors[learn].astype(np.float64), years[learn])
+    head = linear_model.Ridge(alpha=STRENGTH).fit(vectors[learn].astype(np.float64), years[learn])
     return np.asarray(np.clip(head.predict(vectors[judge].astype(np.float64)), 0, OLDEST), np.float64)
 
 

@@ -7,10 +7,9 @@ from itertools import pairwise
 from typing import Any
 
 from inference.core.align import TEMPLATES
+from inference.core.architectures import ARCHITECTURES, DLIB_DEVIATION, DLIB_MEAN
 from inference.core.attributes import APPARENT_AGE, ATTRIBUTES, EMOTION, GENDER, OLDEST, REAL_AGE, Attribute
 from inference.core.bundle import EMBEDDING, TASKS
-from inference.core.networks import NETWORKS
-from inference.core.networks.dlib29 import DEVIATION, MEAN
 from inference.core.strict_json import did_you_mean
 from inference.core.types import CropSpec
 
@@ -80,7 +79,7 @@ class TrainConfig:
 
     def __post_init__(self) -> None:
         _known("task", self.task, TASKS)
-        _known("network", self.architecture, NETWORKS)
+        _known("network", self.architecture, ARCHITECTURES)
         _known("crop template", self.template, TEMPLATES)
         _known("loss", self.loss, LOSSES)
         _known("margin", self.margin, ("arcface", "cosface"))
@@ -138,11 +137,11 @@ class TrainConfig:
 
     @property
     def mean(self) -> tuple[float, float, float]:
-        return MEAN if self.architecture == "dlib-29" else (0.5, 0.5, 0.5)
+        return DLIB_MEAN if self.architecture == "dlib-29" else (0.5, 0.5, 0.5)
 
     @property
     def deviation_of_pixels(self) -> tuple[float, float, float]:
-        return DEVIATION if self.architecture == "dlib-29" else (0.5, 0.5, 0.5)
+        return DLIB_DEVIATION if self.architecture == "dlib-29" else (0.5, 0.5, 0.5)
 
     def as_json(self) -> str:
         return json.dumps(asdict(self), indent=1, sort_keys=True)

@@ -1,13 +1,19 @@
 """How far off: the measures that the field states its results in, on plain arrays."""
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
-from scipy.stats import binomtest
 
 from inference.core.attributes import OLDEST
+from inference.core.late import Late
 from inference.core.types import Beliefs
+
+if TYPE_CHECKING:
+    from scipy import stats
+else:
+    stats = Late("scipy.stats")
 
 Floats = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]
@@ -96,4 +102,4 @@ def cumulative_score(errors: Floats, within: int = WITHIN) -> Floats:
 def mcnemar(one: Truths, other: Truths) -> float:
     """How likely a difference as large between two models' right answers on the same faces is by chance: exact p."""
     only_one, only_other = int((one & ~other).sum()), int((other & ~one).sum())
-    return float(binomtest(only_one, only_one + only_other).pvalue) if only_one + only_other else 1.0
+    return float(stats.binomtest(only_one, only_one + only_other).pvalue) if only_one + only_other else 1.0

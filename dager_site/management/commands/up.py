@@ -25,9 +25,10 @@ from annotation.models import Intake, Photo, Source, User
 from dager_site.backup_format import BadBackup
 from dager_site.celery import app as celery
 from dager_site.celery import make_queue_folders
-from dager_site.processes import PortTaken, ProcessDied, Processes, require_free
+from dager_site.processes import PortTaken, ProcessDied, Processes, require_free, settle
 from dager_site.restore import require_whole
 from inference import registry
+from inference.core.late import import_all
 from training import promotion, runs
 
 ADMIN = "admin"
@@ -147,6 +148,8 @@ def _intake(name: str, licence: str, legal_basis: str, kind: str, path: Path, ro
 
 def _start(processes: Processes, host: str, port: int) -> None:
     connection.close()  # children must not share it
+    import_all()
+    settle()
     processes.start("web", partial(_serve, f"{host}:{port}"))
     processes.start("worker", _work)
 

@@ -17,9 +17,6 @@ LEVELS = (
     ((256, 2),),
 )
 WIDTH = 256
-# Of the training pictures, RGB, as shares of 255; dlib divides by 256.
-MEAN = (122.782 / 255, 117.001 / 255, 104.298 / 255)
-DEVIATION = (256 / 255,) * 3
 
 
 class Dlib29(Trunk):

@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from difflib import get_close_matches
 
+from inference.core.architectures import ARCHITECTURES
 from inference.core.networks.trunk import Trunk
 
 Builder = Callable[[int], Trunk]
@@ -28,6 +29,8 @@ def register(name: str) -> Callable[[Builder], Builder]:
         if name in NETWORKS:
             raise NetworkTaken(name)
         NETWORKS[name] = builder
+        if name not in ARCHITECTURES:
+            ARCHITECTURES.append(name)
         return builder
 
     return keep

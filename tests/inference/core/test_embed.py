@@ -7,6 +7,7 @@ import pytest
 
 from inference.core import dlib_resnet
 from inference.core.align import align
+from inference.core.architectures import DLIB_CROP
 from inference.core.bundle import cold_start, open_embedder
 from inference.core.detect import cold_detector
 from inference.core.dlib_resnet import NotTheDlibResNet
@@ -30,7 +31,7 @@ def crops() -> Crops:
     skins = [(222, 180, 150), (140, 90, 60), (240, 210, 190), (180, 130, 100)]
     pictures = [drawn_face(skin=skin, seed=seed) for seed, skin in enumerate(skins)]
     points = [cold_detector().detect(picture)[0].points for picture in pictures]
-    return np.stack([align(p, five, dlib_resnet.CROP)[0] for p, five in zip(pictures, points, strict=True)])
+    return np.stack([align(p, five, DLIB_CROP)[0] for p, five in zip(pictures, points, strict=True)])
 
 
 def test_embeddings_have_length_one(embedder: Embedder, crops: Crops) -> None:

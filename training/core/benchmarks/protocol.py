@@ -13,6 +13,8 @@ from inference.core.types import AttributeModel, Beliefs, Crops, CropSpec, Embed
 from training.core.evaluate import Evaluation
 from training.core.metrics import AgeGroups
 
+SHARES = frozenset({"accuracy", "exact", "1-off", "within 5 years"})  # published in per cent
+
 Floats = npt.NDArray[np.float64]
 Array = npt.NDArray[Any]  # what is kept of each face, (n, ...)
 
@@ -113,6 +115,18 @@ class Figure:
             digits = 3 if abs(self.value) < 1.5 else 2
             text += f" ({self.low:.{digits}f}–{self.high:.{digits}f})"
         return text
+
+
+def shown(name: str, figure: Figure) -> str:
+    """Shares in per cent, as the others are published."""
+    many = 100 if name in SHARES else 1
+    text = f"{figure.value * many:.{2 if many == 100 or name == 'MAE' else 4}f}"
+    if figure.spread is not None:
+        text += f" ± {figure.spread * many:.2f}"
+    if figure.low is not None and figure.high is not None:
+        digits = 3 if name == "ε" else 2
+        text += f" ({figure.low * many:.{digits}f}–{figure.high * many:.{digits}f})"
+    return text
 
 
 @dataclass(frozen=True)

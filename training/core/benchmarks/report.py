@@ -7,10 +7,8 @@ from pathlib import Path
 import numpy as np
 from matplotlib.figure import Figure as Canvas
 
-from training.core.benchmarks.protocol import Figure, Ours, Outcome
+from training.core.benchmarks.protocol import Ours, Outcome, shown
 from training.core.plots import evaluation_plots
-
-SHARES = frozenset({"accuracy", "exact", "1-off", "within 5 years"})  # published in per cent
 
 
 def told(outcome: Outcome) -> str:
@@ -36,18 +34,6 @@ def told(outcome: Outcome) -> str:
 
 def _line(cells: list[str]) -> str:
     return f"| {' | '.join(cells)} |"
-
-
-def shown(name: str, figure: Figure) -> str:
-    """Shares in per cent, as the others are published."""
-    many = 100 if name in SHARES else 1
-    text = f"{figure.value * many:.{2 if many == 100 or name == 'MAE' else 4}f}"
-    if figure.spread is not None:
-        text += f" ± {figure.spread * many:.2f}"
-    if figure.low is not None and figure.high is not None:
-        digits = 3 if name == "ε" else 2
-        text += f" ({figure.low * many:.{digits}f}–{figure.high * many:.{digits}f})"
-    return text
 
 
 def _table(ours: Ours) -> str:
