@@ -1,9 +1,13 @@
 """Who may do what: each page and each call of the API names one of these."""
 
+from collections.abc import Mapping
+
+from django.core.exceptions import PermissionDenied
 from django.core.signing import BadSignature, Signer
+from django.http import Http404
 from django.urls import reverse
 
-from annotation import sightings
+from annotation import sightings, visible
 from annotation.models import AccessToken, User
 
 Role = User.Role
@@ -24,6 +28,18 @@ TRAIN: Roles = frozenset({Role.ENGINEER, Role.ADMIN})
 
 def may(user: User, roles: Roles) -> bool:
     return user.is_active and user.role in roles
+
+
+ONLY_SOME = "Your account is for some sources only, and this is about all of them. Only an admin can change that."
+
+
+def require_all_sources(user: User, said: Mapping[str, object]) -> None:
+    """Refuse somebody restricted what nobody has made to start from its reader's sources.
+
+    `said` is what the address names: whether there is such a thing is told nobody. Raises Http404, PermissionDenied.
+    """
+    if user.restricted:
+        raise Http404("There is nothing here.") if said else PermissionDenied(ONLY_SOME)
 
 
 def opens(token: AccessToken, scopes: Scopes) -> bool:
@@ -62,7 +78,10 @@ def small_address(photo_id: int, user: User) -> str:
 
 
 def may_see(user: User, name: str, pk: int, token: str) -> bool:
-    """Whether this person may look at the picture that the URL `name` has under this id."""
+    """Whether this person may look at the picture that the URL `name` has under this id. Raises Http404."""
+    seen = visible.faces(user) if name == "face-crop" else visible.photos(user)
+    if user.restricted and not seen.filter(pk=pk).exists():
+        raise Http404("There is no such picture.")
     if may(user, BROWSE):
         return True
     try:

@@ -1,11 +1,16 @@
-"""Who may come in, and as what: accounts made, raised, lowered, switched off. Each is a line of the audit log."""
+"""Who may come in, as what, and to which sources: accounts made, raised, lowered, restricted, switched off.
+
+Each is a line of the audit log.
+"""
+
+from collections.abc import Iterable
 
 from django.db import transaction
 
-from annotation import audit
+from annotation import audit, queue
 from annotation.core.lookalikes import skeleton, what_is_odd
 from annotation.errors import AccountRefused
-from annotation.models import User
+from annotation.models import KeptAnswer, Source, User
 
 Role = User.Role
 RANK = {Role.CLIENT: 0, Role.ANNOTATOR: 1, Role.CURATOR: 2, Role.ENGINEER: 2, Role.ADMIN: 3}
@@ -24,10 +29,15 @@ def keep(account: User, *, by: User | None) -> None:
     # All active admins stay locked: of two who lower each other at once the second finds what the first did.
     admins = list(User.objects.select_for_update().filter(role=Role.ADMIN, is_active=True).order_by("pk"))
     before = User.objects.select_for_update().filter(pk=account.pk).first() if account.pk else None
+    account.restricted = before is not None and before.restricted  # which only `restrict` changes
     if by is not None:
         _require_may(before, account, by)
     if before is None or before.username != account.username:
         _require_own_name(account)
+    if account.restricted and account.role == Role.ADMIN:
+        raise AccountRefused(
+            f"{account} sees some sources only, and an admin sees everything. Give them all sources first."
+        )
     if before in admins and not (account.role == Role.ADMIN and account.is_active) and admins == [before]:
         raise AccountRefused(f"{account} is the last active admin. Make somebody else an admin first.")
     # The role is the one thing that says what somebody may do; Django's own flags follow it.
@@ -36,6 +46,35 @@ def keep(account: User, *, by: User | None) -> None:
         account.sessions_ended = before.sessions_ended + 1
     account.save()
     _log(before, account, by)
+
+
+@transaction.atomic
+def restrict(account: User, sources: Iterable[Source] | None, *, by: User | None) -> None:
+    """From now on this person, and their tokens, see only what came from these sources; with None, everything again.
+
+    With no source at all they see nothing, and so they do once all of theirs are erased. What they hold of the queue is
+    free; all their sessions end. Raises AccountRefused.
+    """
+    before = User.objects.select_for_update().get(pk=account.pk)
+    wanted = None if sources is None else sorted(source.pk for source in sources)
+    known = before.own_sources if before.restricted else None
+    if wanted != known:
+        if by is not None and (by.role != Role.ADMIN or not outranks(by, before)):
+            raise AccountRefused("Only an admin says which sources somebody sees, and only of those below.")
+        if wanted is not None and before.role == Role.ADMIN:
+            raise AccountRefused(
+                f"{before} is an admin, who sees everything: that is what admins are for. "
+                "Give them another role first, then name the sources."
+            )
+        before.sources.set(wanted or [])
+        before.restricted, before.sessions_ended = wanted is not None, before.sessions_ended + 1
+        before.save(update_fields=["restricted", "sessions_ended"])
+        queue.give_back(before)
+        KeptAnswer.objects.filter(user=before, status__isnull=False).delete()  # what they saw is not told again
+        details = {"from": known, "to": wanted}
+        audit.write(audit.Action.SCOPE, by=by, subject=f"account {before.pk}", details=details)
+    account.refresh_from_db()
+    account.__dict__.pop("own_sources", None)
 
 
 def _require_may(before: User | None, account: User, by: User) -> None:

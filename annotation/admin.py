@@ -1,11 +1,14 @@
 """Django's admin: people with their roles, sources, and the ledger to read."""
 
+from typing import Any
+
 from django.contrib import admin
 from django.contrib.auth.admin import UserAdmin
+from django.contrib.auth.forms import UserChangeForm
 from django.contrib.auth.models import Group
 from django.core.exceptions import PermissionDenied
 from django.db.models import QuerySet
-from django.forms import ModelForm
+from django.forms import BooleanField, ModelForm, ModelMultipleChoiceField
 from django.http import HttpRequest
 
 from annotation import accounts, intake, tokens
@@ -17,12 +20,38 @@ admin.site.index_title = "People with an account, sources, ledger"
 admin.site.unregister(Group)  # roles do what groups would
 
 
+class PersonForm(UserChangeForm):
+    """Which sources somebody sees is no column here: `accounts.restrict` writes it, and the line of the audit log."""
+
+    some_only = BooleanField(
+        required=False,
+        label="Some sources only",
+        help_text="Sees, is asked about, exports and finds only what came from the sources chosen below.",
+    )
+    seen = ModelMultipleChoiceField(Source.objects.order_by("name"), required=False, label="Sources")
+
+    def __init__(self, *args: Any, **options: Any) -> None:
+        super().__init__(*args, **options)
+        self.initial["some_only"], self.initial["seen"] = self.instance.restricted, list(self.instance.sources.all())
+
+    def clean(self) -> dict[str, Any]:
+        said: dict[str, Any] = super().clean() or {}
+        if said.get("some_only") and said.get("role", self.instance.role) == User.Role.ADMIN:
+            wrong = "role" if "role" in said else "some_only"  # the role that is refused is not taken over either
+            self.add_error(wrong, "An admin sees everything. Give another role, or all sources.")
+        if said.get("seen") and not said.get("some_only"):
+            self.add_error("some_only", "Tick this, too: without it all sources are seen, not only those chosen.")
+        return said
+
+
 @admin.register(User)
 class People(UserAdmin):
+    form = PersonForm
     list_display = ["username", "role", "email", "is_active", "last_login"]
     list_filter = ["role", "is_active"]
     fieldsets = [
         (None, {"fields": ["username", "password", "role", "is_active"]}),
+        ("What they see", {"fields": ["some_only", "seen"]}),
         ("About", {"fields": ["first_name", "last_name", "email", "last_login", "date_joined"]}),
     ]
     add_fieldsets = [
@@ -31,8 +60,13 @@ class People(UserAdmin):
     readonly_fields = ["last_login", "date_joined"]
 
     def save_model(self, request: HttpRequest, obj: User, form: ModelForm, change: bool) -> None:
+        said, by = form.cleaned_data, request.user
         try:
-            accounts.keep(obj, by=request.user)  # type: ignore[arg-type]  # nobody else comes here
+            if change and not said.get("some_only", obj.restricted):  # before the role: an admin sees everything
+                accounts.restrict(User.objects.get(pk=obj.pk), None, by=by)  # type: ignore[arg-type]
+            accounts.keep(obj, by=by)  # type: ignore[arg-type]  # nobody else comes here
+            if said.get("some_only"):
+                accounts.restrict(obj, said["seen"], by=by)  # type: ignore[arg-type]
         except AccountRefused as error:
             raise PermissionDenied(str(error)) from error
 

@@ -10,7 +10,7 @@ from django.db import IntegrityError
 from django.db.models import Q, QuerySet
 from django.utils import timezone
 
-from annotation import ledger, votes
+from annotation import ledger, visible, votes
 from annotation.core.answers import (
     ClusterAnswer,
     GridAnswer,
@@ -81,6 +81,8 @@ def _record(
     (annotator,) = _locked(annotator.pk)
     # The lock queues up answers that arrive together: the first settles it, the others find themselves or it closed.
     question = Question.objects.select_for_update().filter(pk=question_id).first()
+    if annotator.restricted and not visible.questions(annotator).filter(pk=question_id).exists():
+        question = None
     # By the row and not by its id: one beyond what the database can hold is no question, and no failure either.
     known = (
         Q(client_id=client_id) if question is None else Q(client_id=client_id) | Q(question=question, undone_at=None)
@@ -302,7 +304,7 @@ def undo_answer(*, answer_id: int, by: User | None, now: datetime | None = None)
     `by` is no curator.
     """
     answer = Answer.objects.select_for_update().filter(pk=answer_id).first()
-    if answer is None or not (by is None or answer.annotator_id == by.pk or by.curates):
+    if answer is None or not (by is None or answer.annotator_id == by.pk or by.curates) or _is_hidden(answer, by):
         raise NotUndoable(f"There is no answer {answer_id} of yours.")
     if answer.undone_at is not None:
         raise NotUndoable(f"Answer {answer_id} was undone before, on {answer.undone_at:%Y-%m-%d %H:%M}.")
@@ -316,6 +318,17 @@ def undo_answer(*, answer_id: int, by: User | None, now: datetime | None = None)
         _ask_no_more(answer.content["questions"], now)
     if answer.question_id is not None and answer.content["verdict"] != "skip":  # a skip settled nothing
         _ask_again(answer.question_id, unless_settled=answer.reassigned_at is not None)
+
+
+def _is_hidden(answer: Answer, by: User | None) -> bool:
+    """Whether it would change what whoever takes it back does not see."""
+    if by is None or not by.restricted:
+        return False
+    if answer.content.get("act") == "ask" and answer.annotator_id == by.pk:  # it wrote no line: its questions tell
+        wanted = set(answer.content["questions"])
+        seen = sum(visible.questions(by).filter(pk__in=chunk).count() for chunk in batched(sorted(wanted), 500))
+        return seen < Question.objects.filter(pk__in=wanted).count()
+    return not visible.answers(by, to_undo=True).filter(pk=answer.pk).exists()
 
 
 def _ask_no_more(questions: list[int], now: datetime) -> None:

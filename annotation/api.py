@@ -29,7 +29,7 @@ from rest_framework.response import Response
 from rest_framework.settings import api_settings
 from rest_framework.views import APIView
 
-from annotation import answers, export, idempotency, intake, queue, reads, releases, served, sightings, tasks
+from annotation import answers, export, idempotency, intake, queue, reads, releases, served, sightings, tasks, visible
 from annotation import forms as filters
 from annotation.access import (
     ANNOTATE,
@@ -45,6 +45,7 @@ from annotation.access import (
     may,
     opens,
     photo_address,
+    require_all_sources,
     was_handed_out,
 )
 from annotation.core.answers import SkipReason
@@ -78,6 +79,7 @@ class OfRoles(BasePermission):
 
     roles: Roles
     scopes: Scopes  # of which a token needs one; calls are counted by them, too
+    by_source = False  # as a page says it; a view may say so, too
 
     def asked(self, request: Request) -> tuple[Roles, Scopes]:
         return self.roles, self.scopes
@@ -86,7 +88,11 @@ class OfRoles(BasePermission):
         roles, scopes = self.asked(request)
         if not isinstance(request.user, User) or not may(request.user, roles):
             return False
-        return not isinstance(request.auth, AccessToken) or opens(request.auth, scopes)
+        if isinstance(request.auth, AccessToken) and not opens(request.auth, scopes):
+            return False
+        if not (self.by_source or getattr(view, "by_source", False)):
+            require_all_sources(request.user, view.kwargs)
+        return True
 
 
 class Annotates(OfRoles):
@@ -98,9 +104,10 @@ class Browses(OfRoles):
 
 
 class Predicts(OfRoles):
-    """Whoever answers blind questions gets no machine to ask."""
+    """Whoever answers blind questions gets no machine to ask. What models say tells nothing of the corpus."""
 
     roles, scopes = PREDICT, frozenset({Scope.PREDICT})
+    by_source = True
 
 
 class Searches(OfRoles):
@@ -406,6 +413,7 @@ class AnswerSerializer(serializers.ModelSerializer):
 
 class NextQuestions(APIView):
     permission_classes = [Annotates]
+    by_source = True
 
     @extend_schema(parameters=[NextQuery], responses=NextQuestionsSerializer)
     def get(self, request: Request) -> Response:
@@ -416,7 +424,8 @@ class NextQuestions(APIView):
         leased = queue.take_next(signed_in(request), kind=kind, ahead=query.validated_data["ahead"])
         known = {int(each) for each in query.validated_data["known"].split(",") if each}
         new = [question for question in leased if question.pk not in known]
-        body = {"questions": reads.asked(new), "tally": reads.tally(signed_in(request), kind, idle=not leased)}
+        user = signed_in(request)
+        body = {"questions": reads.asked(new, user), "tally": reads.tally(user, kind, idle=not leased)}
         return Response(NextQuestionsSerializer(body, context=_reader(request)).data)
 
 
@@ -432,6 +441,7 @@ class HeldPicture(APIView):
     """
 
     permission_classes = [Annotates]
+    by_source = True
     throttle_classes = []  # a page has two dozen of them, and the call that told of it was counted
 
     def perform_content_negotiation(self, request: Request, force: bool = False) -> Any:
@@ -466,6 +476,7 @@ class HeldPhoto(HeldPicture):
 
 class GiveBack(APIView):
     permission_classes = [Annotates]
+    by_source = True
 
     @extend_schema(request=None, responses={204: None})
     def post(self, request: Request) -> Response:
@@ -476,6 +487,7 @@ class GiveBack(APIView):
 
 class BringBackSkipped(APIView):
     permission_classes = [Annotates]
+    by_source = True
 
     @extend_schema(request=None, responses={200: {"type": "object", "properties": {"questions": {"type": "integer"}}}})
     def post(self, request: Request) -> Response:
@@ -485,6 +497,7 @@ class BringBackSkipped(APIView):
 
 class GiveAnswer(Idempotent):
     permission_classes = [Annotates]
+    by_source = True
 
     @extend_schema(request=AnswerInput, responses={201: AnswerSerializer})
     def post(self, request: Request, pk: int) -> Response:
@@ -497,6 +510,7 @@ class GiveAnswer(Idempotent):
 
 class Skip(Idempotent):
     permission_classes = [Annotates]
+    by_source = True
 
     @extend_schema(request=SkipInput, responses={201: AnswerSerializer})
     def post(self, request: Request, pk: int) -> Response:
@@ -520,6 +534,7 @@ class Practice(APIView):
     """Examples on drawn faces, with their answers: what somebody practises on before real questions."""
 
     permission_classes = [Annotates]
+    by_source = True
 
     @extend_schema(parameters=[PracticeQuery], responses={200: {"type": "object"}})
     def get(self, request: Request) -> Response:
@@ -574,11 +589,13 @@ class OwnAnswers(generics.ListAPIView):
     """What the caller answered, the latest first."""
 
     permission_classes = [Annotates]
+    by_source = True
     serializer_class = AnswerSerializer
     pagination_class = ById
 
     def get_queryset(self) -> QuerySet[Answer]:
-        return Answer.objects.filter(annotator=signed_in(self.request))
+        user = signed_in(self.request)
+        return visible.answers(user).filter(annotator=user)
 
 
 class UndoneSerializer(serializers.Serializer):
@@ -587,6 +604,7 @@ class UndoneSerializer(serializers.Serializer):
 
 class Undo(APIView):
     permission_classes = [AnnotatesOrBrowses]
+    by_source = True
 
     @extend_schema(request=None, responses=UndoneSerializer)
     def post(self, request: Request, pk: int) -> Response:
@@ -599,8 +617,8 @@ class Undo(APIView):
             if not own.exists():
                 raise NotUndoable(f"There is no answer {pk} of yours.")
         answers.undo_answer(answer_id=pk, by=signed_in(request))
-        reopened = Question.objects.filter(answers=pk, state=Question.State.OPEN).first()
-        shown = reads.asked([reopened])[0] if reopened and reopened.pk else None
+        reopened = visible.questions(signed_in(request)).filter(answers=pk, state=Question.State.OPEN).first()
+        shown = reads.asked([reopened], signed_in(request))[0] if reopened and reopened.pk else None
         return Response(UndoneSerializer({"question": shown}, context=_reader(request)).data)
 
 
@@ -618,21 +636,22 @@ class Filtered(Idempotent, viewsets.ReadOnlyModelViewSet):
     pagination_class = ById
 
     def paginate_queryset(self, queryset: Any) -> Any:
-        return _show(super().paginate_queryset(queryset))
+        return _show(super().paginate_queryset(queryset), signed_in(self.request))
 
     def get_object(self) -> Any:
-        return _show([super().get_object()])[0]
+        return _show([super().get_object()], signed_in(self.request))[0]
 
     def filter_queryset(self, queryset: QuerySet[Any]) -> QuerySet[Any]:
         if self.action != "list":
             return queryset
-        form = self.filter_form(self.request.query_params)
+        form = filters.for_reader(self.filter_form(self.request.query_params), signed_in(self.request))
         if not form.is_valid():
             raise ValidationError({name: [str(text) for text in told] for name, told in form.errors.items()})
         return form.of(queryset)  # type: ignore[attr-defined]
 
 
-def _show(rows: Any) -> Any:
+def _show(rows: Any, user: User) -> Any:
+    visible.as_seen(user, rows)
     for row in rows:
         if type(row) in SHOWN:
             sightings.show(**{SHOWN[type(row)]: [row.pk]})
@@ -760,6 +779,14 @@ class Sources(mixins.CreateModelMixin, Filtered):
     serializer_class = SourceSerializer
     queryset = Source.objects.all()
 
+    @property
+    def by_source(self) -> bool:
+        """To look at. Whoever sees some sources only makes none: they would choose what they see."""
+        return self.action in ("list", "retrieve")
+
+    def get_queryset(self) -> QuerySet[Source]:
+        return visible.sources(signed_in(self.request))
+
     def get_permissions(self) -> list[BasePermission]:
         return [Browses() if self.action in ("list", "retrieve") else Curates()]
 
@@ -773,7 +800,11 @@ class Photos(Filtered):
 
     filter_form = filters.PhotoFilter
     serializer_class = PhotoSerializer
-    queryset = Photo.objects.all()
+    by_source = True
+    queryset = Photo.objects.none()
+
+    def get_queryset(self) -> QuerySet[Photo]:
+        return visible.photos(signed_in(self.request))
 
 
 @extend_schema_view(list=extend_schema(parameters=parameters(filters.FaceFilter)))
@@ -782,7 +813,11 @@ class Faces(Filtered):
 
     filter_form = filters.FaceFilter
     serializer_class = FaceSerializer
-    queryset = Face.objects.select_related("label").prefetch_related("attribute_labels")
+    by_source = True
+    queryset = Face.objects.none()
+
+    def get_queryset(self) -> QuerySet[Face]:
+        return visible.faces(signed_in(self.request)).select_related("label").prefetch_related("attribute_labels")
 
 
 class IdentityFilter(forms.Form):
@@ -798,10 +833,11 @@ class Identities(Filtered):
 
     filter_form = IdentityFilter
     serializer_class = IdentitySerializer
+    by_source = True
     queryset = Identity.objects.none()
 
     def get_queryset(self) -> QuerySet[Identity]:
-        return reads.people()
+        return reads.people(signed_in(self.request))
 
 
 # ---- releases
@@ -962,10 +998,14 @@ class Labels(mixins.ListModelMixin, viewsets.GenericViewSet):
     serializer_class = LabelSerializer
     filter_form = LabelFilter
     filter_queryset = Filtered.filter_queryset
-    queryset = export.exportable_faces()
+    by_source = True
+    queryset = Face.objects.none()
+
+    def get_queryset(self) -> QuerySet[Face]:
+        return export.exportable_faces(by=signed_in(self.request))
 
     def paginate_queryset(self, queryset: Any) -> Any:
-        return _show(super().paginate_queryset(queryset))
+        return _show(super().paginate_queryset(queryset), signed_in(self.request))
 
 
 # ---- photos in
@@ -984,6 +1024,7 @@ class Upload(Idempotent):
     """One file a request, so that a bad one spoils only itself."""
 
     permission_classes = [Curates]
+    by_source = True
     parser_classes = [MultiPartParser]
 
     @extend_schema(
@@ -994,7 +1035,7 @@ class Upload(Idempotent):
     )
     def post(self, request: Request, pk: int) -> Response:
         """Take in a photo, an archive (zip, tar) or a manifest (CSV, JSONL, Parquet)."""
-        source = get_object_or_404(Source, pk=pk)
+        source = get_object_or_404(visible.sources(signed_in(request)), pk=pk)
         file = request.FILES.get("file")
         if file is None:
             raise ValidationError({"file": "Send one file in the field `file`, as multipart/form-data."})
@@ -1057,20 +1098,23 @@ class StandingSerializer(serializers.Serializer):
 
 class Standing(APIView):
     permission_classes = [Browses]
+    by_source = True
 
     @extend_schema(responses=StandingSerializer)
     def get(self, request: Request) -> Response:
         """Where things stand: counts from photos to labels, and what is under way."""
-        return Response(StandingSerializer(reads.standing()).data)
+        return Response(StandingSerializer(reads.standing(signed_in(request))).data)
 
 
 class Intakes(generics.ListAPIView):
     """The deliveries of a source, the latest first."""
 
     permission_classes = [Browses]
+    by_source = True
     serializer_class = IntakeSerializer
     pagination_class = ById
     queryset = Intake.objects.none()
 
     def get_queryset(self) -> QuerySet[Intake]:
-        return Intake.objects.filter(source=self.kwargs["pk"]).select_related("source")
+        source = get_object_or_404(visible.sources(signed_in(self.request)), pk=self.kwargs["pk"])
+        return Intake.objects.filter(source=source).select_related("source")

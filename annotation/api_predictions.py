@@ -4,6 +4,7 @@ import json
 from typing import Any, ClassVar
 
 from django import forms
+from django.core.exceptions import PermissionDenied
 from django.db import transaction
 from django.db.models import QuerySet
 from drf_spectacular.utils import extend_schema, extend_schema_view
@@ -12,8 +13,8 @@ from rest_framework.exceptions import ValidationError
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from annotation import feedback, likeness, tasks
-from annotation.access import CURATE, may
+from annotation import feedback, likeness, tasks, visible
+from annotation.access import CURATE, ONLY_SOME, may
 from annotation.api import Filtered, Predicts, Searches, parameters, signed_in
 from annotation.errors import BadFeedback
 from annotation.likeness import MATCHES, SOUGHT, Sought
@@ -78,6 +79,7 @@ _MOST = {
 
 class Search(TakesPhotos):
     permission_classes = [Searches]
+    by_source = True
 
     @extend_schema(request=sent_as("photo", more={"most": _MOST}), responses=SearchSerializer)
     def post(self, request: Request) -> Response:
@@ -205,8 +207,8 @@ class Feedbacks(TakesPhotos, Filtered):
     queryset = Feedback.objects.none()
 
     def get_queryset(self) -> QuerySet[Feedback]:
-        rows = Feedback.objects.select_related("question")
         user = signed_in(self.request)
+        rows = Feedback.objects.filter(visible.of(user, "photo")).select_related("question")
         return rows if may(user, CURATE) else rows.filter(by=user)
 
     @extend_schema(
@@ -218,6 +220,9 @@ class Feedbacks(TakesPhotos, Filtered):
 
         Photos are not kept by default, so it is sent again, with `keep`. Whoever is asked is not told what you claim.
         """
+        by = signed_in(request)
+        if by.restricted and not visible.sources(by).filter(name=feedback.SOURCE).exists():
+            raise PermissionDenied(ONLY_SOME)  # it would be kept in a source that they do not see
         photo = photo_of(request)
         sent = sent_with(request, _FEEDBACK)
         given = FeedbackInput(data={name: _read(value, name) for name, value in sent.items()})
@@ -232,7 +237,7 @@ class Feedbacks(TakesPhotos, Filtered):
             claimed=said["value"],
             box=said.get("box"),
             predicted=said["predicted"],
-            by=signed_in(request),
+            by=by,
         )
         transaction.on_commit(tasks.feed_belt, robust=True)  # without it, the sweep finds the photo
         return Response(FeedbackSerializer(made).data, status=status.HTTP_201_CREATED)

@@ -436,15 +436,15 @@ def suggest_merges(run: ClusteringRun) -> int:
 # ---- neighbours
 
 
-def nearest(face: Face, count: int = 12) -> list[tuple[Face, float]]:
-    """The most similar faces with their cosines, by a scan in constant memory."""
+def nearest(face: Face, count: int = 12, among: Q | None = None) -> list[tuple[Face, float]]:
+    """The most similar faces with their cosines, by a scan in constant memory; `among` is a condition on Embedding."""
     version = registry.ensure_live()
     own = Embedding.objects.filter(face=face, version=version).values_list("vector", flat=True).first()
     if own is None:
         return []
     query = np.frombuffer(own, "<f2").astype(np.float32)
     best: list[tuple[float, int]] = []
-    others = Embedding.objects.filter(version=version).exclude(face=face).values_list("face_id", "vector")
+    others = Embedding.objects.filter(among or Q(), version=version).exclude(face=face).values_list("face_id", "vector")
     for piece in batched(others.iterator(chunk_size=10_000), 10_000):
         vectors = np.stack([np.frombuffer(data, "<f2") for _, data in piece]).astype(np.float32)
         cosines = vectors @ query

@@ -11,7 +11,7 @@ from django.db.models import QuerySet
 from django.utils import timezone
 from django.utils.translation import gettext as _
 
-from annotation import answers, ledger, reads, votes
+from annotation import answers, ledger, reads, visible, votes
 from annotation.core.sampling import draw
 from annotation.errors import BadAct
 from annotation.models import (
@@ -69,14 +69,14 @@ class Conflict:
         return reads.tally_of(voice.said for voice in self.voices)
 
 
-def to_decide(kind: str = "") -> QuerySet[Question]:
+def to_decide(user: User, kind: str = "") -> QuerySet[Question]:
     """Open questions that wait for a curator's word, or on which the first answers did not agree."""
-    return _of(Question.objects.filter(TO_DECIDE), kind)
+    return _of(visible.questions(user).filter(TO_DECIDE), kind)
 
 
-def decided(kind: str = "") -> QuerySet[Question]:
+def decided(user: User, kind: str = "") -> QuerySet[Question]:
     """What was settled after more than one word."""
-    return _of(Question.objects.filter(DECIDED), kind)
+    return _of(visible.questions(user).filter(DECIDED), kind)
 
 
 def _of(questions: QuerySet[Question], kind: str) -> QuerySet[Question]:
@@ -86,9 +86,9 @@ def _of(questions: QuerySet[Question], kind: str) -> QuerySet[Question]:
     return questions.filter(kind=Question.Kind.PAIR) if kind == "pair" else questions.filter(attribute=kind)
 
 
-def shown(questions: Sequence[Question]) -> list[Conflict]:
+def shown(questions: Sequence[Question], user: User) -> list[Conflict]:
     """These questions with every answer; in a fixed number of queries."""
-    asked = reads.asked(questions)
+    asked = reads.asked(questions, user)
     faces = {face.pk for each in asked for face in each.faces}
     about = {each.question.attribute for each in asked} - {""}
     said = _votes(faces, about)
@@ -166,9 +166,11 @@ def right_about_pairs(people: Collection[int]) -> dict[int, float]:
     return {person: sum(right) / len(right) for person, right in told.items() if right}
 
 
-def sample(share: float = 1.0, *, annotator: int | None = None, kind: str = "", size: int = 24) -> list[Answer]:
+def sample(
+    user: User, share: float = 1.0, *, annotator: int | None = None, kind: str = "", size: int = 24
+) -> list[Answer]:
     """The latest answers as they come in, or a share of them that chance picks once and for all."""
-    rows = Answer.objects.filter(question__isnull=False, undone_at=None).exclude(content__verdict="skip")
+    rows = visible.answers(user).filter(question__isnull=False, undone_at=None).exclude(content__verdict="skip")
     if annotator is not None:
         rows = rows.filter(annotator=annotator)
     if kind:
@@ -187,10 +189,10 @@ def decide(*, question_id: int, content: Mapping[str, Any], by: User) -> Answer:
     What was settled already is opened first, so that both the old and the new word are in the ledger. Raises BadAct
     for a question that nothing hangs on any more, BadAnswer.
     """
-    question = _locked(question_id)
+    question = _locked(question_id, by)
     if question.state == Question.State.SETTLED:
         reopen(question_id=question_id, by=by)
-        question = _locked(question_id)
+        question = _locked(question_id, by)
     if question.state != Question.State.OPEN:
         raise BadAct(f"Question {question_id} cannot be decided: it is {question.state}. Look at the list again.")
     question.answers.filter(annotator=by, undone_at=None).update(undone_at=timezone.now())  # one voice: the latest
@@ -208,7 +210,7 @@ def reopen(*, question_id: int, by: User) -> Answer:
     Whoever answered it before is not asked again. Raises BadAct if it is not settled, or of a grouping that holds no
     more.
     """
-    question = _locked(question_id)
+    question = _locked(question_id, by)
     if question.state != Question.State.SETTLED:
         raise BadAct(f"Question {question_id} is {question.state}; only a settled one can be opened again.")
     act = Answer.objects.create(annotator=by, content={"act": "reopen", "question": question_id}, actions=1)
@@ -228,9 +230,9 @@ def reopen(*, question_id: int, by: User) -> Answer:
     return act
 
 
-def _locked(question_id: int) -> Question:
+def _locked(question_id: int, by: User) -> Question:
     question = Question.objects.select_for_update().filter(pk=question_id).first()
-    if question is None:
+    if question is None or (by.restricted and not visible.questions(by).filter(pk=question_id).exists()):
         raise BadAct(f"There is no question {question_id}: it became pointless. Look at the list again.")
     return question
 

@@ -1,4 +1,8 @@
-"""Labelled faces out, each label with its provenance: who said so, when, on which evidence."""
+"""Labelled faces out, each label with its provenance: who said so, when, on which evidence.
+
+`by` is who takes them along; None is whoever sits at the server. Who sees some sources only takes along what was first
+received from these: its rights are theirs to look after, those of another source's photo are not.
+"""
 
 import json
 from collections.abc import Iterable, Iterator
@@ -10,11 +14,12 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from django.db.models import Exists, OuterRef, Prefetch, Q, QuerySet
 
+from annotation import visible
 from annotation.core import tables
 from annotation.core.batches import batched
 from annotation.core.datasets.entry import CANNOT_TELL
 from annotation.errors import RightsNotStated
-from annotation.models import AttributeLabel, Decision, Face, Label, Photo, Source
+from annotation.models import AttributeLabel, Decision, Face, Label, Photo, Source, User
 from inference.core.attributes import ATTRIBUTES
 
 SCHEMA = pa.schema(
@@ -42,6 +47,7 @@ SCHEMA = pa.schema(
     ]
 )
 ROWS = 10_000
+READ = 2_000
 
 
 @dataclass(frozen=True)
@@ -51,9 +57,10 @@ class Summary:
     withheld_sources: list[str]
 
 
-def _labelled(source: Source | None) -> QuerySet[Face]:
+def _labelled(source: Source | None, by: User | None) -> QuerySet[Face]:
     described = AttributeLabel.objects.filter(face=OuterRef("pk"))
-    faces = Face.objects.filter(Q(label__verdict=Label.Verdict.IDENTITY) | Exists(described))
+    seen = Q() if by is None else visible.told_by(by, "photo")
+    faces = Face.objects.filter(seen).filter(Q(label__verdict=Label.Verdict.IDENTITY) | Exists(described))
     return faces.filter(photo__source=source) if source else faces
 
 
@@ -61,32 +68,35 @@ def _exportable(faces: QuerySet[Face]) -> QuerySet[Face]:
     return faces.filter(photo__in=Photo.objects.exportable())
 
 
-def summary(source: Source | None = None) -> Summary:
-    faces = _labelled(source)
+def summary(source: Source | None = None, *, by: User | None = None) -> Summary:
+    faces = _labelled(source, by)
     withheld = faces.exclude(pk__in=_exportable(faces).values("pk"))
     sources = withheld.order_by("photo__source__name").values_list("photo__source__name", flat=True).distinct()
     return Summary(faces=_exportable(faces).count(), withheld=withheld.count(), withheld_sources=list(sources))
 
 
-def rows(source: Source | None = None) -> Iterator[dict[str, Any]]:
+def rows(source: Source | None = None, *, by: User | None = None) -> Iterator[dict[str, Any]]:
     """One row a face, in constant memory. Raises RightsNotStated, at once, if rights withhold every one."""
-    found = summary(source)
+    found = summary(source, by=by)
     if found.withheld and not found.faces:
         raise RightsNotStated(found.withheld_sources)
-    return _rows(source)
+    return _rows(source, by)
 
 
-def exportable_faces(source: Source | None = None) -> QuerySet[Face]:
+def exportable_faces(source: Source | None = None, *, by: User | None = None) -> QuerySet[Face]:
     """The labelled faces whose rights are stated, with all that `row` reads."""
     described = Prefetch("attribute_labels", AttributeLabel.objects.select_related("decision__person"))
-    faces = _exportable(_labelled(source)).select_related("photo__source", "label__identity", "label__decision__person")
+    faces = _exportable(_labelled(source, by)).select_related(
+        "photo__source", "label__identity", "label__decision__person"
+    )
     return faces.prefetch_related(described)
 
 
-def _rows(source: Source | None) -> Iterator[dict[str, Any]]:
-    for face in exportable_faces(source).order_by("pk").iterator(chunk_size=2_000):
-        told = row(face)
-        yield told | {name: _as_json(told[name]) for name in ("evidence", "attributes")}
+def _rows(source: Source | None, by: User | None) -> Iterator[dict[str, Any]]:
+    for faces in batched(exportable_faces(source, by=by).order_by("pk").iterator(chunk_size=READ), READ):
+        for face in faces if by is None else visible.as_seen(by, faces):
+            told = row(face)
+            yield told | {name: _as_json(told[name]) for name in ("evidence", "attributes")}
 
 
 def _as_json(value: dict[str, Any] | None) -> str | None:
@@ -151,9 +161,9 @@ def _author(decision: Decision) -> str:
     return decision.person.username if decision.person else decision.by
 
 
-def csv_lines(source: Source | None = None) -> Iterator[str]:
+def csv_lines(source: Source | None = None, *, by: User | None = None) -> Iterator[str]:
     """The CSV, line by line, with its header. Raises RightsNotStated before the first line."""
-    table = rows(source)
+    table = rows(source, by=by)
     return tables.csv_lines(SCHEMA.names, ([_written(row[name]) for name in SCHEMA.names] for row in table))
 
 
@@ -161,9 +171,9 @@ def _written(value: object) -> object:
     return value.isoformat() if isinstance(value, datetime) else value
 
 
-def write_parquet(stream: IO[bytes], source: Source | None = None) -> int:
+def write_parquet(stream: IO[bytes], source: Source | None = None, *, by: User | None = None) -> int:
     """Write the Parquet file to a stream; returns the number of faces. Raises RightsNotStated."""
-    table, count = rows(source), 0
+    table, count = rows(source, by=by), 0
     with pq.ParquetWriter(stream, SCHEMA, compression="zstd") as writer:
         for batch in batched(table, ROWS):
             writer.write_table(pa.Table.from_pylist(batch, schema=SCHEMA))

@@ -3,7 +3,7 @@
 import re
 from datetime import UTC, datetime, time, timedelta
 from pathlib import Path
-from typing import Any, get_args
+from typing import Any, TypeVar, get_args
 
 from django import forms
 from django.conf import settings
@@ -11,7 +11,7 @@ from django.db.models import Q, QuerySet
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy as later
 
-from annotation import live_settings
+from annotation import live_settings, visible
 from annotation.core.release_query import KNOWABLE, DecidedBy
 from annotation.models import (
     AccessToken,
@@ -45,8 +45,24 @@ class DateInput(forms.DateInput):
 # ---- filters: what is not listed here cannot be asked for
 
 
+F = TypeVar("F", bound=forms.Form)
+
+
+def for_reader(form: F, user: User) -> F:
+    """The same form, which offers this person the sources that they see, and finds by what they may be told."""
+    form.reader = user  # type: ignore[attr-defined]
+    for field in form.fields.values() if user.restricted else ():
+        if isinstance(field, forms.ModelChoiceField) and field.queryset is not None and field.queryset.model is Source:
+            field.queryset = field.queryset.filter(pk__in=user.own_sources)
+        if isinstance(field, PersonField):
+            field.everybody = visible.identities(user)
+    return form
+
+
 class Filter(forms.Form):
     """The filters of a list. Every field is optional; an unknown one is no field."""
+
+    reader: User  # `for_reader` says who
 
     source = forms.ModelChoiceField(
         Source.objects.order_by("name"), required=False, empty_label=later("Any"), label=later("Source")
@@ -94,7 +110,7 @@ class PhotoFilter(Filter):
                 case "source", _:
                     found = found.filter(source=value)
                 case "query", _:
-                    found = found.filter(query__istartswith=value)
+                    found = found.filter(visible.told_by(self.reader), query__istartswith=value)
                 case "faces", "some":
                     found = found.filter(face_count__gt=0)
                 case "faces", "none":
@@ -102,14 +118,20 @@ class PhotoFilter(Filter):
                 case "faces", "unsought":
                     found = found.without_faces_sought()  # type: ignore[attr-defined]
                 case "duplicates", "only":
-                    found = found.filter(duplicate_of__isnull=False)
+                    found = found.filter(self._is_duplicate())
                 case "duplicates", "without":
-                    found = found.filter(duplicate_of=None)
+                    found = found.filter(~self._is_duplicate())
                 case "taken_from", _:
-                    found = found.filter(taken_at__gte=value)
+                    found = found.filter(visible.told_by(self.reader), taken_at__gte=value)
                 case "taken_to", _:
-                    found = found.filter(taken_at__lte=value)
+                    found = found.filter(visible.told_by(self.reader), taken_at__lte=value)
         return found
+
+    def _is_duplicate(self) -> Q:
+        """Of a photo that is not seen, nobody is told that it stands for this one."""
+        if self.reader.restricted:
+            return Q(duplicate_of__in=visible.photos(self.reader))
+        return Q(duplicate_of__isnull=False)
 
 
 class FaceFilter(Filter):
@@ -130,7 +152,7 @@ class FaceFilter(Filter):
                 case "source", _:
                     found = found.filter(photo__source=value)
                 case "query", _:
-                    found = found.filter(photo__query__istartswith=value)
+                    found = found.filter(visible.told_by(self.reader, "photo"), photo__query__istartswith=value)
                 case "label", "none":
                     found = found.filter(labelled=False)
                 case "label", _:
@@ -158,8 +180,10 @@ class PeopleFilter(forms.Form):
         label=later("Sort by"),
     )
 
-    def order(self) -> tuple[str, ...]:
-        return self.ORDERS[self.cleaned_data["sort"] or "faces"]
+    def order(self, user: User) -> tuple[str, ...]:
+        """Whoever sees some sources only counts their faces: `reads.people`."""
+        order = self.ORDERS[self.cleaned_data["sort"] or "faces"]
+        return tuple(name.replace("face_count", "seen") for name in order) if user.restricted else order
 
     def of(self, people: QuerySet[Identity]) -> QuerySet[Identity]:
         return named(people, self.cleaned_data["search"])
@@ -400,12 +424,14 @@ class ReleaseForm(forms.Form):
 class PersonField(forms.CharField):
     """Somebody, by number (`12`, `#12`, `Ada (#12)`) or by their whole name."""
 
+    everybody = Identity.objects.all()  # whom the reader may name: `for_reader` says
+
     def clean(self, value: Any) -> Identity | None:
         text = super().clean(value)
         if not text:
             return None
         number = re.search(r"(?:^|\()\s*(?:person\s*)?#?\s*(\d{1,15})\)?$", text, re.IGNORECASE)
-        alive = Identity.objects.filter(merged_into=None)
+        alive = self.everybody.filter(merged_into=None)
         if number:
             found = list(alive.filter(Q(pk=int(number[1])) | Q(absorbed=int(number[1]))).distinct()[:1])
             found = found or list(alive.filter(name=text)[:2])
@@ -431,6 +457,7 @@ class MergeForm(forms.Form):
 class MergeManyForm(forms.Form):
     """People who are one, and whom they are to be."""
 
+    reader: User  # `for_reader` says who
     people = forms.TypedMultipleChoiceField(
         coerce=int, label=later("People"), error_messages={"required": later("Nobody is selected.")}
     )
@@ -445,6 +472,9 @@ class MergeManyForm(forms.Form):
         """Who they are after all merges, each once."""
         rows = Identity.objects.filter(pk__in=self.cleaned_data["people"]).values_list("pk", "merged_into")
         now = {pk: into or pk for pk, into in rows}
+        if self.reader.restricted:
+            seen = set(visible.identities(self.reader).filter(pk__in=now.values()).values_list("pk", flat=True))
+            now = {pk: into for pk, into in now.items() if into in seen}
         return list(dict.fromkeys(now[pk] for pk in self.cleaned_data["people"] if pk in now))
 
     def clean(self) -> dict[str, Any]:

@@ -4,7 +4,7 @@ import io
 import json
 import threading
 import zipfile
-from collections.abc import Collection
+from collections.abc import Collection, Iterable
 from dataclasses import asdict, dataclass
 
 import numpy as np
@@ -232,23 +232,30 @@ def _means(
 # ---- who somebody is
 
 
-def recognise(queries: Vectors, count: int, version: ModelVersion | None = None) -> list[Recognised]:
+def recognise(
+    queries: Vectors, count: int, version: ModelVersion | None = None, among: Iterable[int] | None = None
+) -> list[Recognised]:
     """Whom each of these unit vectors (queries, dimensions) may be, at most `count` people each.
 
-    They are of the backbone `version`, the live one if none is named.
+    They are of the backbone `version`, the live one if none is named. With `among` nobody else is told of: whom they
+    leave out counts as nobody.
     """
     version = version or registry.ensure_live()
     gallery = current(version)
-    if not len(gallery.people):
+    told_of = np.ones(len(gallery.people), np.bool_)
+    if among is not None:
+        told_of = np.isin(gallery.people, np.fromiter(among, np.int64))
+    if not told_of.any():
         return [Recognised([], 1.0, calibrated=False) for _ in queries]
     learnt = _learnt(version)
     sure = learnt or unfitted(registry.calibration(version))
-    found = []
+    found, people = [], gallery.people[told_of]
     for cosines in (queries @ gallery.means.T).astype(np.float64):
         told, nobody = sure.probabilities(cosines, gallery.counts)
+        nobody, told, cosines = nobody + float(told[~told_of].sum()), told[told_of], cosines[told_of]
         likeliest = np.argpartition(-told, min(count, len(told)) - 1)[:count]
         best = likeliest[np.argsort(-told[likeliest], kind="stable")]
-        candidates = [Candidate(int(gallery.people[at]), float(cosines[at]), float(told[at])) for at in best]
+        candidates = [Candidate(int(people[at]), float(cosines[at]), float(told[at])) for at in best]
         found.append(Recognised(candidates, nobody, calibrated=learnt is not None))
     return found
 

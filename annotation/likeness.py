@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
-from annotation import gallery, pictures, reads, sightings
+from annotation import gallery, pictures, reads, sightings, visible
 from annotation.core.batches import batched
 from annotation.embeddings import matrix
 from annotation.models import Embedding, Face, FaceSearch, Identity, User
@@ -68,9 +68,11 @@ def search(
     version = version or registry.ensure_live()  # the same for all of it, should another one go live meanwhile
     network = registry.embedder(version)
     crops = [align(picture, face.landmarks, network.crop)[0] for face in found]
-    recognised = gallery.recognise(batching.embed(network, np.stack(crops)), most, version) if crops else []
+    among = visible.identities(by).values_list("pk", flat=True) if by.restricted else None
+    recognised = gallery.recognise(batching.embed(network, np.stack(crops)), most, version, among) if crops else []
     shown = {each.identity for row in recognised for each in row.candidates}
-    people, faces = Identity.objects.in_bulk(shown), reads.exemplars(shown, 4)
+    people, faces = Identity.objects.in_bulk(shown), reads.exemplars(shown, by, 4)
+    visible.as_seen(by, list(people.values()))
     FaceSearch.objects.create(by=by, faces=len(found), found=sorted(shown))
     sightings.searches()
     sightings.show(people=sorted(shown))
@@ -106,11 +108,11 @@ class Alike:
     cosine: float
 
 
-def spread(identity: Identity) -> list[Alike]:
+def spread(identity: Identity, user: User) -> list[Alike]:
     """The faces of this person that are least like the others, the least first; those without a vector are left out."""
     version = registry.ensure_live()
     rows = list(
-        Embedding.objects.filter(version=version, face__label__identity=identity)
+        Embedding.objects.filter(visible.of(user, "face__photo"), version=version, face__label__identity=identity)
         .order_by("face_id")
         .values_list("face_id", "vector")
     )
@@ -120,6 +122,7 @@ def spread(identity: Identity) -> list[Alike]:
     cosines = vectors @ main_mode(vectors)
     order = np.argsort(cosines, kind="stable")[:SHOWN]
     faces = _in_bulk([rows[index][0] for index in order])
+    visible.as_seen(user, list(faces.values()))
     return [Alike(faces[rows[index][0]], float(cosines[index])) for index in order]
 
 

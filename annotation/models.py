@@ -12,6 +12,7 @@ from django.db.models.expressions import RawSQL
 from django.db.models.functions import Coalesce
 from django.utils import timezone
 from django.utils.crypto import salted_hmac
+from django.utils.functional import cached_property
 
 from annotation.errors import AuditIsAppendOnly, LedgerIsAppendOnly
 from inference.models import ModelVersion
@@ -39,8 +40,16 @@ class User(AbstractUser):
     practised = models.JSONField(default=list, blank=True)  # kinds of question that they practised on drawn examples
 
     sessions_ended = models.PositiveIntegerField(default=0, editable=False)  # how often all of theirs were ended
+    # Sees only what came from these sources: from none, if none is left. `accounts.restrict` writes both.
+    restricted = models.BooleanField(default=False)
+    sources: "models.ManyToManyField[Source, Any]" = models.ManyToManyField("Source", blank=True, related_name="+")
 
     objects: ClassVar[Users] = Users()
+
+    class Meta(AbstractUser.Meta):
+        constraints = [
+            models.CheckConstraint(condition=~Q(role="admin") | Q(restricted=False), name="an_admin_sees_everything"),
+        ]
 
     def _get_session_auth_hash(self, secret: str | None = None) -> str:
         """What a session of theirs has to have: another password or role ends it, for good."""
@@ -50,6 +59,11 @@ class User(AbstractUser):
     @property
     def curates(self) -> bool:
         return self.role in (self.Role.CURATOR, self.Role.ADMIN)
+
+    @cached_property
+    def own_sources(self) -> list[int]:
+        """Of somebody restricted: the ids of the sources that they see. A request looks them up once."""
+        return sorted(self.sources.values_list("pk", flat=True))
 
 
 class AccessToken(models.Model):

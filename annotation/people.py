@@ -1,11 +1,15 @@
-"""What a curator does on a person's page. Each act is an answer without a question, so it is undone as one."""
+"""What a curator does on a person's page. Each act is an answer without a question, so it is undone as one.
 
-from collections.abc import Sequence
+Who sees some sources only moves the faces that they see; what holds for all faces of a person (a name, a merge, an
+attribute) they say of those of whom they see every face. So nothing changes that they do not see.
+"""
 
-from annotation import ledger
+from collections.abc import Collection, Sequence
+
+from annotation import ledger, visible
 from annotation.answers import drop_settled_faces
 from annotation.errors import BadAct
-from annotation.models import Answer, Decision, Face, Identity, Label, User
+from annotation.models import Answer, Decision, Identity, User
 from annotation.questions import drop_moot_pairs
 from annotation.turns import beginning_again, take_turn
 from inference.core import attributes as registry
@@ -17,7 +21,7 @@ def rename(*, identity_id: int, name: str, by: User) -> Answer:
     name = name.strip()
     if len(name) > 300 or (name and not name.isprintable()):
         raise BadAct("A name is printable text of at most 300 characters.")
-    identity = _identity(identity_id)
+    identity = _whole(identity_id, by)
     act = _act(by, {"act": "rename", "identity": identity.pk, "name": name}, actions=1)
     ledger.write([ledger.line(act, Decision.Kind.NAME, identity=identity, value=name)])
     return act
@@ -26,8 +30,8 @@ def rename(*, identity_id: int, name: str, by: User) -> Answer:
 @beginning_again
 def merge(*, identity_ids: Sequence[int], into_id: int, by: User) -> Answer:
     """These people are all one. Any number at once; undone as one."""
-    into = _identity(into_id)
-    others = {_identity(pk).pk for pk in identity_ids} - {into.pk}
+    into = _whole(into_id, by)
+    others = {_whole(pk, by).pk for pk in identity_ids} - {into.pk}
     if not others:
         raise BadAct(f"Person {into_id} cannot be merged with themselves. Choose at least one other person.")
     act = _act(by, {"act": "merge", "identities": sorted(others), "into": into.pk}, actions=1 + len(others))
@@ -42,7 +46,7 @@ def merge(*, identity_ids: Sequence[int], into_id: int, by: User) -> Answer:
 @beginning_again
 def split(*, identity_id: int, face_ids: Sequence[int], by: User) -> Answer:
     """These faces of this person are one other person."""
-    identity, faces = _identity(identity_id), _faces(face_ids, of=identity_id)
+    identity, faces = _identity(identity_id, by), _faces(face_ids, by, of=identity_id)
     second = Identity.objects.create()
     act = _act(by, {"act": "split", "identity": identity.pk, "into": second.pk, "faces": faces}, actions=1 + len(faces))
     lines = [ledger.line(act, Decision.Kind.LABEL, face=face, identity=second) for face in faces]
@@ -54,7 +58,7 @@ def split(*, identity_id: int, face_ids: Sequence[int], by: User) -> Answer:
 @beginning_again
 def remove(*, identity_id: int, face_ids: Sequence[int], by: User) -> Answer:
     """These faces are not this person; the machine is to find out who they are."""
-    identity, faces = _identity(identity_id), _faces(face_ids, of=identity_id)
+    identity, faces = _identity(identity_id, by), _faces(face_ids, by, of=identity_id)
     act = _act(by, {"act": "remove", "identity": identity.pk, "faces": faces}, actions=1 + len(faces))
     ledger.write([ledger.line(act, Decision.Kind.CANNOT_LINK, face=face, identity=identity) for face in faces])
     return act
@@ -63,8 +67,8 @@ def remove(*, identity_id: int, face_ids: Sequence[int], by: User) -> Answer:
 @beginning_again
 def assign(*, face_ids: Sequence[int], identity_id: int | None, by: User) -> Answer:
     """These faces are this person, or with None one new person."""
-    identity = Identity.objects.create() if identity_id is None else _identity(identity_id)
-    faces = _faces(face_ids)
+    identity = Identity.objects.create() if identity_id is None else _identity(identity_id, by)
+    faces = _faces(face_ids, by)
     act = _act(by, {"act": "assign", "identity": identity.pk, "faces": faces}, actions=1 + len(faces))
     ledger.write([ledger.line(act, Decision.Kind.LABEL, face=face, identity=identity) for face in faces])
     drop_settled_faces(faces)
@@ -74,7 +78,7 @@ def assign(*, face_ids: Sequence[int], identity_id: int | None, by: User) -> Ans
 @beginning_again
 def not_a_face(*, face_ids: Sequence[int], by: User) -> Answer:
     """The detector was wrong about these."""
-    faces = _faces(face_ids)
+    faces = _faces(face_ids, by)
     act = _act(by, {"act": "not_a_face", "faces": faces}, actions=len(faces))
     ledger.write([ledger.line(act, Decision.Kind.NOT_A_FACE, face=face) for face in faces])
     drop_settled_faces(faces)
@@ -84,7 +88,7 @@ def not_a_face(*, face_ids: Sequence[int], by: User) -> Answer:
 @beginning_again
 def describe(*, identity_id: int, attribute: str, value: str, by: User) -> Answer:
     """Say what an attribute that is constant over a person is: it holds for all faces of theirs, now and later."""
-    identity = _identity(identity_id)
+    identity = _whole(identity_id, by)
     try:
         wanted = registry.attribute(attribute)
         if not wanted.of_identity:
@@ -105,25 +109,43 @@ def _act(by: User, content: dict[str, object], *, actions: int) -> Answer:
     return Answer.objects.create(annotator=by, content=content, actions=actions)
 
 
-def _identity(pk: int) -> Identity:
+def require_whole(people: Collection[int], by: User) -> None:
+    """That this person sees every face of these people. Raises BadAct."""
+    if by.restricted:
+        seen = set(visible.whole_identities(by).filter(pk__in=people).values_list("pk", flat=True))
+        if others := sorted(set(people) - seen):
+            raise BadAct(
+                f"This would change faces of person {others[0]} that you do not see. "
+                "Ask a curator who sees all sources to do it."
+            )
+
+
+def _whole(pk: int, by: User) -> Identity:
+    found = _identity(pk, by)
+    require_whole([found.pk], by)
+    return found
+
+
+def _identity(pk: int, by: User) -> Identity:
     """The person, or who they are since they were merged: two who change somebody at once do so one after the other."""
     take_turn()
     found = Identity.objects.select_related("merged_into").filter(pk=pk).first()
-    if found is None:
+    now = found and (found.merged_into or found)
+    if now is None or (by.restricted and not visible.identities(by).filter(pk=now.pk).exists()):
         raise BadAct(f"There is no person {pk}. They may have been erased; look again on the people page.")
-    return found.merged_into or found
+    return now
 
 
-def _faces(face_ids: Sequence[int], of: int | None = None) -> list[int]:
+def _faces(face_ids: Sequence[int], by: User, of: int | None = None) -> list[int]:
     wanted = sorted(set(face_ids))
     if not wanted:
         raise BadAct("No face is selected. Select at least one.")
     held = set(
-        Face.objects.filter(pk__in=wanted).values_list("pk", flat=True)
+        visible.faces(by).filter(pk__in=wanted).values_list("pk", flat=True)
         if of is None
-        else Label.objects.filter(face__in=wanted, identity__in=[of, _identity(of).pk]).values_list(
-            "face_id", flat=True
-        )
+        else visible.labels(by)
+        .filter(face__in=wanted, identity__in=[of, _identity(of, by).pk])
+        .values_list("face_id", flat=True)
     )
     strange = [pk for pk in wanted if pk not in held]
     if strange:

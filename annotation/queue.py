@@ -7,6 +7,7 @@ from django.db import transaction
 from django.db.models import Count, Exists, OuterRef, Q, QuerySet
 from django.utils import timezone
 
+from annotation import visible
 from annotation.errors import AnnotatorPaused
 from annotation.models import Answer, Question, QuestionFace, User, Vote
 from annotation.prepared import Prepared
@@ -29,8 +30,9 @@ def take_next(
     taken = list[Question]()
     below, size = None, 2 * ahead  # of faces in grids that they did, this person has spoken: they ask others
     while len(taken) < ahead:
-        candidates = list(_free(annotator, kind, now, below)[:size])
-        taken += _lease(_not_spoken_of(annotator, candidates), annotator, now, at_most=ahead - len(taken))
+        candidates = _best(annotator, _free(annotator, kind, now, below), size)
+        may = _not_spoken_of(annotator, _seen_whole(annotator, candidates))
+        taken += _lease(may, annotator, now, at_most=ahead - len(taken))
         if len(candidates) < size:
             break
         below, size = candidates[-1], min(2 * size, LOOK_AT_MOST)
@@ -72,6 +74,28 @@ def _free(annotator: User, kind: str | None, now: datetime, below: Question | No
     return questions.order_by("-worth", "id")
 
 
+def _best(annotator: User, questions: QuerySet[Question], size: int) -> list[Question]:
+    """The first of these; for whoever sees some sources only, the first of those that show something of them.
+
+    Each part is a query of its own: a database finds it from the worth of the questions where much of them is theirs,
+    and from their faces where little is. In one query it could not.
+    """
+    parts = [list(part[:size]) for part in visible.may_be_asked(annotator, questions)]
+    if len(parts) == 1:
+        return parts[0]
+    found = {question.pk: question for part in parts for question in part}
+    return sorted(found.values(), key=lambda question: (-question.worth, question.pk))[:size]
+
+
+def _seen_whole(annotator: User, questions: list[Question]) -> list[Question]:
+    """Those of which whoever sees some sources only sees every face, and all faces of whom they are about."""
+    if not annotator.restricted or not questions:
+        return questions
+    ids = visible.questions(annotator).filter(pk__in=[each.pk for each in questions]).values_list("pk", flat=True)
+    seen = set(ids)
+    return [each for each in questions if each.pk in seen]
+
+
 def _not_spoken_of(annotator: User, questions: list[Question]) -> list[Question]:
     """Whoever spoke of a face in a grid is no second opinion on it; a curator may think again about their own word."""
     again = {Question.Purpose.VERDICT, *([Question.Purpose.DOUBT] if annotator.curates else [])}
@@ -97,7 +121,7 @@ _spoken_of = Prepared[int](_shown_that_they_know)
 
 def holds(annotator: User, question: int, now: datetime | None = None) -> bool:
     """Whether a question is in this person's hands."""
-    held = Question.objects.filter(pk=question, state=Question.State.OPEN, leased_to=annotator)
+    held = visible.questions(annotator).filter(pk=question, state=Question.State.OPEN, leased_to=annotator)
     return held.filter(leased_until__gte=now or timezone.now()).exists()
 
 
@@ -109,7 +133,7 @@ def give_back(annotator: User) -> None:
 @transaction.atomic
 def bring_back_skipped(annotator: User, now: datetime | None = None) -> int:
     """Offer what this person skipped once more. Returns how many questions came back."""
-    skipped = Answer.objects.filter(
+    skipped = visible.answers(annotator).filter(
         annotator=annotator, undone_at=None, question__state=Question.State.OPEN, content__verdict="skip"
     )
     return skipped.update(undone_at=now or timezone.now())

@@ -9,13 +9,13 @@ from typing import Any, Generic, TypeVar
 
 from django.core import signing
 from django.core.cache import cache
-from django.db.models import Count, F, Model, OuterRef, Q, QuerySet, Subquery, Window
-from django.db.models.functions import RowNumber
+from django.db.models import Count, F, IntegerField, Model, OuterRef, Q, QuerySet, Subquery, Window
+from django.db.models.functions import Coalesce, RowNumber
 from django.utils import timezone
 from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
-from annotation import lifetimes, live_settings, progress
+from annotation import lifetimes, live_settings, progress, visible
 from annotation.core.sampling import draw
 from annotation.models import (
     Agreement,
@@ -35,6 +35,7 @@ from annotation.models import (
     Proposal,
     Question,
     QuestionFace,
+    Refusal,
     Reliability,
     Source,
     User,
@@ -134,42 +135,73 @@ class Standing:
     done: bool  # nothing is on its way
 
 
-def standing(now: datetime | None = None) -> Standing:
-    steps, done = progress.steps()
+def standing(user: User, now: datetime | None = None) -> Standing:
+    """Of whoever sees some sources only, what became of these; how far the machine is with all the others, it leaves
+    out."""
     recent = Q(finished_at__gte=(now or timezone.now()) - timedelta(hours=1))
     unfinished = Q(state__in=[Intake.State.WAITING, Intake.State.RUNNING])
-    intakes = Intake.objects.filter(unfinished | recent).select_related("source").order_by("-pk")[:10]
-    labels = Label.objects.filter(verdict=Label.Verdict.IDENTITY)
+    deliveries = Intake.objects.filter(source__in=visible.sources(user)) if user.restricted else Intake.objects.all()
+    intakes = list(deliveries.filter(unfinished | recent).select_related("source").order_by("-pk")[:10])
+    labels = visible.labels(user).filter(verdict=Label.Verdict.IDENTITY)
     people = labels.aggregate(count=Count("identity", distinct=True))
-    exportable = labels.filter(face__photo__in=Photo.objects.exportable())
-    counts = progress.funnel() | {"people": people["count"], "exportable": exportable.count()}
-    return Standing(counts=counts, steps=steps, intakes=list(intakes), done=done)
+    exportable = labels.filter(visible.told_by(user, "face__photo"), face__photo__in=Photo.objects.exportable())
+    counts = {"people": people["count"], "exportable": exportable.count()}
+    if user.restricted:
+        done = not deliveries.filter(unfinished).exists() and not visible.photos(user).without_faces_sought().exists()
+        return Standing(counts=_funnel_of(user) | counts, steps=[], intakes=intakes, done=done)
+    steps, done = progress.steps()
+    return Standing(counts=progress.funnel() | counts, steps=steps, intakes=intakes, done=done)
+
+
+def _funnel_of(user: User) -> dict[str, int]:
+    """The counts of `progress.funnel`, of what somebody restricted sees."""
+    photos, faces = visible.photos(user), visible.faces(user)
+    embedded = faces.filter(embeddings__version__task="embedding", embeddings__version__state="live")
+    return {
+        "sources": visible.sources(user).count(),
+        "refused": Refusal.objects.filter(source__in=visible.sources(user)).count(),
+        "photos": photos.count(),
+        "duplicates": photos.filter(duplicate_of__in=photos.values("pk")).count(),
+        "faces": faces.count(),
+        "embedded": embedded.count(),
+        "clusters": clusters_with_faces(user).count(),
+        "questions": count_up_to_many(visible.questions(user).filter(state=Question.State.OPEN)),
+        "labels": visible.labels(user).filter(verdict=Label.Verdict.IDENTITY).count(),
+    }
 
 
 # ---- people
 
 
-def people() -> QuerySet[Identity]:
-    """Everyone who has a face."""
+def people(user: User) -> QuerySet[Identity]:
+    """Everyone who has a face; of whoever sees some sources only, a face that is seen, and how many as `seen`."""
+    if user.restricted:
+        return visible.identities(user).annotate(seen=visible.faces_of(user))
     return Identity.objects.filter(face_count__gt=0)
 
 
-def exemplars(identities: Collection[int], count: int = EXEMPLARS) -> dict[int, list[Face]]:
+def exemplars(identities: Collection[int], user: User, count: int = EXEMPLARS) -> dict[int, list[Face]]:
     """The clearest faces of each of these people: large, usable, one per group of duplicates."""
     rank = Window(
         RowNumber(), partition_by="identity_id", order_by=[F("face__usable").desc(), F("face__width").desc(), "face_id"]
     )
-    best = (
-        Label.objects.filter(identity__in=identities, face__duplicate_of=None)
-        .annotate(rank=rank)
-        .filter(rank__lte=count)
-    )
+    best = _one_of_each(user, visible.labels(user).filter(identity__in=identities))
+    best = best.annotate(rank=rank).filter(rank__lte=count)
     found: dict[int, list[Face]] = defaultdict(list)
     rows = best.select_related("face__photo__source").defer("face__landmarks", "face__points")
     for label in rows.order_by("identity_id", "rank"):
         if label.identity_id is not None:
             found[label.identity_id].append(label.face)
+    visible.as_seen(user, [face for faces in found.values() for face in faces])
     return found
+
+
+def _one_of_each(user: User, rows: QuerySet[Row]) -> QuerySet[Row]:
+    """Of rows that have a face: of each group of duplicates the one that stands for it; others if that is not seen."""
+    stands = Q(face__duplicate_of=None)
+    if user.restricted:
+        stands |= ~visible.of(user, "face__duplicate_of__photo")
+    return rows.filter(stands)
 
 
 @dataclass(frozen=True)
@@ -195,9 +227,9 @@ class Merging:
     questions: int  # about two of them, which will be asked no more
 
 
-def merging(people: Sequence[int], into: int | None = None) -> Merging:
+def merging(people: Sequence[int], user: User, into: int | None = None) -> Merging:
     """The preview of a merge; in a fixed number of queries. Without `into` whoever has most faces stays."""
-    persons = _persons(Identity.objects.in_bulk(people).values())
+    persons = _persons(Identity.objects.in_bulk(people).values(), user)
     sides = sorted(persons.values(), key=lambda side: (-side.face_count, side.identity.pk))
     stays = persons[into].identity if into in persons else sides[0].identity
     photos = Label.objects.filter(identity__in=people).order_by().values("face__photo")
@@ -232,25 +264,25 @@ def _disagreements(people: Collection[int]) -> list[tuple[str, list[tuple[str, i
     return [(name, values.most_common()) for name, values in found.items() if len(values) > 1]
 
 
-def suggestions() -> QuerySet[Question]:
+def suggestions(user: User) -> QuerySet[Question]:
     """Pairs of people who may be one and whom nobody has settled yet."""
-    return Question.objects.filter(kind=Question.Kind.PAIR, state=Question.State.OPEN)
+    return visible.questions(user).filter(kind=Question.Kind.PAIR, state=Question.State.OPEN)
 
 
-def suggestions_about(identity: Identity) -> QuerySet[Question]:
+def suggestions_about(identity: Identity, user: User) -> QuerySet[Question]:
     ids = _once(identity)
-    return suggestions().filter(Q(identity__in=ids) | Q(other_identity__in=ids)).order_by("-worth", "pk")
+    return suggestions(user).filter(Q(identity__in=ids) | Q(other_identity__in=ids)).order_by("-worth", "pk")
 
 
-def acts_done() -> QuerySet[Answer]:
+def acts_done(user: User) -> QuerySet[Answer]:
     """Everything that was done on pages, rather than answered to questions: merges, splits, names and the like."""
-    return Answer.objects.filter(question=None, content__has_key="act").select_related("annotator", "question")
+    return visible.answers(user).filter(question=None, content__has_key="act").select_related("annotator", "question")
 
 
-def merges_done() -> QuerySet[Decision]:
+def merges_done(user: User) -> QuerySet[Decision]:
     """Every merge that was ever written down, by an act or by an answer, undone ones too."""
     related = ("identity", "other_identity", "answer__annotator", "answer__question", "undone_by")
-    return Decision.objects.filter(kind=Decision.Kind.MERGE, answer__isnull=False).select_related(*related)
+    return visible.decisions(user).filter(kind=Decision.Kind.MERGE, answer__isnull=False).select_related(*related)
 
 
 def _once(identity: Identity) -> list[int]:
@@ -265,30 +297,60 @@ def current_run() -> ClusteringRun | None:
     return ClusteringRun.objects.filter(state=ClusteringRun.State.APPLIED).first()
 
 
-def unchecked_clusters() -> QuerySet[Cluster]:
-    """Clusters of two faces or more that no person has looked at."""
+def unchecked_clusters(user: User) -> QuerySet[Cluster]:
+    """Clusters of two faces or more that no person has looked at; of whoever sees some sources only, two that are seen,
+    and how many as `seen`."""
+    if user.restricted:
+        unknown = Q(identity=None) | ~Q(identity__in=visible.identities(user))
+        return Cluster.objects.annotate(seen=_seen_in_cluster(user)).filter(unknown, run=current_run(), seen__gte=2)
     return Cluster.objects.filter(run=current_run(), identity=None, face_count__gte=2)
 
 
-def surest_faces(clusters: Collection[int], count: int = EXEMPLARS) -> dict[int, list[Face]]:
+def clusters_with_faces(user: User) -> QuerySet[Cluster]:
+    """The clusters of the grouping that holds in which somebody restricted sees faces, and how many as `seen`."""
+    return Cluster.objects.annotate(seen=_seen_in_cluster(user)).filter(run=current_run(), seen__gte=1)
+
+
+def _seen_in_cluster(user: User) -> Coalesce:
+    members = members_seen(user).filter(cluster=OuterRef("pk")).order_by().values("cluster")
+    return Coalesce(Subquery(members.annotate(count=Count("pk")).values("count"), IntegerField()), 0)
+
+
+def members_seen(user: User) -> QuerySet[Membership]:
+    return Membership.objects.filter(visible.of(user, "face__photo"))
+
+
+def without_strangers(user: User, clusters: Sequence[Cluster]) -> Sequence[Cluster]:
+    """The same clusters, in place: of how many faces, and of whom, as this person sees them. Never to be saved."""
+    if user.restricted:
+        known = set(visible.identities(user).filter(clusters__in=clusters).values_list("pk", flat=True))
+        rows = Cluster.objects.filter(pk__in=[each.pk for each in clusters])
+        counts = dict(rows.annotate(seen=_seen_in_cluster(user)).values_list("pk", "seen"))
+        for each in clusters:
+            each.face_count = counts[each.pk]
+            if each.identity_id not in known:
+                each.identity = None
+    return clusters
+
+
+def surest_faces(clusters: Collection[int], user: User, count: int = EXEMPLARS) -> dict[int, list[Face]]:
     """The faces of each cluster that the machine is surest of."""
     rank = Window(
         RowNumber(), partition_by="cluster_id", order_by=[F("face__usable").desc(), F("belief").desc(), "face_id"]
     )
-    members = (
-        Membership.objects.filter(cluster__in=clusters, face__duplicate_of=None)
-        .annotate(rank=rank)
-        .filter(rank__lte=count)
-    )
+    members = _one_of_each(user, members_seen(user).filter(cluster__in=clusters))
+    members = members.annotate(rank=rank).filter(rank__lte=count)
     found: dict[int, list[Face]] = defaultdict(list)
     for member in members.select_related("face__photo__source").order_by("cluster_id", "rank"):
         found[member.cluster_id].append(member.face)
+    visible.as_seen(user, [face for faces in found.values() for face in faces])
     return found
 
 
-def terms_of(clusters: Collection[int]) -> dict[int, list[tuple[str, int]]]:
+def terms_of(clusters: Collection[int], user: User) -> dict[int, list[tuple[str, int]]]:
     """The search terms of each cluster's photos, the most frequent first."""
-    members = Membership.objects.filter(cluster__in=clusters).exclude(face__photo__query="")
+    members = Membership.objects.filter(visible.told_by(user, "face__photo"), cluster__in=clusters)
+    members = members.exclude(face__photo__query="")
     counted = (
         members.values_list("cluster_id", "face__photo__query")
         .annotate(count=Count("pk"))
@@ -341,8 +403,8 @@ def facts_of(photo: Photo) -> str:
     return ", ".join(fact for fact in facts if fact)
 
 
-def asked(questions: Sequence[Question]) -> list[Asked]:
-    """These questions as they are shown."""
+def asked(questions: Sequence[Question], user: User) -> list[Asked]:
+    """These questions, which this person may see, as they are shown."""
     shown: dict[int, list[Face]] = defaultdict(list)
     for place in (
         QuestionFace.objects.filter(question__in=questions)
@@ -351,8 +413,9 @@ def asked(questions: Sequence[Question]) -> list[Asked]:
         .order_by("place")
     ):
         shown[place.question_id].append(place.face)
+    visible.as_seen(user, [face for faces in shown.values() for face in faces])
     people_of = _people_of(questions)
-    everybody = _persons(person for people in people_of.values() for person in people)
+    everybody = _persons((person for people in people_of.values() for person in people), user)
     return [
         Asked(
             question=question,
@@ -393,9 +456,10 @@ def _people_of(questions: Sequence[Question]) -> dict[int, list[Identity]]:
     return {question: [now[pk] for pk in pks if pk in now] for question, pks in about.items()}
 
 
-def _persons(people: Iterable[Identity]) -> dict[int, Person]:
+def _persons(people: Iterable[Identity], user: User) -> dict[int, Person]:
     rows = {person.pk: person for person in people}
-    faces = exemplars(rows.keys()) if rows else {}
+    visible.as_seen(user, list(rows.values()))
+    faces = exemplars(rows.keys(), user) if rows else {}
     return {pk: Person(row, row.face_count, faces.get(pk, [])) for pk, row in rows.items()}
 
 
@@ -415,13 +479,15 @@ class Tally:
 def tally(annotator: User, kind: str | None = None, *, idle: bool, now: datetime | None = None) -> Tally:
     """How far somebody has come, and whether, `idle` as they are, something that they skipped might be asked again."""
     today = (now or timezone.now()).replace(hour=0, minute=0, second=0, microsecond=0)
-    own = Answer.objects.filter(annotator=annotator, question__isnull=False, undone_at=None)
-    waiting = Question.objects.filter(state=Question.State.OPEN)
+    own = visible.answers(annotator).filter(annotator=annotator, question__isnull=False, undone_at=None)
+    waiting = visible.questions(annotator).filter(state=Question.State.OPEN)
     if not annotator.curates:
         waiting = waiting.exclude(purpose=Question.Purpose.VERDICT)
+    name, rows = f"{kind}.{annotator.curates}", waiting.filter(kind=kind) if kind else waiting
+    open_ = _count_seldom(rows, f"{name}.{annotator.pk}") if annotator.restricted else _count_now_and_then(rows, name)
     return Tally(
         answered_today=own.filter(at__gte=today).exclude(content__verdict="skip").count(),
-        open=_count_now_and_then(waiting.filter(kind=kind) if kind else waiting, f"{kind}.{annotator.curates}"),
+        open=open_,
         skipped=own.filter(question__state=Question.State.OPEN, content__verdict="skip").count() if idle else 0,
     )
 
@@ -440,6 +506,16 @@ def _count_now_and_then(rows: QuerySet[Any], name: str) -> int:
     else:
         cache.delete(name)
     return count
+
+
+def _count_seldom(rows: QuerySet[Any], name: str) -> int:
+    """How many there are, up to many, as of half a minute ago: whoever sees some sources only has a count of their
+    own, which takes longer."""
+    count = cache.get(f"count.{name}")
+    if count is None:
+        count = count_up_to_many(rows)
+        cache.set(f"count.{name}", count, COUNT_AGAIN)
+    return int(count)
 
 
 def gold_streak(annotator: User) -> int:
@@ -595,10 +671,10 @@ class Watched:
     seconds: float | None
 
 
-def watched(answers: Sequence[Answer]) -> list[Watched]:
+def watched(answers: Sequence[Answer], user: User) -> list[Watched]:
     """These answers with the faces that they are about; in a fixed number of queries."""
     questions = {answer.question_id: answer.question for answer in answers if answer.question is not None}
-    shown = {each.question.pk: each for each in asked(list(questions.values()))}
+    shown = {each.question.pk: each for each in asked(list(questions.values()), user)}
     acts = {act.answer.pk: act.told for act in told(answers)}
     return [
         Watched(
@@ -633,11 +709,11 @@ class Act:
     lines: int
 
 
-def acts_of(identity: Identity) -> QuerySet[Answer]:
+def acts_of(identity: Identity, user: User) -> QuerySet[Answer]:
     """Everything that people said about this person, or about anybody who is one with them now."""
     ids = _once(identity)
     lines = Decision.objects.filter(Q(identity__in=ids) | Q(other_identity__in=ids)).exclude(answer=None)
-    return Answer.objects.filter(pk__in=lines.values("answer")).select_related("annotator")
+    return visible.answers(user).filter(pk__in=lines.values("answer")).select_related("annotator")
 
 
 def told(answers: Sequence[Answer]) -> list[Act]:
@@ -727,14 +803,14 @@ def faces_in_words(count: int) -> str:
     return ngettext("{count} face", "{count} faces", count).format(count=count)
 
 
-def lines_of(face: Face) -> list[Decision]:
+def lines_of(face: Face, user: User) -> list[Decision]:
     """The ledger of a face, and of the face that stands for it; the latest line first."""
     faces = [pk for pk in (face.pk, face.duplicate_of_id) if pk is not None]
     about = Q(face__in=faces) | Q(undoes__face__in=faces)
     label = Label.objects.filter(face=face, identity__isnull=False).select_related("identity").first()
     if label is not None and label.identity is not None:
         about |= Q(kind=Decision.Kind.VALUE, identity__in=_once(label.identity))
-    lines = Decision.objects.filter(about)
+    lines = visible.decisions(user).filter(about)
     related = ("identity", "other_identity", "person", "answer", "undoes", "undone_by")
     return list(lines.select_related(*related).order_by("-pk")[:200])
 
@@ -789,21 +865,18 @@ class OfPerson:
     counts: dict[str, int]  # faces by value
 
 
-def attributes_of_person(identity: Identity) -> list[OfPerson]:
+def attributes_of_person(identity: Identity, user: User) -> list[OfPerson]:
     found = []
+    labels_seen = AttributeLabel.objects.filter(visible.of(user, "face__photo"))
     for each in ATTRIBUTES.values():
         if each.of_identity:
-            labels = AttributeLabel.objects.filter(attribute=each.name, face__label__identity=identity)
+            labels = labels_seen.filter(attribute=each.name, face__label__identity=identity)
             counts = dict(labels.values_list("value").annotate(count=Count("pk")).order_by("value"))
             found.append(OfPerson(each, counts))
     return found
 
 
 # ---- sources
-
-
-def sources() -> QuerySet[Source]:
-    return Source.objects.order_by("name")
 
 
 @dataclass(frozen=True)

@@ -6,7 +6,7 @@ from django.db import transaction
 from django.db.models import QuerySet
 from django.utils import timezone
 
-from annotation import answers
+from annotation import answers, visible
 from annotation.core.batches import batched
 from annotation.errors import BadAct, NotUndoable
 from annotation.models import Answer, Face, Label, Question, User
@@ -27,7 +27,7 @@ def ask(*, faces: QuerySet[Face], what: str, by: User, labelled_too: bool = Fals
     nothing is left to ask, or far too much is.
     """
     usable = faces.filter(usable=True, duplicate_of=None).exclude(label__verdict=Label.Verdict.NOT_A_FACE)
-    asked = _pages(usable) if what == WHO else _singles(usable, what, labelled_too)
+    asked = _pages(usable, by) if what == WHO else _singles(usable, what, labelled_too)
     content = {"act": "ask", "what": what, "count": len(asked), "questions": asked, "because": because}
     return Answer.objects.create(annotator=by, content=content, actions=1)
 
@@ -62,8 +62,8 @@ def _singles(faces: QuerySet[Face], what: str, labelled_too: bool) -> list[int]:
     return found
 
 
-def _pages(faces: QuerySet[Face]) -> list[int]:
-    pages = Question.objects.filter(kind=Question.Kind.CLUSTER, state=Question.State.OPEN)
+def _pages(faces: QuerySet[Face], by: User) -> list[int]:
+    pages = visible.questions(by).filter(kind=Question.Kind.CLUSTER, state=Question.State.OPEN)
     found = sorted(set(pages.filter(shown__face__in=faces.values("pk")).values_list("pk", flat=True)[:MOST]))
     if not found:
         raise BadAct("No open question asks who these are: they are known already, or nobody is like them yet.")

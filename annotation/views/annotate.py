@@ -8,17 +8,17 @@ from django.shortcuts import render
 from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
-from annotation import answers, queue, reads
+from annotation import answers, queue, reads, visible
 from annotation.access import ANNOTATE, BROWSE
 from annotation.core import practice
-from annotation.models import Answer, Question
+from annotation.models import Question
 from annotation.views.page import SignedIn, act, back, page
 from annotation.words import DESK, names
 
 PAGE = 30
 
 
-@page(ANNOTATE)
+@page(ANNOTATE, by_source=True)
 def annotate(request: SignedIn) -> HttpResponse:
     kind = request.GET.get("kind", "")
     kind = kind if kind in Question.Kind.values else ""
@@ -28,7 +28,7 @@ def annotate(request: SignedIn) -> HttpResponse:
     return render(request, "annotation/annotate.html", shown)
 
 
-@page(ANNOTATE | BROWSE)
+@page(ANNOTATE | BROWSE, by_source=True)
 def practice_picture(request: SignedIn, name: str) -> HttpResponseBase:
     """A drawn face of the practice: drawn once, then kept."""
     if name not in practice.pictures():
@@ -41,22 +41,22 @@ def practice_picture(request: SignedIn, name: str) -> HttpResponseBase:
     return response
 
 
-@page(ANNOTATE)
+@page(ANNOTATE, by_source=True)
 def own_answers(request: SignedIn) -> HttpResponse:
     """What this person answered, to look at and take back."""
-    own = Answer.objects.filter(annotator=request.user).select_related("annotator", "question")
+    own = visible.answers(request.user).filter(annotator=request.user).select_related("annotator", "question")
     found = reads.page(own, order=["-pk"], cursor=request.GET.get("cursor", ""), size=PAGE)
     return render(request, "annotation/answers.html", {"page": found, "acts": reads.told(found.rows)})
 
 
-@act(ANNOTATE | BROWSE)
+@act(ANNOTATE | BROWSE, by_source=True)
 def undo(request: SignedIn, pk: int) -> HttpResponse:
     answers.undo_answer(answer_id=pk, by=request.user)
     messages.success(request, _("Undone. The ledger keeps both: what was said, and that it was taken back."))
     return back(request)
 
 
-@act(ANNOTATE)
+@act(ANNOTATE, by_source=True)
 def bring_back(request: SignedIn) -> HttpResponse:
     count = queue.bring_back_skipped(request.user)
     told = ngettext(

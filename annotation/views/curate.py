@@ -11,10 +11,10 @@ from django.urls import reverse
 from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
-from annotation import conflicts, reads, tasks, wanted
+from annotation import conflicts, reads, tasks, visible, wanted
 from annotation.access import ANNOTATE, CURATE
-from annotation.forms import AskForm, ConflictFilter, FaceFilter, ReassignForm, SampleFilter
-from annotation.models import Answer, Face, Question, Reliability, User
+from annotation.forms import AskForm, ConflictFilter, FaceFilter, ReassignForm, SampleFilter, for_reader
+from annotation.models import Answer, Reliability, User
 from annotation.views.page import SignedIn, act, back, page, tell_mistakes, tell_undoable
 from annotation.words import LIVE
 
@@ -25,12 +25,12 @@ ANSWERS = 30
 # ---- conflicts
 
 
-@page(CURATE)
+@page(CURATE, by_source=True)
 def to_decide(request: SignedIn) -> HttpResponse:
     return _conflicts(request, decided=False)
 
 
-@page(CURATE)
+@page(CURATE, by_source=True)
 def decided(request: SignedIn) -> HttpResponse:
     return _conflicts(request, decided=True)
 
@@ -38,12 +38,12 @@ def decided(request: SignedIn) -> HttpResponse:
 def _conflicts(request: SignedIn, *, decided: bool) -> HttpResponse:
     form = ConflictFilter(request.GET)
     about = form.cleaned_data["about"] if form.is_valid() else ""
-    rows = conflicts.decided(about) if decided else conflicts.to_decide(about)
+    rows = conflicts.decided(request.user, about) if decided else conflicts.to_decide(request.user, about)
     found = reads.page(rows, order=["-pk"], cursor=request.GET.get("cursor", ""), size=PAGE)
     context = {
         "form": form,
         "page": found,
-        "conflicts": conflicts.shown(found.rows),
+        "conflicts": conflicts.shown(found.rows, request.user),
         "total": reads.count_up_to_many(rows),
         "decided": decided,
         "about": about,
@@ -51,20 +51,21 @@ def _conflicts(request: SignedIn, *, decided: bool) -> HttpResponse:
     return render(request, "annotation/conflicts.html", context)
 
 
-@page(CURATE)
+@page(CURATE, by_source=True)
 def conflict(request: SignedIn, pk: int) -> HttpResponse:
-    question = get_object_or_404(Question, pk=pk)
-    (shown,) = conflicts.shown([question])
+    question = get_object_or_404(visible.questions(request.user), pk=pk)
+    (shown,) = conflicts.shown([question], request.user)
+    said = visible.answers(request.user).filter(question=question).select_related("annotator", "question")
     context = {
         "conflict": shown,
         "about": request.GET.get("about", ""),
         "values": list(enumerate(shown.asked.values, 1)),
-        "history": reads.told(list(question.answers.select_related("annotator", "question").order_by("-pk")[:50])),
+        "history": reads.told(list(said.order_by("-pk")[:50])),
     }
     return render(request, "annotation/conflict.html", context)
 
 
-@act(CURATE)
+@act(CURATE, by_source=True)
 def decide(request: SignedIn, pk: int) -> HttpResponse:
     """One word settles it; then the next conflict is shown."""
     said = request.POST.get("said", "")
@@ -73,12 +74,12 @@ def decide(request: SignedIn, pk: int) -> HttpResponse:
     done = conflicts.decide(question_id=pk, content=content, by=request.user)
     tell_undoable(request, _("Decided: {said}.").format(said=_(said.replace("_", " "))), done)
     about = request.POST.get("about", "")
-    following = conflicts.to_decide(about).exclude(pk=pk).order_by("-pk").first()
+    following = conflicts.to_decide(request.user, about).exclude(pk=pk).order_by("-pk").first()
     address = reverse("conflict", args=[following.pk]) if following else reverse("conflicts")
     return redirect(f"{address}?{urlencode({'about': about})}" if about else address)
 
 
-@act(CURATE)
+@act(CURATE, by_source=True)
 def reopen(request: SignedIn, pk: int) -> HttpResponse:
     conflicts.reopen(question_id=pk, by=request.user)
     messages.success(request, _("Open again: people who have not answered it yet will be asked, or decide it here."))
@@ -88,15 +89,21 @@ def reopen(request: SignedIn, pk: int) -> HttpResponse:
 # ---- a live sample
 
 
-@page(CURATE)
+@page(CURATE, by_source=True)
 def live(request: SignedIn) -> HttpResponse:
     form = SampleFilter(request.GET)
+    if request.user.restricted:  # who works on what they do not see is not theirs to know
+        del form.fields["annotator"]
     chosen: dict[str, Any] = form.cleaned_data if form.is_valid() else {}
     annotator = chosen.get("annotator")
     answers = conflicts.sample(
-        float(chosen.get("share") or 1), annotator=annotator.pk if annotator else None, kind=chosen.get("kind", "")
+        request.user,
+        float(chosen.get("share") or 1),
+        annotator=annotator.pk if annotator else None,
+        kind=chosen.get("kind", ""),
     )
-    return render(request, "annotation/live.html", {"form": form, "watched": reads.watched(answers), "words": LIVE})
+    context = {"form": form, "watched": reads.watched(answers, request.user), "words": LIVE}
+    return render(request, "annotation/live.html", context)
 
 
 # ---- annotators
@@ -148,17 +155,20 @@ def reassign(request: SignedIn, pk: int) -> HttpResponse:
 # ---- faces sent to the queue
 
 
-@act(CURATE)
+@act(CURATE, by_source=True)
 def ask(request: SignedIn) -> HttpResponse:
     """The faces that the filters of the page find, asked about before all else."""
     chosen = QueryDict(request.POST.get("filter", ""))
-    form, faces = AskForm(request.POST), FaceFilter(chosen)
+    form, faces = AskForm(request.POST), for_reader(FaceFilter(chosen), request.user)
     for each in (form, faces):
         if not each.is_valid():
             tell_mistakes(request, each)
             return back(request, "faces")
     done = wanted.ask(
-        faces=faces.of(Face.objects.all()), by=request.user, because=chosen.urlencode()[:500], **form.cleaned_data
+        faces=faces.of(visible.faces(request.user)),
+        by=request.user,
+        because=chosen.urlencode()[:500],
+        **form.cleaned_data,
     )
     count = done.content["count"]
     told = ngettext("{count} question will be asked first.", "{count} questions will be asked first.", count)

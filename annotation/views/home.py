@@ -25,11 +25,11 @@ class Next:
     address: str
 
 
-@page(EVERYBODY)
+@page(EVERYBODY, by_source=True)
 def home(request: SignedIn) -> HttpResponse:
     if not may(request.user, BROWSE):
         return redirect("annotate" if may(request.user, ANNOTATE) else "tokens")
-    standing = reads.standing()
+    standing = reads.standing(request.user)
     context = {"standing": standing, "counts": standing.counts, "next": _next(standing, request.user)}
     return render(request, "annotation/home.html", context)
 

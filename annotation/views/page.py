@@ -12,7 +12,7 @@ from django.shortcuts import resolve_url
 from django.utils.http import url_has_allowed_host_and_scheme
 from django.views.decorators.http import require_POST, require_safe
 
-from annotation.access import Roles, may
+from annotation.access import Roles, may, require_all_sources
 from annotation.errors import AnnotationError
 from annotation.models import Answer, User
 
@@ -28,16 +28,20 @@ class SignedIn(HttpRequest):
 View = Callable[Concatenate[SignedIn, Rest], HttpResponseBase]
 
 
-def page(roles: Roles) -> Callable[[View[Rest]], View[Rest]]:
+# `by_source`: it starts from what its reader sees (`visible`), or shows nothing of the corpus. Whatever does not say so
+# is closed to whoever sees some sources only.
+
+
+def page(roles: Roles, *, by_source: bool = False) -> Callable[[View[Rest]], View[Rest]]:
     """A page that only these roles may look at. It changes nothing."""
 
     def decorate(view: View[Rest]) -> View[Rest]:
-        return require_safe(only(roles, view))
+        return require_safe(only(roles, view, by_source=by_source))
 
     return decorate
 
 
-def act(roles: Roles) -> Callable[[View[Rest]], View[Rest]]:
+def act(roles: Roles, *, by_source: bool = False) -> Callable[[View[Rest]], View[Rest]]:
     """What a button does. What a person can mend is told on the page that the button is on."""
 
     def decorate(view: View[Rest]) -> View[Rest]:
@@ -49,16 +53,18 @@ def act(roles: Roles) -> Callable[[View[Rest]], View[Rest]]:
                 messages.error(request, str(error))
                 return back(request)
 
-        return require_POST(only(roles, telling))
+        return require_POST(only(roles, telling, by_source=by_source))
 
     return decorate
 
 
-def only(roles: Roles, view: View[Rest]) -> View[Rest]:
+def only(roles: Roles, view: View[Rest], *, by_source: bool = False) -> View[Rest]:
     @wraps(view)
     def checked(request: SignedIn, /, *args: Rest.args, **options: Rest.kwargs) -> HttpResponseBase:
         if not may(request.user, roles):
             raise PermissionDenied("Your role does not include this page. An admin can give you another one.")
+        if not by_source:
+            require_all_sources(request.user, options)
         return view(request, *args, **options)
 
     return checked

@@ -6,13 +6,14 @@ from urllib.parse import urlencode
 
 from django.conf import settings
 from django.contrib import messages
-from django.http import HttpResponse, HttpResponseBase
+from django.db.models import QuerySet
+from django.http import Http404, HttpResponse, HttpResponseBase
 from django.shortcuts import get_object_or_404, redirect, render
 from django.urls import reverse
 from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
-from annotation import conflicts, likeness, reads
+from annotation import conflicts, likeness, reads, visible
 from annotation import people as acts
 from annotation.access import BROWSE, CURATE
 from annotation.errors import AnnotationError
@@ -24,8 +25,9 @@ from annotation.forms import (
     NameForm,
     PeopleFilter,
     SplitForm,
+    for_reader,
 )
-from annotation.models import Answer, Cluster, FaceSearch, Identity, Label, Membership
+from annotation.models import Answer, Cluster, FaceSearch, Identity, User
 from annotation.views.page import SignedIn, act, back, page, tell_mistakes, tell_undoable
 from annotation.words import LIKENESS
 from inference.core.images import PictureRefused
@@ -38,30 +40,33 @@ ACTS = 40
 PERHAPS = 6
 
 
-@page(BROWSE)
+@page(BROWSE, by_source=True)
 def people(request: SignedIn) -> HttpResponse:
     form = PeopleFilter(request.GET)
     if not form.is_valid():
         tell_mistakes(request, form)
         form = PeopleFilter({})
         form.is_valid()
-    found = reads.page(form.of(reads.people()), order=form.order(), cursor=request.GET.get("cursor", ""), size=PEOPLE)
-    faces = reads.exemplars([person.pk for person in found.rows], 4)
+    rows, order = form.of(reads.people(request.user)), form.order(request.user)
+    found = reads.page(rows, order=order, cursor=request.GET.get("cursor", ""), size=PEOPLE)
+    visible.as_seen(request.user, found.rows)
+    faces = reads.exemplars([person.pk for person in found.rows], request.user, 4)
     context = {
         "form": form,
         "page": found,
         "people": [(person, faces.get(person.pk, [])) for person in found.rows],
-        "unchecked": reads.count_up_to_many(reads.unchecked_clusters()),
+        "unchecked": reads.count_up_to_many(reads.unchecked_clusters(request.user)),
     }
     return render(request, "annotation/people.html", context)
 
 
-@page(BROWSE)
+@page(BROWSE, by_source=True)
 def clusters(request: SignedIn) -> HttpResponse:
-    rows = reads.unchecked_clusters()
-    found = reads.page(rows, order=["-face_count", "pk"], cursor=request.GET.get("cursor", ""), size=PEOPLE)
+    rows, order = reads.unchecked_clusters(request.user), ["-seen" if request.user.restricted else "-face_count", "pk"]
+    found = reads.page(rows, order=order, cursor=request.GET.get("cursor", ""), size=PEOPLE)
+    reads.without_strangers(request.user, found.rows)
     ids = [cluster.pk for cluster in found.rows]
-    faces, terms = reads.surest_faces(ids, 4), reads.terms_of(ids)
+    faces, terms = reads.surest_faces(ids, request.user, 4), reads.terms_of(ids, request.user)
     context = {
         "page": found,
         "clusters": [(cluster, faces.get(cluster.pk, []), terms.get(cluster.pk, [])[:2]) for cluster in found.rows],
@@ -70,30 +75,41 @@ def clusters(request: SignedIn) -> HttpResponse:
     return render(request, "annotation/clusters.html", context)
 
 
-@page(BROWSE)
+@page(BROWSE, by_source=True)
 def cluster(request: SignedIn, pk: int) -> HttpResponse:
     shown = get_object_or_404(Cluster.objects.select_related("identity", "run"), pk=pk)
-    members = Membership.objects.filter(cluster=shown).select_related("face__photo__source", "face__label__identity")
-    found = reads.page(members, order=["belief", "pk"], cursor=request.GET.get("cursor", ""), size=FACES)
+    members = reads.members_seen(request.user).filter(cluster=shown)
+    if request.user.restricted and not members.exists():
+        raise Http404("None of its faces is to be seen.")
+    reads.without_strangers(request.user, [shown])
+    rows = members.select_related("face__photo__source", "face__label__identity")
+    found = reads.page(rows, order=["belief", "pk"], cursor=request.GET.get("cursor", ""), size=FACES)
+    visible.as_seen(request.user, [member.face for member in found.rows])
     context = {
         "cluster": shown,
         "page": found,
         "faces": [member.face for member in found.rows],
         "total": members.count(),
-        "terms": reads.terms_of([shown.pk]).get(shown.pk, []),
+        "terms": reads.terms_of([shown.pk], request.user).get(shown.pk, []),
     }
     return render(request, "annotation/cluster.html", context)
 
 
-@page(BROWSE)
+@page(BROWSE, by_source=True)
 def person(request: SignedIn, pk: int) -> HttpResponse:
     shown = get_object_or_404(Identity.objects.select_related("merged_into"), pk=pk)
+    now = shown.merged_into or shown
+    if request.user.restricted and not visible.identities(request.user).filter(pk=now.pk).exists():
+        raise Http404("None of their faces is to be seen.")
     if shown.merged_into is not None:
         messages.info(request, _("Person {pk} was merged into this one.").format(pk=pk))
         return redirect("person", shown.merged_into.pk)
-    labels = Label.objects.filter(identity=shown).select_related("face__photo__source")
+    labels = visible.labels(request.user).filter(identity=shown).select_related("face__photo__source")
     found = reads.page(labels, order=["face_id"], cursor=request.GET.get("cursor", ""), size=FACES)
-    history = reads.page(reads.acts_of(shown), order=["-pk"], cursor=request.GET.get("history", ""), size=HISTORY)
+    visible.as_seen(request.user, [label.face for label in found.rows])
+    history = reads.page(
+        reads.acts_of(shown, request.user), order=["-pk"], cursor=request.GET.get("history", ""), size=HISTORY
+    )
     context = {
         "person": shown,
         "page": found,
@@ -101,13 +117,13 @@ def person(request: SignedIn, pk: int) -> HttpResponse:
         "total": labels.count(),
         "history": history,
         "acts": reads.told(history.rows),
-        "attributes": reads.attributes_of_person(shown),
-        "perhaps": reads.asked(list(reads.suggestions_about(shown)[:PERHAPS])),
+        "attributes": reads.attributes_of_person(shown, request.user),
+        "perhaps": reads.asked(list(reads.suggestions_about(shown, request.user)[:PERHAPS]), request.user),
     }
     return render(request, "annotation/person.html", context)
 
 
-@act(CURATE)
+@act(CURATE, by_source=True)
 def rename(request: SignedIn, pk: int) -> HttpResponse:
     form = NameForm(request.POST)
     if not form.is_valid():
@@ -119,7 +135,7 @@ def rename(request: SignedIn, pk: int) -> HttpResponse:
     return redirect("person", pk)
 
 
-@act(CURATE)
+@act(CURATE, by_source=True)
 def describe(request: SignedIn, pk: int) -> HttpResponse:
     attribute, value = request.POST.get("attribute", ""), request.POST.get("value", "")
     done = acts.describe(identity_id=pk, attribute=attribute, value=value, by=request.user)
@@ -127,10 +143,10 @@ def describe(request: SignedIn, pk: int) -> HttpResponse:
     return redirect("person", pk)
 
 
-@act(CURATE)
+@act(CURATE, by_source=True)
 def act_on_faces(request: SignedIn) -> HttpResponse:
     """What was chosen for the selected faces of the page that the form is on."""
-    form = FacesForm(request.POST)
+    form = for_reader(FacesForm(request.POST), request.user)
     if not form.is_valid():
         tell_mistakes(request, form)
         return back(request)
@@ -161,10 +177,11 @@ def _do(chosen: str, faces: Sequence[int], of: int, to: Identity | None, request
             return done, f"{count}: {whom}."
 
 
-@page(CURATE)
+@page(CURATE, by_source=True)
 def merge_with(request: SignedIn, pk: int) -> HttpResponse:
     """From a person's page: them and somebody who is named."""
-    form = MergeForm(request.GET)
+    get_object_or_404(visible.identities(request.user), pk=pk)
+    form = for_reader(MergeForm(request.GET), request.user)
     if not form.is_valid() or form.cleaned_data["other"].pk == pk:
         tell_mistakes(request, form)
         if form.is_valid():
@@ -175,21 +192,27 @@ def merge_with(request: SignedIn, pk: int) -> HttpResponse:
     return redirect(f"{reverse('merge-preview')}?{query}")
 
 
-@page(CURATE)
+@page(CURATE, by_source=True)
 def merge_preview(request: SignedIn) -> HttpResponse:
     """What merging people would change, before anything is written."""
-    form = MergeManyForm(request.GET)
+    form = for_reader(MergeManyForm(request.GET), request.user)
     if not form.is_valid():
         tell_mistakes(request, form)
     chosen = form.cleaned_data.get("people", [])
     if not chosen:
         return redirect("people")
-    return render(request, "annotation/merge.html", {"merging": reads.merging(chosen, form.cleaned_data.get("into"))})
+    try:
+        acts.require_whole(chosen, request.user)
+    except AnnotationError as error:
+        messages.error(request, str(error))
+        return redirect("people")
+    merging = reads.merging(chosen, request.user, form.cleaned_data.get("into"))
+    return render(request, "annotation/merge.html", {"merging": merging})
 
 
-@act(CURATE)
+@act(CURATE, by_source=True)
 def merge(request: SignedIn) -> HttpResponse:
-    form = MergeManyForm(request.POST)
+    form = for_reader(MergeManyForm(request.POST), request.user)
     if not form.is_valid():
         tell_mistakes(request, form)
         return redirect("people")
@@ -211,15 +234,15 @@ def merge(request: SignedIn) -> HttpResponse:
 # ---- suggestions of the machine
 
 
-@page(BROWSE)
+@page(BROWSE, by_source=True)
 def suggestions(request: SignedIn) -> HttpResponse:
-    rows = reads.suggestions()
+    rows = reads.suggestions(request.user)
     found = reads.page(rows, order=["-worth", "pk"], cursor=request.GET.get("cursor", ""), size=SUGGESTIONS)
-    context = {"page": found, "pairs": reads.asked(found.rows), "total": reads.count_up_to_many(rows)}
+    context = {"page": found, "pairs": reads.asked(found.rows, request.user), "total": reads.count_up_to_many(rows)}
     return render(request, "annotation/suggestions.html", context)
 
 
-@act(CURATE)
+@act(CURATE, by_source=True)
 def decide_suggestions(request: SignedIn) -> HttpResponse:
     """One word on all pairs that are selected. A pair that an earlier one of them answered is left out."""
     said = request.POST.get("said", "")
@@ -259,13 +282,13 @@ def by_face(request: SignedIn) -> HttpResponseBase:
     return (_search if request.method == "POST" else _search_page)(request)
 
 
-@page(CURATE)
+@page(CURATE, by_source=True)
 def _search_page(request: SignedIn) -> HttpResponse:
-    searches = FaceSearch.objects.select_related("by").order_by("-pk")[:10]
+    searches = _latest_searches(request.user)
     return render(request, "annotation/by_face.html", {"form": FaceSearchForm(), "searches": searches})
 
 
-@act(CURATE)
+@act(CURATE, by_source=True)
 def _search(request: SignedIn) -> HttpResponse:
     form = FaceSearchForm(request.POST, request.FILES)
     if not form.is_valid():
@@ -278,18 +301,25 @@ def _search(request: SignedIn) -> HttpResponse:
     except PictureRefused as refused:
         messages.error(request, str(refused))
         return redirect("by-face")
-    searches = FaceSearch.objects.select_related("by").order_by("-pk")[:10]
+    searches = _latest_searches(request.user)
     context = {"form": FaceSearchForm(), "searches": searches, "sought": sought, "searched": True}
     return render(request, "annotation/by_face.html", context)
+
+
+def _latest_searches(user: User) -> QuerySet[FaceSearch]:
+    """Whoever sees some sources only is told of their own: who looked for whom in others is not theirs to know."""
+    found = FaceSearch.objects.filter(by=user) if user.restricted else FaceSearch.objects.all()
+    return found.select_related("by").order_by("-pk")[:10]
 
 
 # ---- who falls out of a person
 
 
-@page(CURATE)
+@page(CURATE, by_source=True)
 def by_likeness(request: SignedIn, pk: int) -> HttpResponse:
-    shown = get_object_or_404(Identity, pk=pk, merged_into=None)
-    alike = likeness.spread(shown)
+    shown = get_object_or_404(visible.identities(request.user), pk=pk, merged_into=None)
+    visible.as_seen(request.user, [shown])
+    alike = likeness.spread(shown, request.user)
     below = _threshold(request.GET.get("below", ""), alike)
     context = {
         "person": shown,
@@ -312,7 +342,7 @@ def _threshold(typed: str, alike: Sequence[likeness.Alike]) -> float:
         return floor(100 * alike[0].cosine) / 100 if alike else 0.0
 
 
-@act(CURATE)
+@act(CURATE, by_source=True)
 def split_by_likeness(request: SignedIn, pk: int) -> HttpResponse:
     form = SplitForm(request.POST)
     if not form.is_valid():
@@ -326,12 +356,14 @@ def split_by_likeness(request: SignedIn, pk: int) -> HttpResponse:
 # ---- what was done
 
 
-@page(BROWSE)
+@page(BROWSE, by_source=True)
 def history(request: SignedIn) -> HttpResponse:
     """Everything that was done to people, at any time, each with its undo."""
     merges = request.GET.get("only") == "merges"
     if merges:
-        lines = reads.page(reads.merges_done(), order=["-pk"], cursor=request.GET.get("cursor", ""), size=ACTS)
+        lines = reads.page(
+            reads.merges_done(request.user), order=["-pk"], cursor=request.GET.get("cursor", ""), size=ACTS
+        )
         return render(request, "annotation/acts.html", {"page": lines, "lines": lines.rows, "merges": True})
-    found = reads.page(reads.acts_done(), order=["-pk"], cursor=request.GET.get("cursor", ""), size=ACTS)
+    found = reads.page(reads.acts_done(request.user), order=["-pk"], cursor=request.GET.get("cursor", ""), size=ACTS)
     return render(request, "annotation/acts.html", {"page": found, "acts": reads.told(found.rows), "merges": False})

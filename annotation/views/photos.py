@@ -8,10 +8,10 @@ from django.http import Http404, HttpResponse, HttpResponseBase
 from django.shortcuts import get_object_or_404, render
 from django.views.decorators.http import require_safe
 
-from annotation import clustering, reads, served, thumbnails
+from annotation import clustering, reads, served, thumbnails, visible
 from annotation.access import BROWSE, may_see
-from annotation.forms import AskForm, FaceFilter, Filter, PhotoFilter
-from annotation.models import Face, Label, Membership, Photo
+from annotation.forms import AskForm, FaceFilter, Filter, PhotoFilter, for_reader
+from annotation.models import Copy, Face, Label, Membership, Photo
 from annotation.views.page import SignedIn, page, tell_mistakes
 from inference.core.images import PictureRefused
 
@@ -24,27 +24,27 @@ CROWD = 30  # faces; beyond it 68 points each would hide the photo
 # ---- lists
 
 
-@page(BROWSE)
+@page(BROWSE, by_source=True)
 def photos(request: SignedIn) -> HttpResponse:
-    form, rows = _filtered(request, PhotoFilter, Photo.objects.only("pk"))
+    form, rows = _filtered(request, PhotoFilter, visible.photos(request.user).only("pk"))
     found = reads.page(rows, order=["-pk"], cursor=request.GET.get("cursor", ""), size=PHOTOS)
-    shown = reads.whole(found.rows, Photo.objects.select_related("source"))
+    shown = visible.as_seen(request.user, reads.whole(found.rows, Photo.objects.select_related("source")))
     context = {"form": form, "page": found, "photos": shown, "total": reads.count_up_to_many(rows)}
     return render(request, "annotation/photos.html", context)
 
 
-@page(BROWSE)
+@page(BROWSE, by_source=True)
 def faces(request: SignedIn) -> HttpResponse:
-    form, rows = _filtered(request, FaceFilter, Face.objects.only("pk"))
+    form, rows = _filtered(request, FaceFilter, visible.faces(request.user).only("pk"))
     found = reads.page(rows, order=["-pk"], cursor=request.GET.get("cursor", ""), size=FACES)
     related = Face.objects.select_related("photo__source", "label__identity").defer("landmarks", "points")
-    shown, total = reads.whole(found.rows, related), reads.count_up_to_many(rows)
+    shown, total = visible.as_seen(request.user, reads.whole(found.rows, related)), reads.count_up_to_many(rows)
     context = {"form": form, "page": found, "faces": shown, "total": total, "ask": AskForm()}
     return render(request, "annotation/faces.html", context)
 
 
 def _filtered(request: SignedIn, kind: type[Any], rows: Any) -> tuple[Filter, Any]:
-    form = kind(request.GET)
+    form = for_reader(kind(request.GET), request.user)
     if form.is_valid():
         return form, form.of(rows)
     tell_mistakes(request, form)
@@ -54,14 +54,18 @@ def _filtered(request: SignedIn, kind: type[Any], rows: Any) -> tuple[Filter, An
 # ---- one of them
 
 
-@page(BROWSE)
+@page(BROWSE, by_source=True)
 def photo(request: SignedIn, pk: int) -> HttpResponse:
     found = Prefetch("faces", Face.objects.select_related("label__identity").order_by("number"))
-    shown = get_object_or_404(
-        Photo.objects.select_related("source", "duplicate_of").prefetch_related(found, "copies__source"), pk=pk
-    )
+    copies = Prefetch("copies", Copy.objects.filter(source__in=visible.sources(request.user)).select_related("source"))
+    rows = visible.photos(request.user).select_related("source", "duplicate_of").prefetch_related(found, copies)
+    shown = get_object_or_404(rows, pk=pk)
     stands_for = shown.duplicate_of or shown
     group = [stands_for, *stands_for.duplicates.order_by("pk")[:50]]
+    if request.user.restricted:
+        seen = visible.photos(request.user).in_bulk([each.pk for each in group])
+        group = [each for each in group if each.pk in seen]
+    visible.as_seen(request.user, [shown, *group])
     context = {
         "photo": shown,
         "faces": shown.faces.all(),
@@ -73,13 +77,15 @@ def photo(request: SignedIn, pk: int) -> HttpResponse:
     return render(request, "annotation/photo.html", context)
 
 
-@page(BROWSE)
+@page(BROWSE, by_source=True)
 def face(request: SignedIn, pk: int) -> HttpResponse:
-    shown = get_object_or_404(
-        Face.objects.select_related("photo__source", "label__identity", "duplicate_of__photo"), pk=pk
-    )
+    rows = visible.faces(request.user).select_related("photo__source", "label__identity", "duplicate_of__photo")
+    shown = get_object_or_404(rows, pk=pk)
+    visible.as_seen(request.user, [shown])
     member = Membership.objects.filter(face=shown, run__state="applied").select_related("cluster__identity").first()
-    nearest = clustering.nearest(shown, NEIGHBOURS)
+    if member is not None:
+        reads.without_strangers(request.user, [member.cluster])
+    nearest = clustering.nearest(shown, NEIGHBOURS, visible.of(request.user, "face__photo"))
     labelled = Label.objects.filter(face__in=[other for other, _ in nearest], identity__isnull=False)
     people = {label.face_id: str(label.identity) for label in labelled.select_related("identity")}
     context = {
@@ -90,7 +96,7 @@ def face(request: SignedIn, pk: int) -> HttpResponse:
         "label": getattr(shown, "label", None),
         "member": member,
         "neighbours": [(other, similarity, people.get(other.pk)) for other, similarity in nearest],
-        "lines": reads.lines_of(shown),
+        "lines": reads.lines_of(shown, request.user),
         "attributes": reads.attribute_labels(shown),
         "proposals": reads.proposals_of(shown),
         "feedback": shown.feedback.select_related("by").order_by("-pk"),

@@ -11,7 +11,7 @@ from django.utils import timezone
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_http_methods
 
-from annotation import erasure, holds, intake, reads, tasks
+from annotation import erasure, holds, intake, reads, tasks, visible
 from annotation.access import BROWSE, CURATE
 from annotation.core.tables import csv_lines
 from annotation.errors import AnnotationError
@@ -24,9 +24,11 @@ INTAKES = 20
 REFUSALS = 100
 
 
-@page(BROWSE)
+@page(BROWSE, by_source=True)
 def sources(request: SignedIn) -> HttpResponse:
-    found = reads.page(Source.objects.all(), order=["name", "pk"], cursor=request.GET.get("cursor", ""), size=SOURCES)
+    found = reads.page(
+        visible.sources(request.user), order=["name", "pk"], cursor=request.GET.get("cursor", ""), size=SOURCES
+    )
     counts = reads.source_counts([source.pk for source in found.rows])
     context = {"page": found, "sources": [(source, counts[source.pk]) for source in found.rows]}
     return render(request, "annotation/sources.html", context)
@@ -45,9 +47,9 @@ def _new(request: SignedIn) -> HttpResponse:
 source_new = require_http_methods(["GET", "HEAD", "POST"])(only(CURATE, _new))
 
 
-@page(BROWSE)
+@page(BROWSE, by_source=True)
 def source(request: SignedIn, pk: int) -> HttpResponse:
-    shown = get_object_or_404(Source, pk=pk)
+    shown = get_object_or_404(visible.sources(request.user), pk=pk)
     rights = {name: getattr(shown, name) for name in ("licence", "legal_basis", "retention_until")}
     context = {
         "source": shown,
@@ -70,8 +72,9 @@ def _expiry(shown: Source) -> dict[str, Any]:
     return {"over": shown.retention_until and shown.retention_until < timezone.now().date(), "held": held}
 
 
-@act(CURATE)
+@act(CURATE, by_source=True)
 def state_rights(request: SignedIn, pk: int) -> HttpResponse:
+    get_object_or_404(visible.sources(request.user), pk=pk)
     form = RightsForm(request.POST)
     if form.is_valid():
         intake.state_rights(source_id=pk, **form.cleaned_data, by=request.user)
@@ -81,16 +84,16 @@ def state_rights(request: SignedIn, pk: int) -> HttpResponse:
     return redirect("source", pk)
 
 
-@page(CURATE)
+@page(CURATE, by_source=True)
 def upload(request: SignedIn, pk: int) -> HttpResponse:
-    shown = get_object_or_404(Source, pk=pk)
+    shown = get_object_or_404(visible.sources(request.user), pk=pk)
     context = {"source": shown, "deliveries": intake.DELIVERIES, "file_mb": settings.INTAKE_FILE_MB}
     return render(request, "annotation/upload.html", context)
 
 
-@act(CURATE)
+@act(CURATE, by_source=True)
 def start_intake(request: SignedIn, pk: int) -> HttpResponse:
-    shown = get_object_or_404(Source, pk=pk)
+    shown = get_object_or_404(visible.sources(request.user), pk=pk)
     form = IntakeForm(request.POST)
     if not form.is_valid():
         tell_mistakes(request, form)
@@ -101,9 +104,9 @@ def start_intake(request: SignedIn, pk: int) -> HttpResponse:
     return redirect("source", pk)
 
 
-@page(BROWSE)
+@page(BROWSE, by_source=True)
 def refusals(request: SignedIn, pk: int) -> HttpResponse:
-    shown = get_object_or_404(Source, pk=pk)
+    shown = get_object_or_404(visible.sources(request.user), pk=pk)
     found = reads.page(shown.refusals.all(), order=["file", "pk"], cursor=request.GET.get("cursor", ""), size=REFUSALS)
     context = {
         "source": shown,
@@ -114,9 +117,9 @@ def refusals(request: SignedIn, pk: int) -> HttpResponse:
     return render(request, "annotation/refusals.html", context)
 
 
-@page(BROWSE)
+@page(BROWSE, by_source=True)
 def refusals_csv(request: SignedIn, pk: int) -> StreamingHttpResponse:
-    shown = get_object_or_404(Source, pk=pk)
+    shown = get_object_or_404(visible.sources(request.user), pk=pk)
     rows = Refusal.objects.filter(source=shown).order_by("file").values_list("file", "code", "reason", "at")
     response = StreamingHttpResponse(
         csv_lines(["file", "code", "reason", "at"], rows.iterator()), content_type="text/csv; charset=utf-8"

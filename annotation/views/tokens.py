@@ -23,10 +23,10 @@ def _tokens(request: SignedIn) -> HttpResponse:
     return render(request, "annotation/tokens.html", context, status=400 if form.errors else 200)
 
 
-own = never_cache(require_http_methods(["GET", "HEAD", "POST"])(only(EVERYBODY, _tokens)))
+own = never_cache(require_http_methods(["GET", "HEAD", "POST"])(only(EVERYBODY, _tokens, by_source=True)))
 
 
-@act(EVERYBODY)
+@act(EVERYBODY, by_source=True)
 def revoke(request: SignedIn, pk: int) -> HttpResponse:
     token = get_object_or_404(AccessToken, pk=pk, owner=request.user)
     tokens.revoke(token, by=request.user)

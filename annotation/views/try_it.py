@@ -10,7 +10,7 @@ from annotation.words import TRY, names
 from inference.core.attributes import ATTRIBUTES, OLDEST
 
 
-@page(BROWSE)
+@page(BROWSE, by_source=True)
 def try_it(request: SignedIn) -> HttpResponse:
     context = {
         "words": TRY | {"names": names()},

@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from annotation import gallery
+from annotation import accounts, gallery
 from annotation.core.drawn import draw_portrait
 from annotation.likeness import search, spread
-from annotation.models import FaceSearch
+from annotation.models import FaceSearch, Source
 from inference import registry
 from inference.core.align import align
 from inference.core.detect import cold_detector
@@ -59,6 +59,15 @@ def test_a_dropped_photo_finds_the_person_whose_other_photos_are_known():
     assert (logged.by, logged.faces) == (curator, 1)
     assert set(logged.found) == {person.pk for person in known.values()}
 
+    # Who sees one source only is told of nobody else, and the likeliest counts as nobody.
+    some = a_user()
+    accounts.restrict(some, Source.objects.filter(photos__faces__label__identity=known[0]), by=None)
+    _, (told,) = search(as_file(draw_portrait(1, 5)), by=some)
+    assert [match.identity for match in told.matches] == [known[0]]
+    assert {face.photo.source_id for face in told.matches[0].faces} <= set(some.own_sources)
+    assert told.nobody > sought.nobody
+    assert FaceSearch.objects.latest("pk").found == [known[0].pk]
+
 
 def test_a_photo_without_a_face_finds_nobody_and_one_that_is_none_is_refused():
     assert search(as_file(Image.new("RGB", (200, 200), "gray")), by=a_user())[1] == []
@@ -73,7 +82,7 @@ def test_a_minority_of_somebody_else_falls_out_first():
         an_embedding(face, version, [1, 0.05 * number, 0, 0] if number < 5 else [0.3, 0, 1, 0])
     person = a_person([*faces, a_face()])  # one has no vector yet
 
-    alike = spread(person)
+    alike = spread(person, a_user())
 
     assert len(alike) == 9
     assert {each.face for each in alike[:4]} == set(faces[5:])

@@ -9,7 +9,7 @@ from playwright.sync_api import Page, expect
 
 from annotation import ledger, lifetimes, reads
 from annotation.core.batches import batched
-from annotation.models import Answer, Decision, Identity, Label, Photo, Question
+from annotation.models import Answer, Decision, Identity, Label, Photo, Question, User
 from tests.browser.scenes import Site, a_cluster_question, a_pair_question, faces_of
 from tests.factories import a_cluster, a_grid, a_person, a_question, a_single, an_annotator
 
@@ -40,7 +40,7 @@ def kept(page: Page, count: int) -> None:
 
 def places(question: Question) -> list[int]:
     """The faces of a question in the order in which it shows them."""
-    return [face.pk for face in reads.asked([question])[0].faces]
+    return [face.pk for face in reads.asked([question], User())[0].faces]
 
 
 def test_a_cluster_is_checked_by_keyboard_alone(site: Site) -> None:
