@@ -2,17 +2,23 @@
 
 import json
 import os
-from importlib import import_module
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from celery import Celery, Task
 from celery.signals import before_task_publish, task_prerun, worker_init
 from django.conf import settings
 from redis import Redis
 
+from dager_site.backup_format import BadBackup
 from dager_site.logs import request_id
 from dager_site.processes import settle
-from inference.core.late import import_all
+from inference.core.late import Late, import_all
+
+if TYPE_CHECKING:
+    from dager_site import restore
+else:
+    restore = Late("dager_site.restore")  # models are there only once Django is
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "dager_site.settings")
 REQUEST = "dager_request_id"  # the header of a message
@@ -34,14 +40,12 @@ def _take_request_id(task: Task, **_: object) -> None:
 
 
 @worker_init.connect
-def _require_whole(**_: object) -> None:
-    """No worker works on a site that is half restored."""
-    import_module("dager_site.restore").require_whole()  # models are there only now
-
-
-@worker_init.connect
-def _load_all(**_: object) -> None:
-    """Before a worker forks: its children share what they need anyway."""
+def _prepare(**_: object) -> None:
+    """Before a worker forks: none works on a site that is half restored, and its children share what they all need."""
+    try:
+        restore.require_whole()
+    except BadBackup as error:
+        raise SystemExit(str(error)) from error  # Celery would log any other exception, and go on
     import_all()
     settle()
 

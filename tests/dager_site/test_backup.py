@@ -12,6 +12,7 @@ from typing import Any
 
 import pyarrow.parquet as pq
 import pytest
+from celery.signals import worker_init
 from django.conf import settings as used
 from django.core.files.storage import default_storage
 from django.core.management import CommandError, call_command
@@ -311,6 +312,8 @@ def test_a_restore_that_was_broken_off_lets_nothing_start(site: Path, settings: 
         assert (settings.MEDIA_ROOT / MARK).exists()
         with pytest.raises(BadBackup, match="broken off"):
             require_whole()
+        with pytest.raises(SystemExit, match="broken off"):
+            worker_init.send(sender=None)
     restore(site, replace=True)
     require_whole()
     assert User.objects.filter(username="boss").exists()
