@@ -393,6 +393,7 @@ def _new(source: Source, intake: Intake, arrival: Arrival, data: bytes, sha256: 
     except ImpossibleAge as error:
         return _refuse(source, intake, arrival.file, "impossible_age", str(error))
     if tombstones.refuses(sha256):
+        default_storage.delete(photo.key)  # that of a worker who was killed while it was erased
         return _refuse(source, intake, arrival.file, "erased", ERASED)
     default_storage.save(photo.key, ContentFile(data))
     try:

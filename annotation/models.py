@@ -1262,7 +1262,7 @@ class ErasedFile(models.Model):
     """
 
     erasure = models.ForeignKey(Erasure, on_delete=models.CASCADE, related_name="erased_files")
-    key = models.CharField(max_length=200)  # within the storage
+    key = models.CharField(max_length=200)  # within the storage, sealed by the signing key: it names the photo's digest
     removed_at = models.DateTimeField(null=True)
 
     class Meta:

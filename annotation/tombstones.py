@@ -2,6 +2,7 @@
 
 import json
 import os
+from base64 import urlsafe_b64decode, urlsafe_b64encode
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,7 @@ from django.utils.crypto import salted_hmac
 from annotation.models import Erasure, Tombstone
 
 SALT = "annotation.tombstones"
+NONCE = 16  # bytes
 
 
 def key_of(sha256: str) -> str:
@@ -21,6 +23,24 @@ def key_of(sha256: str) -> str:
 
 def refuses(sha256: str) -> bool:
     return Tombstone.objects.filter(key=key_of(sha256)).exists()
+
+
+def sealed(path: str) -> str:
+    """A file's name, which has the photo's SHA-256 in it, as only the signing key reads it. The same each time."""
+    nonce = salted_hmac(f"{SALT}.nonce", path, algorithm="sha256").digest()[:NONCE]
+    return urlsafe_b64encode(nonce + _masked(path.encode(), nonce)).decode()
+
+
+def unsealed(kept: str) -> str:
+    told = urlsafe_b64decode(kept)
+    return _masked(told[NONCE:], told[:NONCE]).decode()
+
+
+def _masked(text: bytes, nonce: bytes) -> bytes:
+    """Each byte with one of a stream that the key and the nonce give, as a block cipher in counter mode does."""
+    blocks = range(len(text) // 32 + 1)
+    stream = b"".join(salted_hmac(f"{SALT}.stream", nonce + bytes([n]), algorithm="sha256").digest() for n in blocks)
+    return bytes(one ^ other for one, other in zip(text, stream, strict=False))
 
 
 def raise_for(sha256s: Sequence[str], erasure: Erasure) -> int:

@@ -12,6 +12,7 @@ from django.core.files.storage import default_storage
 from django.db import OperationalError, connection
 from django.utils import timezone
 
+from annotation import tombstones
 from annotation.models import ErasedFile, Erasure, Intake, Photo
 
 log = logging.getLogger(__name__)
@@ -23,8 +24,9 @@ HUGE = 4_000_000_000  # bytes: nobody can write while so much is written anew
 def remove_files(made: Erasure) -> None:
     """What is written down goes."""
     for row in list(made.erased_files.filter(removed_at=None)):
-        kind = row.key.split("/")[0]
-        if remove(row.key):
+        key = tombstones.unsealed(row.key)
+        kind = key.split("/")[0]
+        if remove(key):
             made.files[kind] = made.files.get(kind, 0) + 1
         ErasedFile.objects.filter(pk=row.pk).update(removed_at=timezone.now())
     Erasure.objects.filter(pk=made.pk).update(files=made.files)
@@ -109,9 +111,9 @@ def sweep(now: datetime) -> int:
     """Files of erasures an hour ago that somebody was writing then go once more. Returns how many."""
     found = 0
     for row in ErasedFile.objects.filter(removed_at__lt=now - AGAIN).select_related("erasure")[:5_000]:
-        sha256 = Path(row.key).name[:64]
-        if not Photo.objects.filter(sha256=sha256).exists() and remove(row.key):
-            log.warning("%s came back after %s and was removed once more", row.key.split("/")[0], row.erasure)
+        key = tombstones.unsealed(row.key)
+        if not Photo.objects.filter(sha256=Path(key).name[:64]).exists() and remove(key):
+            log.warning("%s came back after %s and was removed once more", key.split("/")[0], row.erasure)
             found += 1
         row.delete()
     return found

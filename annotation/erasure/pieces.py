@@ -62,7 +62,7 @@ def erase_piece(made: Erasure, photos: list[int], faces: list[int], *, listed: b
         _go_on_without(made, going[0].photo, black, piece)
     forget_faces([face.pk for face in going], rows, asked, piece)
     ErasedFile.objects.bulk_create(
-        [ErasedFile(erasure=made, key=key) for key in sorted(piece.files)], ignore_conflicts=True
+        [ErasedFile(erasure=made, key=tombstones.sealed(key)) for key in sorted(piece.files)], ignore_conflicts=True
     )
     write_down(made, piece)
     return piece

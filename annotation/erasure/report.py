@@ -8,7 +8,7 @@ from typing import Any
 from django.core.files.storage import default_storage
 from django.core.signing import BadSignature, Signer
 
-from annotation import releases
+from annotation import releases, tombstones
 from annotation.erasure.scope import count
 from annotation.models import AuditEvent, Erasure, Release
 
@@ -56,7 +56,7 @@ def report_of(made: Erasure, now: datetime) -> dict[str, Any]:
         "files": made.files,
         "left": {
             "rows": count(made),
-            "files": sum(default_storage.exists(row.key) for row in left),
+            "files": sum(default_storage.exists(tombstones.unsealed(row.key)) for row in left),
         },
         "releases": [
             {

@@ -26,8 +26,9 @@ from django.core.management import call_command
 
 A_PERSON, THEIRS, SOURCES, DIMENSIONS = 20, 40, 20, 128
 NAME, WORDS = "Berta Querfurt-Zielinska", "berta querfurt by the lake"
-WINDOW = 12  # bytes of what is searched for: so many at once are nowhere by chance
+WINDOW = 16  # bytes of what is searched for: so many at once are nowhere by chance
 AT_ONCE = 2_000
+FEW = 50
 
 
 def make(count: int) -> tuple[Any, Any, set[bytes]]:
@@ -121,6 +122,8 @@ def _rows(
     run: Any, live: Any, network: Any, annotator: Any, rng: Any,
 ) -> None:  # fmt: skip
     """What is known of these faces."""
+    from django.utils import timezone  # noqa: PLC0415
+
     pairs = list(zip(whose, faces, strict=True))
     m.Embedding.objects.bulk_create(
         m.Embedding(face=face, version=live, vector=vector.tobytes())
@@ -154,7 +157,9 @@ def _rows(
         for face, each in zip(faces, belief, strict=True)
     )
     for page in (faces[start : start + A_PERSON] for start in range(0, len(faces), A_PERSON)):
-        grid = m.Question.objects.create(kind="grid", attribute="gender", value="female", worth=1.0, state="settled")
+        grid = m.Question.objects.create(
+            kind="grid", attribute="gender", value="female", worth=1.0, state="settled", settled_at=timezone.now()
+        )
         m.QuestionFace.objects.bulk_create(
             m.QuestionFace(question=grid, face=face, place=place, belief=0.9) for place, face in enumerate(page)
         )
@@ -200,7 +205,14 @@ def in_files(patterns: Iterable[bytes], *folders: Path) -> int:
         )
     if found.returncode > 1:
         raise SystemExit(f"grep failed: {found.returncode}")
+    _tell(found.stdout.split(b"\n")[:-1])
     return found.stdout.count(b"\n")
+
+
+def _tell(found: Sequence[bytes]) -> None:
+    """Where little is left, what that is."""
+    if 0 < len(found) < FEW:
+        print(f"    {sorted(set(found))[:5]}", flush=True)
 
 
 def in_tables(patterns: Iterable[bytes]) -> int:
@@ -209,10 +221,12 @@ def in_tables(patterns: Iterable[bytes]) -> int:
 
     pieces = sorted({piece for each in patterns if (piece := window(each)) is not None})
     # Text and bytes as they are, all of a table at a time: `in` of one long value is as fast as a search can be.
-    found = 0
+    found = list[bytes]()
     for value in _values(connection):
-        found += sum(value.count(piece) for piece in pieces)
-    return found
+        for piece in pieces:
+            found += [piece] * value.count(piece)
+    _tell(found)
+    return len(found)
 
 
 def _values(connection: Any) -> Iterator[bytes]:
