@@ -23,7 +23,7 @@ from django.core.management import call_command
 from django.db import DatabaseError, connection, transaction
 from django.db.migrations.loader import MigrationLoader
 
-from annotation import audit, gallery
+from annotation import audit, erasure, gallery, tombstones
 from dager_site.backup import ERASURES, Tell, key_print, places
 from dager_site.backup_format import (
     SECRET,
@@ -360,7 +360,7 @@ def _add_lines(path: Path, more: Path) -> None:
 
 def _made_sure_of(backup: Backup, files: int, older: bool) -> Restored:
     described = backup.description
-    erased = _erase_again(backup)
+    erased = erasure.erase_again(tombstones.written_down(tombstones.list_path()))
     verified = audit.verify(head=described.audit["hash"])
     if not verified.whole:
         raise BadBackup(f"The audit log that was restored is not whole: {verified.broken}")
@@ -383,7 +383,3 @@ def _made_sure_of(backup: Backup, files: int, older: bool) -> Restored:
         audit_lines=verified.lines,
         migrated=older,
     )
-
-
-def _erase_again(backup: Backup) -> int:
-    return 0

@@ -16,6 +16,7 @@ place is kept, so that it is not found again. A photo of two sources of which on
 without what the first said of it.
 """
 
+from annotation.erasure.again import erase_again
 from annotation.erasure.asked import draft, lift_tombstones, request
 from annotation.erasure.carrying_out import carry_out, due, erased, go_on
 from annotation.erasure.files import sweep
@@ -31,6 +32,7 @@ __all__ = [
     "draft",
     "dry_run",
     "due",
+    "erase_again",
     "erased",
     "expire",
     "expiring",

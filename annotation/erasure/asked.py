@@ -5,8 +5,9 @@ from typing import Any
 
 from django.db import transaction
 from django.db.models import Q
+from django.utils import timezone
 
-from annotation import audit, holds
+from annotation import audit, holds, tombstones
 from annotation.core.batches import batched
 from annotation.erasure.scope import faces_of, photos_of, with_absorbed
 from annotation.errors import BadErasure
@@ -113,5 +114,9 @@ def _require_no_name(made: Erasure) -> None:
 def lift_tombstones(made: Erasure, *, by: User) -> int:
     """Let the photos of an erasure come back. Returns how many could not before."""
     made.erased_files.all().delete()
+    at = timezone.now().isoformat(timespec="seconds")
+    tombstones.write_down(
+        [{"at": at, "what": "lifted", "key": key} for key in made.tombstones.values_list("key", flat=True)]
+    )
     audit.write(audit.Action.ERASE, by=by, subject=made.subject[:100], details={"erasure": made.pk, "step": "lifted"})
     return made.tombstones.all().delete()[0]

@@ -3,6 +3,7 @@
 from typing import Any
 
 from django.db.models import F, Q
+from django.db.models.functions import Greatest
 from django.utils import timezone
 
 from annotation import holds, ledger, releases, tombstones
@@ -135,7 +136,7 @@ def _remember_places(made: Erasure, faces: list[Face], piece: Piece) -> None:
             Photo.objects.filter(pk=face.photo_id).update(
                 name="", caption="", query="", birth_date=None, birth_date_precision="", imported=None
             )
-        Photo.objects.filter(pk=face.photo_id).update(face_count=F("face_count") - 1)
+        Photo.objects.filter(pk=face.photo_id).update(face_count=Greatest(F("face_count") - 1, 0))
 
 
 def _blackened(made: Erasure, faces: list[int]) -> Blackened | None:

@@ -36,6 +36,7 @@ from annotation.models import (
     Photo,
     Question,
     Source,
+    Tombstone,
     Vote,
 )
 from annotation.thumbnails import small_key
@@ -512,3 +513,38 @@ def test_the_command_counts_first_and_erases_only_when_told_to(tmp_path: Path):
     report.write_text(report.read_text().replace('"x"', '"y"'))
     with pytest.raises(CommandError, match="changed"):
         told("erase", "verify", str(report))
+
+
+def test_what_a_restored_backup_brings_back_goes_again_unless_it_was_let_back(tmp_path: Path):
+    admin, listed = a_user(role="admin"), tombstones.list_path()
+    gone, shown = a_picture(a_photo()), a_photo()
+    one, two, other = (a_face(shown, number=n, chosen=not n, x=10.0 + 120 * n) for n in range(3))
+    a_picture(shown)
+    as_it_was = Path(default_storage.path(shown.key)).read_bytes()
+    made = erasure.carry_out(erasure.request(kind="photo", ids=[gone.pk], reason="x", by=admin).pk)
+    for face in (one, two):
+        asked = erasure.request(kind="face", ids=[face.pk], black_out=True, reason="x", by=admin)
+        assert erasure.carry_out(asked.pk).state == "done"
+    assert "photo" in listed.read_text()
+
+    # As the backup has it: both photos, and all three faces of the second one in its first picture.
+    Tombstone.objects.all().delete()
+    Photo.objects.filter(pk=shown.pk).delete()
+    shown.face_count = 3
+    for photo in (gone, shown):
+        photo.pk = None
+        photo.save(force_insert=True)
+    default_storage.save(shown.key, ContentFile(as_it_was))
+    for face in (one, two, other):
+        face.pk, face.photo = None, shown
+        face.save(force_insert=True)
+    assert erasure.erase_again(tombstones.written_down(listed)) == 3
+    assert [face.number for face in Face.objects.filter(photo=shown)] == [2]
+    assert not Photo.objects.filter(sha256=gone.sha256).exists()
+    assert erasure.erase_again(tombstones.written_down(listed)) == 0
+
+    again = Erasure.objects.filter(kind="photo").first()
+    assert erasure.lift_tombstones(again, by=admin) == 1
+    a_photo(sha256=gone.sha256)
+    assert erasure.erase_again(tombstones.written_down(listed)) == 0
+    assert made.by == admin
