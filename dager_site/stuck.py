@@ -32,6 +32,7 @@ from annotation.models import (
 from inference.core.attributes import ATTRIBUTES
 from inference.core.bundle import EMBEDDING
 from inference.models import ModelVersion
+from training import drift
 from training.models import Promotion, TrainingRun
 
 FULL = 0.05  # of a disk that is free, or so many bytes: below either it is told
@@ -66,6 +67,7 @@ def stuck(
     found = [
         *_machine(now, at, queues),
         *_models(),
+        *_drifts(),
         *_failures(failed),
         *_let_go(now),
         *_grouping(user),
@@ -123,6 +125,19 @@ def _models() -> Iterator[Stuck]:
             text = _("The bundle of {name} is gone.").format(name=version.title)
             yield Stuck(
                 text, _("Bring {folder} back, or promote another.").format(folder=version.folder), grave=True, **mend
+            )
+
+
+def _drifts() -> Iterator[Stuck]:
+    for each in drift.drifts():
+        if each.high:
+            text = _("{name} says other things to clients than where it was measured.").format(name=each.version.title)
+            why = _("Drift {moved:.2f} (population stability index, {said:,} faces against {before:,}); 0.25 is much.")
+            yield Stuck(
+                text,
+                why.format(moved=each.moved, said=each.said, before=each.before),
+                address=reverse("model", args=[each.version.pk]),
+                button=_("Look at it"),
             )
 
 

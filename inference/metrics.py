@@ -7,14 +7,18 @@ PROMETHEUS_MULTIPROC_DIR names a folder in which the processes of one machine co
 from collections.abc import Callable
 from contextlib import AbstractContextManager
 
-from prometheus_client import Counter, Gauge, Histogram
+import numpy as np
+import numpy.typing as npt
+from django.conf import settings
+from prometheus_client import REGISTRY, CollectorRegistry, Counter, Gauge, Histogram
+from prometheus_client.multiprocess import MultiProcessCollector
+from prometheus_client.registry import Collector
 
 from inference.core.attributes import OLDEST
-from inference.core.said import Choice, Said
+from inference.core.drift import SCORES, score
+from inference.core.said import Said
 from inference.core.types import Detection, Detector, Landmarker, Picture, Points
 from inference.models import ModelVersion
-
-SCORES = tuple(edge / 10 for edge in range(1, 11))  # upper edges; ten are enough for a drift, and steady with few faces
 
 _stage = Histogram(
     "dager_stage_seconds",
@@ -54,9 +58,24 @@ def said(version: ModelVersion, task: str, told: Said, *, usable: bool) -> None:
         _score.labels(task, version.checksum[:8]).observe(score(told))
 
 
-def score(told: Said) -> float:
-    """One number from 0 to 1 of what was said, whose distribution is watched."""
-    return told.confidence if isinstance(told, Choice) else told.mean / OLDEST
+def scores(counted: Collector) -> dict[tuple[str, str], npt.NDArray[np.float64]]:
+    """How often each score was said, by attribute and the beginning of its model's checksum, in the bins of SCORES."""
+    upto: dict[tuple[str, str], dict[float, float]] = {}
+    for family in counted.collect():
+        for sample in family.samples if family.name == "dager_score" else ():
+            if sample.name == "dager_score_bucket":
+                key = sample.labels["attribute"], sample.labels["model"]
+                upto.setdefault(key, {})[float(sample.labels["le"])] = sample.value
+    return {key: np.diff([found[edge] for edge in SCORES], prepend=0) for key, found in upto.items()}
+
+
+def counted_together() -> CollectorRegistry:
+    """What this process counted, or all on this machine that share a folder for it."""
+    if not settings.METRICS_DIR:
+        return REGISTRY
+    together = CollectorRegistry()
+    MultiProcessCollector(together, path=settings.METRICS_DIR)  # type: ignore[no-untyped-call]
+    return together
 
 
 class TimedDetector:

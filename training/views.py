@@ -27,7 +27,7 @@ from inference.core.attributes import ATTRIBUTES
 from inference.core.bundle import BadBundle
 from inference.core.late import Late
 from inference.models import ModelVersion
-from training import promotion, runs, tasks
+from training import drift, promotion, runs, tasks
 from training.core import evaluate
 from training.core.benchmarks.protocol import Figure, shown
 from training.core.benchmarks.published import PUBLISHED
@@ -245,6 +245,7 @@ def model(request: SignedIn, pk: int) -> HttpResponse:
         learnt_from=Release.objects.filter(checksum__in=version.release_ids.split()),
         erased=frozen.erased_since(version),
         run=TrainingRun.objects.filter(version=version).first(),
+        drift=drift.of_model(version) if version.task in ATTRIBUTES else None,
         evaluations=[_judged(each) for each in found],
         promotions=version.promotions.select_related("replaced", "created_by").order_by("-pk"),
         **_card(version),

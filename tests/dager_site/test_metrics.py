@@ -17,13 +17,13 @@ from prometheus_client.parser import text_string_to_metric_families
 from annotation import tokens
 from annotation.core.drawn import draw_portrait
 from annotation.models import User
-from dager_site import metrics
 from dager_site.logs import Lines
 from inference import metrics as counted
 from inference import registry
 from inference.core.attributes import GENDER
 from inference.core.said import Sureness, say
 from tests.factories import a_face, a_photo, a_user, an_output
+from training import drift
 
 pytestmark = pytest.mark.django_db
 
@@ -57,6 +57,8 @@ def test_only_an_admin_reads_them_and_by_token_only_with_the_scope(client: Clien
     assert told["admin"]["Content-Type"].startswith("text/plain")
     scraped = {"Authorization": f"Bearer {keys['admin']}", "Accept": "text/plain;version=0.0.4"}
     assert client.get("/metrics", headers=scraped).status_code == 200
+    refused = client.get("/metrics", headers=scraped | {"Authorization": "Bearer dager_unknown"})
+    assert (refused.status_code, b"authentication_failed" in refused.content) == (401, True)
 
 
 def test_a_prediction_is_timed_by_stage_and_counted_by_what_was_said(admin: Client):
@@ -100,7 +102,7 @@ def test_messages_that_wait_are_told_by_queue(admin: Client, monkeypatch: pytest
 def test_drift_is_told_once_enough_was_said_to_clients_and_of_the_corpus(
     admin: Client, monkeypatch: pytest.MonkeyPatch
 ):
-    monkeypatch.setattr(metrics, "FEWEST", 20)
+    monkeypatch.setattr(drift, "FEWEST", 20)
     version = registry.ensure_attributes()["gender"]
     version.checksum = f"{id(admin):064x}"[::-1]  # one that no other test has counted for
     version.save()
@@ -110,24 +112,40 @@ def test_drift_is_told_once_enough_was_said_to_clients_and_of_the_corpus(
         told = say(GENDER, np.array([confidence, 1 - confidence]), sureness=Sureness(False, 0.0), usable=True)
         counted.said(version, "gender", told, usable=True)
 
-    def drift() -> float | None:
+    def moved(against: str = "corpus") -> float | None:
         cache.delete(f"scores:{version.pk}")
-        found = {dict(labels)["attribute"]: value for (name, labels), value in read(admin).items() if "psi" in name}
-        return found.get("gender")
+        told = read(admin)
+        found = {dict(labels)["against"]: value for (name, labels), value in told.items() if "psi" in name}
+        assert set(found) <= {against}
+        assert not found or of(told, "dager_drift_scores", of=against, attribute="gender") == 40
+        return found.get(against)
 
     for number in range(40):
         an_output(
             a_face(photo, number=number, chosen=number == 0), version, [share := chance.uniform(0.6, 1), 1 - share]
         )
-    assert drift() is None
+    assert moved() is None
     for _ in range(200):
         said(chance.uniform(0.6, 1))
-    alike = drift()
+    alike = moved()
     assert alike is not None
     assert alike < 0.25
     for _ in range(2000):
         said(0.55)
-    assert drift() > 1
+    assert moved() > 1
+    version.metrics = {"scores": [0, 0, 0, 0, 0, 40, 0, 0, 0, 0]}  # what its bundle says goes before the corpus
+    version.save()
+    assert moved("validation") > 0.05
+    page = admin.get(f"/models/{version.pk}/").content.decode()
+    assert "of its validation part" in page
+    version.metrics = {"scores": [0, 40, 0, 0, 0, 0, 0, 0, 0, 0]}
+    version.save()
+    assert moved("validation") > 1
+    told = admin.get("/dashboard/").content.decode()
+    assert "says other things to clients" in told
+    version.metrics = {"scores": ["many"] * 10}  # a bundle of somebody else's
+    version.save()
+    assert moved() > 1
 
 
 def test_several_processes_are_counted_together_where_they_share_a_folder(tmp_path: Path):

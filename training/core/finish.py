@@ -16,8 +16,11 @@ from sklearn.isotonic import IsotonicRegression
 from torch import Tensor, nn
 
 from annotation.core.release import Release
+from inference.core.attributes import Attribute
 from inference.core.bundle import Bundle, Calibration, write_bundle
+from inference.core.drift import histogram, score
 from inference.core.networks import Mirrored, TaskNetwork
+from inference.core.said import Sureness, say
 from inference.core.torch_models import places
 from inference.core.types import Beliefs
 from training.core import checkpoint
@@ -67,7 +70,7 @@ def finish(
     else:
         assert isinstance(learner, EmbeddingLearner)
         described, judged = _embedding(learner, validation, test), None
-    metrics = plain({"test": described.pop("metrics"), "config": as_metrics(config)})
+    metrics = plain({"test": described.pop("metrics"), "config": as_metrics(config), **described.pop("watched", {})})
     written = card(config, releases, judged, metrics["test"], counts=(len(training), len(validation), len(test)))
     with tempfile.TemporaryDirectory() as scratch:
         weights = Path(scratch) / "network.safetensors"
@@ -110,8 +113,16 @@ def _attribute(
         belief = torch.softmax(logits / heat, dim=1).numpy()
         threshold = abstain_below(belief.max(axis=1), belief.argmax(axis=1) == validation.values)
     judged = evaluate(beliefs_of(learner, test, heat), truth_of(config.attribute, test))
-    described = {"temperature": heat, "abstain_below": threshold, "metrics": judged.as_json()}
+    # What it says in service is held against this, whoever serves it and wherever.
+    watched = {"scores": _scores(config.attribute, beliefs_of(learner, validation, heat))}
+    described = {"temperature": heat, "abstain_below": threshold, "metrics": judged.as_json(), "watched": watched}
     return described, judged
+
+
+def _scores(attribute: Attribute, beliefs: Beliefs) -> list[int]:
+    """How often the network's word on the validation part has each score (see core.drift)."""
+    as_is = Sureness(True, 0.0)
+    return histogram([score(say(attribute, each, sureness=as_is, usable=True)) for each in beliefs])
 
 
 def beliefs_of(learner: AttributeLearner, examples: Examples, heat: float) -> Beliefs:

@@ -48,6 +48,7 @@ def test_a_release_becomes_a_bundle_that_says_what_it_is_worth(
     assert bundle.task == task
     assert bundle.release
     assert bundle.metrics["test"]["n"] == 20  # type: ignore[index]
+    assert (len(bundle.metrics["scores"]), sum(bundle.metrics["scores"])) == (10, 20)  # type: ignore[arg-type]
     assert "20 to judge by" in bundle.card
     assert "drawn: 100 faces, licence CC0-1.0" in bundle.card
 
