@@ -22,6 +22,7 @@ MOST_PHOTOS = 64  # of a batch, as the server takes them
 MOST_BYTES = 100_000_000  # of a batch
 SUFFIXES = {".jpg", ".jpeg", ".png", ".webp"}  # of a folder's files
 BUSY = {429, 502, 503, 504}
+TOO_LARGE = 413  # as a proxy says it
 PAUSE = 0.5  # seconds before the second try; each further one waits twice as long
 LONGEST_PAUSE = 60.0
 
@@ -243,16 +244,38 @@ class Client:
         return cast(Prediction, self._send("predict", {"photo": [photo]}))
 
     def predict_all(self, photos: Iterable[Photo]) -> Iterator[OneOfBatch]:
-        """The same of any number, in their order, sent in batches; each succeeds or fails alone.
+        """The same of any number, in their order, sent in batches; each succeeds or fails alone, a file that cannot be
+        read as one that the server refuses.
 
-        Raises Refused where a whole batch is refused, NoAnswer, OSError.
+        Raises Refused where it is none of a photo's business (whose token, which role), NoAnswer.
         """
-        for batch in _batches(map(_bytes, photos)):
-            yield from cast(list[OneOfBatch], self._send("predict/batch", {"photos": batch})["results"])
+        for batch in _batches(map(_read_file, photos)):
+            told = iter(self._batch([each for each in batch if isinstance(each, bytes)]))
+            for each in batch:
+                yield next(told) if isinstance(each, bytes) else {"prediction": None, "error": each}
+
+    def _batch(self, photos: list[bytes]) -> list[OneOfBatch]:
+        """In halves, where the server or a proxy before it takes less at once than it is sent."""
+        if not photos:
+            return []
+        try:
+            return cast(list[OneOfBatch], self._send("predict/batch", {"photos": photos})["results"])
+        except Refused as refused:
+            if refused.status != TOO_LARGE and refused.code != "too_large":
+                raise
+            if len(photos) == 1:
+                return [{"prediction": None, "error": _refusal("too_large", str(refused))}]
+        half = len(photos) // 2
+        return self._batch(photos[:half]) + self._batch(photos[half:])
 
     def label(self, folder: str | Path) -> Iterator[tuple[Path, OneOfBatch]]:
-        """All photos in a folder and the folders in it, each with what is said of it or why it is refused."""
-        paths = sorted(each for each in Path(folder).rglob("*") if each.suffix.lower() in SUFFIXES and each.is_file())
+        """All photos in a folder and the folders in it, each with what is said of it or why it is refused.
+
+        Raises NotADirectoryError, and as `predict_all` does.
+        """
+        if not Path(folder).is_dir():
+            raise NotADirectoryError(f"{str(folder)!r} is no folder. Name one with photos, or use predict().")
+        paths = sorted(each for each in Path(folder).rglob("*") if each.suffix.lower() in SUFFIXES and _is_file(each))
         return zip(paths, self.predict_all(paths), strict=True)
 
     def embed(self, photo: Photo) -> Embedding:
@@ -312,14 +335,17 @@ class Client:
             sent["Authorization"] = f"Bearer {self._token}"
         why, pause = "", 0.0
         for attempt in range(self._tries):
-            if attempt:
+            if pause:
                 self._wait(pause)
+            kept = self._line is not None
             pause = min(LONGEST_PAUSE, PAUSE * 2**attempt) * random.uniform(1, 1.5)  # clients do not come back as one
             try:
                 status, told, after = self._once(method, f"{self._at.path.rstrip('/')}/api/v1/{call}", body, sent)
             except (OSError, HTTPException) as error:
                 self.close()
                 why = f"{type(error).__name__}: {error}"
+                # A server ends a line that nobody used for a while, and says so to whoever uses it next.
+                pause = 0.0 if kept and not attempt and isinstance(error, ConnectionError) else pause
                 continue
             if status not in BUSY and not (status == 409 and b'"key_in_hand"' in told):
                 return _read(status, told)
@@ -341,16 +367,35 @@ class Client:
             self._line = None
 
 
-def _batches(photos: Iterable[bytes]) -> Iterator[list[Photo]]:
-    batch, size = list[Photo](), 0
+def _is_file(path: Path) -> bool:
+    """A link that leads nowhere is one that cannot be read, which is told; what is no file at all is none."""
+    return path.is_file() or (path.is_symlink() and not path.exists())
+
+
+def _batches(photos: "Iterable[bytes | Refusal]") -> "Iterator[list[bytes | Refusal]]":
+    batch, size = list["bytes | Refusal"](), 0
     for photo in photos:
-        if batch and (len(batch) == MOST_PHOTOS or size + len(photo) > MOST_BYTES):
+        more = len(photo) if isinstance(photo, bytes) else 0
+        if batch and (len(batch) == MOST_PHOTOS or size + more > MOST_BYTES):
             yield batch
             batch, size = [], 0
         batch.append(photo)
-        size += len(photo)
+        size += more
     if batch:
         yield batch
+
+
+def _read_file(photo: Photo) -> "bytes | Refusal":
+    if isinstance(photo, bytes):
+        return photo
+    try:
+        return Path(photo).read_bytes()
+    except OSError as error:
+        return _refusal("unreadable", f"{photo} cannot be read: {error.strerror or error}.")
+
+
+def _refusal(code: str, message: str) -> Refusal:
+    return {"code": code, "message": message, "field": ""}
 
 
 def _bytes(photo: Photo) -> bytes:

@@ -166,6 +166,34 @@ def test_many_photos_go_in_batches_that_the_server_takes(server: tuple[str, Scri
     dager.close()
 
 
+def test_what_is_too_much_at_once_is_sent_in_halves(server: tuple[str, Scripted]):
+    address, script = server
+    told = lambda code: {"prediction": None, "error": {"code": code, "message": ".", "field": ""}}  # noqa: E731
+    refused = {"error": {"code": "too_large", "message": "The request has 3 MB.", "field": ""}, "request_id": "r"}
+    script.answers = [
+        (413, {}, b"<html>a proxy"), (200, {}, {"results": [told("a")]}), (400, {}, refused),
+        (400, {}, refused), (200, {}, {"results": [told("c")]}),
+        (403, {}, {"error": {"code": "permission_denied", "message": "No."}}),
+    ]  # fmt: skip
+    dager = Client(address)
+    codes = [each["error"]["code"] for each in dager.predict_all([b"a", b"bb", b"c"]) if each["error"]]
+    assert codes == ["a", "too_large", "c"]
+    with pytest.raises(Refused, match="No"):
+        list(dager.predict_all([b"a", b"b"]))
+    dager.close()
+
+
+def test_a_line_that_the_server_ended_meanwhile_is_opened_anew_at_once(server: tuple[str, Scripted]):
+    address, script = server
+    waited = list[float]()
+    script.answers = [(200, {}, {"id": 1}), (0, {}, {}), (0, {}, {}), (200, {}, {"id": 1})]
+    dager = Client(address, wait=waited.append)
+    dager.predict(b"photo")
+    dager.predict(b"photo")
+    assert len(waited) == 1  # for the second time that it broke
+    dager.close()
+
+
 # ---- against the server itself
 
 
@@ -178,6 +206,9 @@ def test_three_lines_label_a_folder(live_server: object, tmp_path: Path, monkeyp
         picture.save(content, "PNG" if name.endswith("png") else "JPEG")
         (tmp_path / name).write_bytes(content.getvalue())
     (tmp_path / "c.jpg").write_text("no photo")
+    (tmp_path / "d.jpg").write_bytes(b"")
+    (tmp_path / "gone.jpg").symlink_to(tmp_path / "nowhere.jpg")
+    (tmp_path / "folder.jpg").mkdir()
     browser = Browser()
     browser.force_login(a_user("carol"))
     dager = Client(str(live_server))
@@ -186,11 +217,12 @@ def test_three_lines_label_a_folder(live_server: object, tmp_path: Path, monkeyp
     labelled = {path.name: outcome for path, outcome in dager.label(tmp_path)}
 
     assert {name: len((each["prediction"] or {"faces": []})["faces"]) for name, each in labelled.items()} == {
-        "a.jpg": 1, "b.png": 2, "c.jpg": 0,
+        "a.jpg": 1, "b.png": 2, "c.jpg": 0, "d.jpg": 0, "gone.jpg": 0,
     }  # fmt: skip
-    error = labelled["c.jpg"]["error"]
-    assert error is not None
-    assert error["code"] == "not_a_picture"
+    refused = {name: each["error"]["code"] for name, each in labelled.items() if each["error"]}
+    assert refused == {"c.jpg": "not_a_picture", "d.jpg": "empty", "gone.jpg": "unreadable"}
+    with pytest.raises(NotADirectoryError, match="is no folder"):
+        dager.label(tmp_path / "nowhere")
     photo = tmp_path / "a.jpg"
     assert dager.verify(photo, photo)["same"]
     assert len(dager.embed(photo)["faces"][0]["vector"]) == 128
