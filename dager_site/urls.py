@@ -35,6 +35,7 @@ urlpatterns = [
     path("sign-in", auth.LoginView.as_view(redirect_authenticated_user=True, authentication_form=SignIn), name="login"),
     path("sign-out", auth.LogoutView.as_view(), name="logout"),
     path("password", auth.PasswordChangeView.as_view(success_url="/"), name="password_change"),
+    path("api/", RedirectView.as_view(pattern_name="api-docs", http_method_names=["get", "head"]), name="api"),
     path("api/schema", SpectacularAPIView.as_view(**signed_in), name="schema"),
     path(
         "api/docs/",

@@ -116,7 +116,7 @@ PAGES: dict[str, tuple[set[str], set[str]]] = {
     **dict.fromkeys(("dashboard", "dashboard-figures", "dashboard-map", "dashboard-face"), (BROWSE, set[str]())),
     "dashboard-again": (set(), BROWSE),  # what each of them may try again has its own test
     "metrics": ({"admin"}, set()),
-    **dict.fromkeys(("healthz", "readyz", "favicon", "schema", "api-docs"), (OPEN, set[str]())),
+    **dict.fromkeys(("healthz", "readyz", "favicon", "schema", "api-docs", "api"), (OPEN, set[str]())),
     **dict.fromkeys(("login", "logout", "password_change"), (OPEN, OPEN)),
 }
 OWN_TABLE = {each.name for each in get_resolver("annotation.urls").url_patterns if isinstance(each, URLPattern)}
