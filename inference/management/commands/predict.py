@@ -2,7 +2,7 @@
 
 import json
 import sys
-from argparse import ArgumentParser
+from argparse import ArgumentParser, ArgumentTypeError
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, TypeAlias
@@ -25,11 +25,18 @@ INK = (40, 220, 255)  # blue, green, red
 CROWD = 6  # faces; of more the words would lie on one another
 
 
+def _named(text: str) -> Path:
+    """Raises ArgumentTypeError: without a name it would be the folder that one is in, with all that lies below."""
+    if not text.strip():
+        raise ArgumentTypeError("a name is empty. Name a photo or a folder; `.` is the one that you are in")
+    return Path(text)
+
+
 class Command(BaseCommand):
     help = "Say what the live models see in photos: faces, ages, gender, emotion. Nothing of them is kept."
 
     def add_arguments(self, parser: ArgumentParser) -> None:
-        parser.add_argument("photos", nargs="+", type=Path, metavar="PHOTO", help="a photo, or a folder of them")
+        parser.add_argument("photos", nargs="+", type=_named, metavar="PHOTO", help="a photo, or a folder of them")
         parser.add_argument("--json", action="store_true", help="one line of JSON a photo, as the REST call gives it")
         parser.add_argument("--draw", type=Path, metavar="OUT.png", help="draw it on the photo: for one photo")
 

@@ -71,6 +71,8 @@ def test_what_is_not_there_is_said(folder, tmp_path):
         told(tmp_path / "nowhere.jpg")
     with pytest.raises(CommandError, match="takes one photo, not 2"):
         told(folder, draw=tmp_path / "out.png")
+    with pytest.raises(CommandError, match="a name is empty"):
+        told("")  # as of a variable that is not set: not all that lies below here
     (tmp_path / "empty").mkdir()
     with pytest.raises(CommandError, match="There is no photo in"):
         told(tmp_path / "empty")
