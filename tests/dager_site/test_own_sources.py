@@ -165,27 +165,27 @@ def delivered(name: str) -> dict[str, int]:
 
 def of_all() -> dict[str, int]:
     """One of each thing that is made of all sources."""
-    version = ModelVersion.objects.create(task="gender", name="hidden", checksum="a" * 64, dimensions=2)
-    release = Release.objects.create(name="hidden", query={}, state="waiting")
+    version = ModelVersion.objects.create(task="gender", name="verborgen", checksum="a" * 64, dimensions=2)
+    release = Release.objects.create(name="verborgen", query={}, state="waiting")
     run = TrainingRun.objects.create(task="gender", preset="quick", config={"epochs": 1})
     evaluation = Evaluation.objects.create(version=version, release=release, measured={})
     return {
         "release": release.pk, "model": version.pk, "training": run.pk, "evaluation": evaluation.pk,
         "promotion": Promotion.objects.create(version=version, state="live").pk, "certificate": a_certificate().pk,
-        "user": an_annotator("hidden").pk, "run": a_cluster([a_face()]).run_id, "face": a_face().pk,
+        "user": an_annotator("verborgen").pk, "run": a_cluster([a_face()]).run_id, "face": a_face().pk,
     }  # fmt: skip
 
 
 def between(theirs: dict[str, int], hidden: dict[str, int]) -> None:
     """What joins what is theirs with what is not: a person, a cluster, a question, a photo of both."""
-    live, said_by = registry.ensure_live(), User.objects.get(username="curator of hidden")
-    face = a_face(a_photo(file="hidden-too.jpg", query="hidden term"))
+    live, said_by = registry.ensure_live(), User.objects.get(username="curator of verborgen")
+    face = a_face(a_photo(file="verborgen-too.jpg", query="verborgen term"))
     an_embedding(face, live, [1.0] + [0.5] * (live.dimensions - 1))
     people.assign(face_ids=[face.pk], identity_id=theirs["mixed"], by=said_by)
-    cluster = a_face(a_photo(file="hidden-three.jpg", query="hidden term"))
+    cluster = a_face(a_photo(file="verborgen-three.jpg", query="verborgen term"))
     cluster.memberships.create(run_id=a_cluster([]).run_id, cluster_id=theirs["cluster"], belief=0.1)
     a_question([cluster, a_face()], cluster=a_cluster([]))
-    Copy.objects.create(photo_id=hidden["photo"], source=a_source("hidden second"), file="hidden-copy.jpg")
+    Copy.objects.create(photo_id=hidden["photo"], source=a_source("verborgen second"), file="verborgen-copy.jpg")
 
 
 def only_of(role: str, *sources: int, name: str = "") -> User:
@@ -243,7 +243,7 @@ def ask(client: Client, method: str, name: str, address: str, body: dict[str, An
 
 @pytest.mark.parametrize("role", ROLES)
 def test_what_is_not_theirs_is_told_as_what_is_not_there(client: Client, role: str):
-    theirs, hidden, whole = delivered("their"), delivered("hidden"), of_all()
+    theirs, hidden, whole = delivered("their"), delivered("verborgen"), of_all()
     some, everything = only_of(role, theirs["source"]), a_user(role=role)
     lines = (Decision.objects.count(), Answer.objects.count())
     of_everything, wrong = Client(), list[str]()
@@ -295,7 +295,7 @@ def test_all_that_they_are_told_is_what_they_were_told_before_anything_else_came
                 told[name] = ask(client, method, name, address.replace("{}", str(theirs.get(kind, NOBODY))), {})
         if told is before:
             cache.clear()
-            between(theirs, delivered("hidden"))
+            between(theirs, delivered("verborgen"))
             of_all()
     assert "\n".join(difference(name, before[name], after[name]) for name in before).strip() == ""
-    assert not [name for name, (_, text) in after.items() if "hidden" in text and name not in ("api-docs", "schema")]
+    assert not [name for name, (_, text) in after.items() if "verborgen" in text]
