@@ -102,6 +102,11 @@ def _require_own_name(account: User) -> None:
             )
 
 
+def log_made(account: User, *, by: User | None) -> None:
+    """The audit log tells of an account that was made past `keep`, as commands make the first one."""
+    _log(None, account, by)
+
+
 def _log(before: User | None, account: User, by: User | None) -> None:
     subject = f"account {account.pk}"
     if before is None or before.is_active != account.is_active:

@@ -1,4 +1,8 @@
-"""Django's admin: people with their roles, sources, and the ledger to read."""
+"""Django's admin: people with their roles, sources and tokens, source rights, and the ledger to read.
+
+It is for what has no page of its own; the index leads to those pages. Nothing here goes past what the stages check,
+and nothing is deleted: whatever is gone would take along what others rest on.
+"""
 
 from typing import Any
 
@@ -7,17 +11,56 @@ from django.contrib.auth.admin import UserAdmin
 from django.contrib.auth.forms import UserChangeForm
 from django.contrib.auth.models import Group
 from django.core.exceptions import PermissionDenied
-from django.db.models import QuerySet
+from django.core.paginator import Paginator
+from django.db.models import Count, Max, Q, QuerySet
 from django.forms import BooleanField, ModelForm, ModelMultipleChoiceField
 from django.http import HttpRequest
+from django.urls import reverse
+from django.utils import timezone
+from django.utils.functional import cached_property
+from django.utils.html import format_html
+from django.utils.safestring import SafeString
 
-from annotation import accounts, intake, tokens
+from annotation import accounts, intake, reads, tokens
 from annotation.errors import AccountRefused
 from annotation.models import AccessToken, Decision, Source, User
 
-admin.site.site_header = admin.site.site_title = "DAGER"
-admin.site.index_title = "People with an account, sources, ledger"
+admin.site.site_header = "DAGER admin"
+admin.site.site_title = "DAGER"
+admin.site.index_title = "Admin"
 admin.site.unregister(Group)  # roles do what groups would
+
+
+class Written(admin.ModelAdmin):
+    """To read only, however many rows there are."""
+
+    show_full_result_count = False
+    ordering = ["-id"]
+
+    def has_add_permission(self, request: HttpRequest) -> bool:
+        return False
+
+    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return False
+
+    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return False
+
+
+class Latest(Paginator):
+    """Of millions of rows the latest: who looks for older ones filters. Nobody waits for a count of all."""
+
+    @cached_property
+    def count(self) -> int:
+        return min(reads.count_up_to_many(self.object_list), reads.MANY)  # type: ignore[arg-type]
+
+
+def link(name: str, pk: object, text: object) -> SafeString:
+    """To the page where it is seen and worked on."""
+    return format_html('<a href="{}">{}</a>', reverse(name, args=[pk]), text)
+
+
+# ---- people with an account
 
 
 class PersonForm(UserChangeForm):
@@ -44,20 +87,72 @@ class PersonForm(UserChangeForm):
         return said
 
 
+class TokensOf(admin.TabularInline):
+    """To read: a token is made by whoever it acts for, and revoked in the list of tokens."""
+
+    model = AccessToken
+    extra = 0
+    fields = ("name", "prefix", "scopes", "calls_a_minute", "state", "expires_at", "last_used_at")
+    readonly_fields = fields
+    verbose_name_plural = "tokens"
+
+    def has_add_permission(self, request: HttpRequest, obj: User | None = None) -> bool:
+        return False
+
+    def has_change_permission(self, request: HttpRequest, obj: User | None = None) -> bool:
+        return False
+
+    def has_delete_permission(self, request: HttpRequest, obj: User | None = None) -> bool:
+        return False
+
+
 @admin.register(User)
 class People(UserAdmin):
     form = PersonForm
-    list_display = ["username", "role", "email", "is_active", "last_login"]
-    list_filter = ["role", "is_active"]
+    inlines = [TokensOf]
+    list_display = ["username", "role", "sees", "valid_tokens", "last_login", "programs", "is_active", "did"]
+    list_filter = ["role", "is_active", "restricted", "sources"]
+    search_fields = ["username", "first_name", "last_name", "email"]
+    ordering = ["username"]
     fieldsets = [
         (None, {"fields": ["username", "password", "role", "is_active"]}),
         ("What they see", {"fields": ["some_only", "seen"]}),
-        ("About", {"fields": ["first_name", "last_name", "email", "last_login", "date_joined"]}),
+        ("About", {"fields": ["first_name", "last_name", "email", "last_login", "date_joined", "did"]}),
     ]
     add_fieldsets = [
         (None, {"classes": ["wide"], "fields": ["username", "role", "usable_password", "password1", "password2"]})
     ]
-    readonly_fields = ["last_login", "date_joined"]
+    readonly_fields = ["last_login", "date_joined", "did"]
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[User]:
+        now = timezone.now()
+        valid = Q(tokens__revoked_at=None) & (Q(tokens__expires_at=None) | Q(tokens__expires_at__gt=now))
+        rows = super().get_queryset(request).prefetch_related("sources")
+        return rows.annotate(valid=Count("tokens", filter=valid, distinct=True), used=Max("tokens__last_used_at"))
+
+    def get_inlines(self, request: HttpRequest, obj: User | None) -> list[type[Any]]:
+        return list(self.inlines) if obj else []
+
+    @admin.display(description="Sees")
+    def sees(self, user: User) -> str:
+        if not user.restricted:
+            return "all sources"
+        return ", ".join(str(source) for source in user.sources.all()) or "nothing"
+
+    @admin.display(description="Valid tokens", ordering="valid")
+    def valid_tokens(self, user: User) -> SafeString | int:
+        address = f"{reverse('admin:annotation_accesstoken_changelist')}?owner__id__exact={user.pk}"
+        return format_html('<a href="{}">{}</a>', address, user.valid) if user.valid else 0  # type: ignore[attr-defined]
+
+    @admin.display(description="Tokens last used", ordering="used")
+    def programs(self, user: User) -> Any:
+        return user.used  # type: ignore[attr-defined]
+
+    @admin.display(description="What they did")
+    def did(self, user: User) -> SafeString | str:
+        if not user.pk:
+            return ""
+        return format_html('<a href="{}?by={}">audit log</a>', reverse("audit"), user.username)
 
     def save_model(self, request: HttpRequest, obj: User, form: ModelForm, change: bool) -> None:
         said, by = form.cleaned_data, request.user
@@ -83,22 +178,71 @@ class People(UserAdmin):
         return False  # the ledger keeps who said what; somebody who left is made inactive
 
 
+# ---- sources
+
+
+class Rights(admin.SimpleListFilter):
+    title, parameter_name = "rights", "rights"
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
+        return [("stated", "stated"), ("missing", "not stated"), ("over", "kept too long")]
+
+    def queryset(self, request: HttpRequest, queryset: QuerySet[Source]) -> QuerySet[Source]:
+        missing = Q(licence="") | Q(legal_basis="")
+        match self.value():
+            case "stated":
+                return queryset.exclude(missing)
+            case "missing":
+                return queryset.filter(missing)
+            case "over":
+                return queryset.filter(retention_until__lt=timezone.now().date())
+        return queryset
+
+
 @admin.register(Source)
 class Sources(admin.ModelAdmin):
-    list_display = ["name", "licence", "legal_basis", "rights_stated", "retention_until", "created_at"]
-    search_fields = ["name"]
-    readonly_fields = ["created_at", "created_by"]
+    list_display = ["name", "licence", "legal_basis", "rights_stated", "retention_until", "created_at", "its_page"]
+    list_filter = [Rights]
+    search_fields = ["name", "licence", "legal_basis"]
+    readonly_fields = ["created_at", "created_by", "its_page"]
 
     @admin.display(boolean=True)
     def rights_stated(self, source: Source) -> bool:
         return source.rights_stated
 
+    @admin.display(description="Photos and intakes")
+    def its_page(self, source: Source) -> SafeString | str:
+        return link("source", source.pk, "its page") if source.pk else ""
+
     def save_model(self, request: HttpRequest, obj: Source, form: ModelForm, change: bool) -> None:
+        if not change:
+            obj.created_by = request.user  # type: ignore[assignment]  # nobody else comes here
         super().save_model(request, obj, form, change)
-        intake.log_rights(obj, by=request.user)  # type: ignore[arg-type]  # nobody else comes here
+        intake.log_rights(obj, by=request.user)  # type: ignore[arg-type]
 
     def has_delete_permission(self, request: HttpRequest, obj: Source | None = None) -> bool:
         return False  # its photos, faces and labels would lose where they came from
+
+
+# ---- tokens
+
+
+class StateOfToken(admin.SimpleListFilter):
+    title, parameter_name = "state", "state"
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
+        return [("valid", "valid"), ("expired", "expired"), ("revoked", "revoked")]
+
+    def queryset(self, request: HttpRequest, queryset: QuerySet[AccessToken]) -> QuerySet[AccessToken]:
+        over = Q(expires_at__lte=timezone.now())
+        match self.value():
+            case "valid":
+                return queryset.filter(revoked_at=None).exclude(over)
+            case "expired":
+                return queryset.filter(over, revoked_at=None)
+            case "revoked":
+                return queryset.exclude(revoked_at=None)
+        return queryset
 
 
 @admin.register(AccessToken)
@@ -106,13 +250,17 @@ class Tokens(admin.ModelAdmin):
     """Whose programs may come in. Made on the page of whoever they act for; here they can only be revoked."""
 
     list_display = ["name", "owner", "prefix", "scopes", "calls_a_minute", "state", "expires_at", "last_used_at"]
+    list_filter = [StateOfToken, "owner__role"]
     list_select_related = ["owner"]
+    search_fields = ["name", "prefix", "owner__username"]
+    exclude = ["hashed"]
     actions = ["revoke"]
 
-    @admin.action(description="Revoke: it opens nothing any more")
+    @admin.action(description="Revoke: it opens nothing any more", permissions=["change"])
     def revoke(self, request: HttpRequest, chosen: QuerySet[AccessToken]) -> None:
         for token in chosen:
             tokens.revoke(token, by=request.user)  # type: ignore[arg-type]  # nobody else comes here
+        self.message_user(request, f"{len(chosen)} tokens open nothing any more.")
 
     def has_add_permission(self, request: HttpRequest) -> bool:
         return False
@@ -124,23 +272,49 @@ class Tokens(admin.ModelAdmin):
         return False
 
 
+# ---- the ledger
+
+
 @admin.register(Decision)
-class Ledger(admin.ModelAdmin):
-    """To read only: the ledger grows by answers, and is never edited."""
+class Ledger(Written):
+    """It grows by answers and acts, and is never edited: what is wrong is undone where it was done."""
 
-    list_display = ["id", "at", "kind", "person", "by", "face_id", "identity_id", "other_identity_id", "value"]
-    list_filter = ["kind", "by"]
-    show_full_result_count = False
-    ordering = ["-id"]
+    list_display = ["id", "at", "kind", "who", "of_face", "of_person", "other_person", "attribute", "value", "undone"]
+    list_filter = ["kind", "by", "attribute", ("at", admin.DateFieldListFilter)]
+    list_select_related = ["person", "undone_by"]
+    search_fields = ["id"]  # `get_search_results` says how
+    search_help_text = "The number of a line, a face or a person, or the name of an account"
+    paginator = Latest
+    sortable_by = ["id"]
+    raw_id_fields = ["face", "identity", "other_identity", "answer", "undoes"]
 
-    def get_queryset(self, request: HttpRequest) -> QuerySet[Decision]:
-        return super().get_queryset(request).select_related("person")
+    def get_search_results(
+        self, request: HttpRequest, queryset: QuerySet[Decision], search_term: str
+    ) -> tuple[QuerySet[Decision], bool]:
+        word = search_term.strip()
+        if not word:
+            return queryset, False
+        if not word.isascii() or not word.isdecimal() or len(word) > 18:
+            return queryset.filter(person__username=word), False
+        pk = int(word)
+        return queryset.filter(Q(pk=pk) | Q(face=pk) | Q(identity=pk) | Q(other_identity=pk)), False
 
-    def has_add_permission(self, request: HttpRequest) -> bool:
-        return False
+    @admin.display(description="By")
+    def who(self, line: Decision) -> str:
+        return line.person.username if line.person else line.get_by_display()
 
-    def has_change_permission(self, request: HttpRequest, obj: Decision | None = None) -> bool:
-        return False
+    @admin.display(description="Face")
+    def of_face(self, line: Decision) -> SafeString | str:
+        return link("face", line.face_id, line.face_id) if line.face_id else ""
 
-    def has_delete_permission(self, request: HttpRequest, obj: Decision | None = None) -> bool:
-        return False
+    @admin.display(description="Person")
+    def of_person(self, line: Decision) -> SafeString | str:
+        return link("person", line.identity_id, line.identity_id) if line.identity_id else ""
+
+    @admin.display(description="Other person")
+    def other_person(self, line: Decision) -> SafeString | str:
+        return link("person", line.other_identity_id, line.other_identity_id) if line.other_identity_id else ""
+
+    @admin.display(description="Undone by line")
+    def undone(self, line: Decision) -> str:
+        return str(line.undone_by.pk) if hasattr(line, "undone_by") else ""

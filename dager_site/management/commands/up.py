@@ -13,12 +13,12 @@ from typing import Any
 from django.conf import settings
 from django.core.management import call_command
 from django.core.management.base import BaseCommand, CommandError
-from django.db import connection
+from django.db import connection, transaction
 from gunicorn.app.wsgiapp import run as gunicorn
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
 
-from annotation import belt, intake, progress
+from annotation import accounts, belt, intake, progress
 from annotation.core.drawn import draw_sample
 from annotation.errors import AnnotationError
 from annotation.models import Intake, Photo, Source, User
@@ -98,7 +98,8 @@ class Command(BaseCommand):
 
 def _make_first_admin() -> None:
     if not User.objects.exists():
-        User.objects.create_superuser(ADMIN)
+        with transaction.atomic():
+            accounts.log_made(User.objects.create_superuser(ADMIN), by=None)
 
 
 def _first_password() -> str:
