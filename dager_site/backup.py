@@ -34,6 +34,7 @@ from annotation import audit
 from annotation.core.batches import batched
 from annotation.models import Face, Intake, Photo, Release
 from dager_site.backup_format import (
+    DESCRIPTION,
     FILES,
     ROWS,
     SECRET,
@@ -331,7 +332,7 @@ class _Before:
             "CREATE TABLE known (place TEXT, key TEXT, sha256 TEXT, size INT, changed INT, PRIMARY KEY (place, key))"
         )
         try:
-            backup = open_backup(where) if where.is_dir() else None
+            backup = open_backup(where) if (where / DESCRIPTION).exists() else None
             for batch in backup.batches(backup.description.files) if backup else ():
                 columns = [batch[name].to_pylist() for name in FILES.names]
                 self._rows.executemany("INSERT INTO known VALUES (?, ?, ?, ?, ?)", zip(*columns, strict=True))

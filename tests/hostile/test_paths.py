@@ -161,7 +161,7 @@ def test_an_upload_is_kept_under_no_name_of_its_own(secret: Path, tried: Tried):
     client = Client()
     client.force_login(a_user())
     source = a_source()
-    for n, name in enumerate(ways_out(secret, uploads)):
+    for n, name in enumerate(ways_out(secret, uploads)[::3]):
         sent = SimpleUploadedFile("x.jpg", a_jpeg(n + 10, 32), "text/html")
         sent._name = name  # past what Django makes of it
         taken = intake.take_upload(source=source, name=name, data=a_jpeg(n + 500, 32), by=None)
@@ -209,7 +209,7 @@ def test_no_address_opens_a_file_of_the_server(tmp_path: Path, secret: Path, tri
             f"/photos/{name}/file", f"/api/v1/releases/{release.pk}/download?layout={quote(name)}&by={quote(name)}",
             f"/static/..%2f..%2f{name}", f"/static/%2e%2e/{name}", f"/favicon.ico/{name}",
         ]  # fmt: skip
-        for address in every[n % 4 :: 4]:  # each name meets a quarter of the addresses
+        for address in every[n % 6 :: 6]:  # each name meets a sixth of the addresses
             response = client.get(address)
             body = b"".join(response.streaming_content) if response.streaming else response.content  # type: ignore[attr-defined]
             leaked = CANARY in body or own in body or b"execute_from_command_line" in body or b"root:x:" in body
@@ -377,8 +377,8 @@ def test_the_pages_take_in_from_the_folders_of_the_settings_only(
     client = Client()
     client.force_login(a_user())
     source = a_source()
-    for name in [
-        *ways_out(secret, inside),
+    names = [
+        *ways_out(secret, inside)[::2],
         str(tmp_path),
         f"{inside}/..",
         f"{inside}/link",
@@ -389,12 +389,12 @@ def test_the_pages_take_in_from_the_folders_of_the_settings_only(
         ".",
         "..",
         "/etc",
-    ]:
-        for kind in ("folder", "archive", "manifest"):
-            client.post(f"/sources/{source.pk}/intakes", {"path": name, "kind": kind})
-            client.post(
-                f"/sources/{source.pk}/intakes", {"path": str(inside / name.lstrip("/")), "kind": kind, "root": name}
-            )
+    ]
+    for n, name in enumerate(names):
+        kind = ("folder", "archive", "manifest")[n % 3]
+        client.post(f"/sources/{source.pk}/intakes", {"path": name, "kind": kind})
+        below = str(inside / name.lstrip("/"))
+        client.post(f"/sources/{source.pk}/intakes", {"path": below, "kind": kind, "root": name})
     for delivery in Intake.objects.all():
         for path in (delivery.path, delivery.root):
             tried(path, through=bool(path) and not Path(path).resolve().is_relative_to(inside.resolve()))

@@ -221,13 +221,13 @@ def test_no_filter_and_no_cursor_is_a_query_of_its_own(client: Client, tried: Tr
     pages_ = ["/photos/", "/faces/", "/people/", "/sources/", "/audit/", "/admin/annotation/source/"]
     calls = ["photos", "faces", "identities", "labels", "sources", "releases", "runs", "models"]
     for n, sql in enumerate(SQL):
-        for path in pages_[n % 3 :: 3]:
-            for some in (fields[:5], fields[5:10], fields[10:]):
+        for path in (pages_[n % 6],):
+            for some in (fields[: 5 + n % 3], fields[5 + n % 3 :]):
                 response: Any = client.get(path, dict.fromkeys(some, sql))
                 tried((path, some, sql), through=response.status_code >= 500 or b"pbkdf2" in response.content)
         own = quote(sql, safe="")
-        for path in [*calls[n % 2 :: 2], f"photos/{own}", f"identities/{own}"]:
-            for name in ("query", "source", "cursor", "limit", "state")[n % 3 :: 3]:
+        for path in (calls[n % 8], calls[(n + 3) % 8], (f"photos/{own}", f"identities/{own}")[n % 2]):
+            for name in (("query", "source", "cursor", "limit", "state")[n % 5], "query"):
                 response = client.get(f"/api/v1/{path}", {name: sql})
                 # Nothing is searched by that text but what begins with it, and nothing here does.
                 found = name == "query" and path in ("photos", "faces") and bool(response.json().get("results"))
@@ -312,8 +312,8 @@ def test_no_text_makes_a_page_fail_or_empties_a_name(tried: Tried):
     client = Client(raise_request_exception=False)
     client.force_login(a_user(role=User.Role.ADMIN))
     person = a_person([a_face()], name="Ada")
-    for text in TEXTS:
-        for path, form in (
+    for n, text in enumerate(TEXTS):
+        every: list[tuple[str, dict[str, str]]] = [
             (f"/people/{person.pk}/rename", {"name": text}),
             ("/sources/new", {"name": text, "licence": text, "legal_basis": text}),
             ("/tokens/", {"name": text, "scopes": "curate"}),
@@ -321,7 +321,8 @@ def test_no_text_makes_a_page_fail_or_empties_a_name(tried: Tried):
             ("/releases/new", {"name": text, "purpose": text}),
             ("/faces/act", {"faces": text, "act": text, "to": text}),
             ("/sign-in", {"username": text, "password": text}),
-        ):
+        ]
+        for path, form in every[n % 3 :: 3]:
             tried((path, text), through=client.post(path, form).status_code >= 500)
         tried(("search", text), through=client.get("/people/", {"query": text}).status_code >= 500)
         tried(("api", text), through=client.get("/api/v1/identities", {"name": text}).status_code >= 500)
@@ -359,6 +360,6 @@ def test_pages_take_no_path_of_another_kind(client: Client, tried: Tried):
         routes,
         ["0x1", "1e1", "-1", "+1", "1.0", "١", "1%00", "1;", "..%2f1", "1/../1", "%31%0a", str(2**63), str(10**40)],
     ):
-        if chance.random() < 0.4:
+        if chance.random() < 0.15:
             response: Any = client.get(route.replace("<int:pk>", odd).replace("<slug:layout>", "csv"))
             tried((route, odd), through=response.status_code >= 500)

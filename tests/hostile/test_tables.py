@@ -54,14 +54,15 @@ def test_no_cell_of_any_table_is_a_formula(tried: Tried):
 
 @pytest.mark.django_db
 def test_no_cell_of_an_export_is_one(tried: Tried):
-    for n, formula in enumerate(FORMULAS):
+    some = FORMULAS[::2]
+    for n, formula in enumerate(some):
         source = a_source(
             f"{formula[:40].replace('/', '').replace(chr(10), '')} {n}", licence=formula, legal_basis=formula
         )
         face = a_face(a_photo(source, file=formula, source_url=formula))
         a_person([face], name=formula.replace("\n", ""), by=a_user(f"{formula[:20]}{n}"))
     rows = list(csv.reader(io.StringIO("".join(export.csv_lines()), newline="")))
-    assert len(rows) == len(FORMULAS) + 1
+    assert len(rows) == len(some) + 1
     for row in rows:
         for cell in row:
             if not cell.lstrip("-").replace(".", "").isdecimal():

@@ -1,5 +1,6 @@
 """A site whose every free text is markup that would run, and the addresses of all its pages and calls."""
 
+import re
 from collections.abc import Iterator, Mapping
 from html.parser import HTMLParser
 from typing import Any
@@ -193,7 +194,7 @@ def _of(patterns: list[Any], before: str, ids: Mapping[str, Any]) -> Iterator[tu
             yield from _of(each.url_patterns, route, ids)
             continue
         kind = next((kind for start, kind in KINDS if route.startswith(start)), "")
-        address = route.replace("<int:pk>", str(ids.get(kind, 1)))
+        address = re.sub(r"<int:(\w+)>", lambda name: str(ids.get(name[1], ids.get(kind, 1))), route)
         address = address.replace("<slug:layout>", "csv").replace("<slug:name>.png", "confusion.png")
         address = address.replace("<slug:name>", "confusion").replace("<str:name>", min(practice.pictures()))
         assert "<" not in address, address
