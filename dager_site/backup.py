@@ -33,6 +33,7 @@ from django.utils.crypto import salted_hmac
 from annotation import audit
 from annotation.core.batches import batched
 from annotation.models import Face, Intake, Photo, Release
+from annotation.tombstones import list_path
 from dager_site.backup_format import (
     DESCRIPTION,
     FILES,
@@ -70,7 +71,6 @@ KINDS = {
     "BooleanField": "truth", "FloatField": "float", "JSONField": "json", "UUIDField": "uuid", "DateField": "date",
     "DateTimeField": "time", "BinaryField": "bytes", "CharField": "text", "TextField": "text", "EmailField": "text",
 }  # fmt: skip
-ERASURES = "erasures.jsonl"  # what was erased, by keyed hashes: it outlives the database, and a restore reads it
 TOLD_OF = 100  # missing files, by name
 
 Tell = Callable[[str], object]
@@ -350,9 +350,10 @@ def _copied(target: Target, scratch: Path, named: str, listed: _Listed, before: 
     """Copy the files; the parts of the list of them."""
 
     def rows() -> Iterator[tuple[str, str, str, int, int]]:
-        for place, key in chain(listed, [("files", ERASURES)]):
+        last = ("files", list_path().name)
+        for place, key in chain(listed, [last]):
             if (found := _copy(target, place, key, before)) is None:
-                listed.missing += [] if key == ERASURES else [f"{place}/{key}"]
+                listed.missing += [] if (place, key) == last else [f"{place}/{key}"]
                 continue
             listed.copied(*found[:2])
             if listed.count % 10_000 == 0:

@@ -24,7 +24,10 @@ from django.db import DatabaseError, connection, transaction
 from django.db.migrations.loader import MigrationLoader
 
 from annotation import audit, erasure, gallery, tombstones
-from dager_site.backup import ERASURES, Tell, key_print, places
+from annotation.erasure.asked import keep
+from annotation.errors import HeldBack
+from annotation.models import Erasure, Tombstone
+from dager_site.backup import Tell, key_print, places
 from dager_site.backup_format import (
     SECRET,
     Backup,
@@ -41,7 +44,6 @@ log = logging.getLogger(__name__)
 MARK = ".restoring"
 # With a row in one of these somebody works here; what a new database is made with is in others.
 IN_USE = ("annotation_user", "annotation_source", "annotation_photo", "annotation_decision", "annotation_auditevent")
-OF_THIS_MACHINE = ("annotation_worker", "annotation_claim", "django_session")
 
 
 @dataclass(frozen=True)
@@ -50,7 +52,7 @@ class Restored:
     rows: int
     files: int
     missing: int  # that were not there when it was made
-    erased_again: int  # photos that it brought back, and that had been erased since
+    erased_again: int  # photos and faces that it brought back, and that had been erased since
     audit_lines: int
     migrated: bool  # it stood at older migrations
 
@@ -98,13 +100,30 @@ def opened(where: Path) -> Iterator[Backup]:
         shutil.rmtree(folder, ignore_errors=True)
 
 
-def restore(where: Path, *, replace: bool = False, other_key: bool = False, tell: Tell = lambda _: None) -> Restored:
-    """Everything of a backup into this site. Raises BadBackup, before anything is changed if the backup is to blame;
-    OSError, if the disk is full."""
+def restore(
+    where: Path,
+    *,
+    replace: bool = False,
+    other_key: bool = False,
+    erasures: Path | None = None,
+    finish: bool = False,
+    tell: Tell = lambda _: None,
+) -> Restored:
+    """Everything of a backup into this site; what `erasures`, a list of later, names is erased again.
+
+    With `finish` the last steps only, of one that stopped after all was there.
+    Raises BadBackup, before anything is changed if the backup is to blame; OSError, if the disk is full.
+    """
     with opened(where) as backup:
         backup.check()
         tell(f"{where} is whole: {backup.description.rows:,} rows, {backup.description.count:,} files")
         older = _require_known_migrations(backup)
+        if finish:
+            if not under_way():
+                raise BadBackup("No restore is under way here that could be finished.")
+            restored = _made_sure_of(backup, backup.description.count, older)
+            _mark().unlink()
+            return restored
         if not replace:
             _require_empty()
         _require_key(backup, other_key)
@@ -113,6 +132,8 @@ def restore(where: Path, *, replace: bool = False, other_key: bool = False, tell
             _empty()
         _migrate(backup if older else None)
         files = sum(1 for _ in _place_files(backup, tell))
+        if erasures is not None:
+            _add_lines(tombstones.list_path(), erasures)
         _load(backup, tell)
         _migrate(None)
         _take_key(backup)
@@ -334,7 +355,7 @@ def _place_files(backup: Backup, tell: Tell) -> Iterator[None]:
         home = _brought(int(place.removeprefix("model "))) if place.startswith("model ") else places()[place]
         path = home / key
         path.parent.mkdir(parents=True, exist_ok=True)
-        if key == ERASURES:
+        if (place, key) == ("files", tombstones.list_path().name):
             _add_lines(path, backup.path(content_name(sha256)))
         else:
             part = path.with_name(f".{path.name}.part")
@@ -360,7 +381,7 @@ def _add_lines(path: Path, more: Path) -> None:
 
 def _made_sure_of(backup: Backup, files: int, older: bool) -> Restored:
     described = backup.description
-    erased = erasure.erase_again(tombstones.written_down(tombstones.list_path()))
+    erased = _erase_again()
     verified = audit.verify(head=described.audit["hash"])
     if not verified.whole:
         raise BadBackup(f"The audit log that was restored is not whole: {verified.broken}")
@@ -383,3 +404,26 @@ def _made_sure_of(backup: Backup, files: int, older: bool) -> Restored:
         audit_lines=verified.lines,
         migrated=older,
     )
+
+
+def _erase_again() -> int:
+    """What was erased since the backup goes again, by the list of that; what it never had is refused from now on, too.
+
+    Raises BadBackup where a hold of the backup keeps something.
+    """
+    listed = list(tombstones.written_down(tombstones.list_path()))
+    try:
+        erased = erasure.erase_again(listed)
+    except HeldBack as error:
+        raise BadBackup(
+            f"What had been erased is held by the backup, so the site stays closed: {error} Lift it (`manage.py hold "
+            "lift`), then finish by `manage.py restore BACKUP --finish`."
+        ) from error
+    keys = set[str]()
+    for entry in listed:
+        (keys.add if entry.get("what") == "photo" else keys.discard)(entry["key"])
+    if lost := keys - set(Tombstone.objects.values_list("key", flat=True)):
+        made = keep(Erasure(kind=Erasure.Kind.PHOTO, ids=[], reason="Erased before; the backup never had it."))
+        erasure.carry_out(made.pk)
+        Tombstone.objects.bulk_create([Tombstone(key=key, erasure=made) for key in lost], ignore_conflicts=True)
+    return erased

@@ -19,8 +19,8 @@ from django.core.management import CommandError, call_command
 from django.db import connection
 from django.db.models import QuerySet
 
-from annotation import audit, export
-from annotation.models import AuditEvent, Face, Photo, Release, Source, User
+from annotation import audit, erasure, export, holds, tombstones
+from annotation.models import AuditEvent, Face, LegalHold, Photo, Release, Source, User
 from dager_site import backup as making
 from dager_site.backup import back_up, models
 from dager_site.backup_format import DESCRIPTION, BadBackup, Folder, Part, as_json, open_backup
@@ -345,6 +345,68 @@ def _without(folder: Path, part: Part, column: str) -> Part:
     with path.open("rb") as file:
         sha256, size = making.measured(file)
     return replace(part, sha256=sha256, size=size)
+
+
+def test_what_was_erased_since_is_erased_again(site: Path, settings: Any, tmp_path: Path):
+    """By the list that lies beside the files, or by one that was kept elsewhere; what was not erased comes back."""
+    back_up(site)
+    boss = User.objects.get(username="boss")
+    photo, other = Photo.objects.filter(faces__isnull=False, duplicate_of=None).order_by("-pk")[:2]
+    face = other.faces.get()
+    for kind, pk in (("photo", photo.pk), ("face", face.pk)):
+        asked = erasure.request(kind=kind, ids=[pk], reason="asked for", by=boss)
+        erasure.carry_out(asked.pk)
+    key, crop, listed = photo.key, face.crop_key, tombstones.list_path().read_bytes()
+    assert not Photo.objects.filter(pk=photo.pk).exists()
+
+    for elsewhere_ in (False, True):
+        kept = tmp_path / "kept.jsonl"
+        if elsewhere_:
+            kept.write_bytes(listed)
+            elsewhere(settings, tmp_path)
+        done = restore(site, replace=True, erasures=kept if elsewhere_ else None)
+        assert done.erased_again == 2
+        assert not Photo.objects.filter(pk=photo.pk).exists()
+        assert not Face.objects.filter(pk=face.pk).exists()
+        assert not default_storage.exists(key)
+        assert not default_storage.exists(crop)
+        assert Photo.objects.filter(pk=other.pk).exists()
+        assert default_storage.exists(other.key)
+        assert tombstones.refuses(photo.sha256)
+        assert audit.verify().whole
+    again = back_up(tmp_path / "of today")
+    assert again.missing_count == 0
+    assert restore(tmp_path / "of today", replace=True).erased_again == 0
+
+
+def test_what_the_backup_holds_keeps_the_site_closed_until_it_is_lifted(site: Path):
+    boss = User.objects.get(username="boss")
+    photo = Photo.objects.filter(faces__isnull=False, duplicate_of=None).last()
+    assert photo is not None
+    hold = holds.place(on=photo, because="a court asks", until=None, by=boss)
+    back_up(site)
+    holds.lift(hold=hold, because="it is over", by=boss)
+    erasure.carry_out(erasure.request(kind="photo", ids=[photo.pk], reason="asked for", by=boss).pk)
+    with pytest.raises(BadBackup, match="the site stays closed"):
+        restore(site, replace=True)
+    with pytest.raises(BadBackup, match="broken off"):
+        require_whole()
+    boss.refresh_from_db()
+    holds.lift(hold=LegalHold.objects.get(photo=photo.pk), because="it is over", by=boss)
+    assert restore(site, finish=True).erased_again == 1
+    require_whole()
+    assert not Photo.objects.filter(pk=photo.pk).exists()
+    with pytest.raises(BadBackup, match="No restore is under way"):
+        restore(site, finish=True)
+
+
+def test_what_is_listed_and_was_not_in_the_backup_is_refused_all_the_same(site: Path):
+    back_up(site)
+    boss = User.objects.get(username="boss")
+    late = a_photo(a_source(), sha256="a" * 64)
+    erasure.carry_out(erasure.request(kind="photo", ids=[late.pk], reason="asked for", by=boss).pk)
+    assert restore(site, replace=True).erased_again == 0
+    assert tombstones.refuses("a" * 64)
 
 
 MOVED = """

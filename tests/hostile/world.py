@@ -17,9 +17,11 @@ from annotation.models import (
     Answer,
     ClusteringRun,
     Copy,
+    Erasure,
     FaceSearch,
     Feedback,
     Intake,
+    LegalHold,
     Refusal,
     ReleaseErasure,
     User,
@@ -54,7 +56,7 @@ CODES = {
     "Calibration.attribute", "Proposal.attribute", "Proposal.value", "Certificate.attribute", "Certificate.value",
     "Thought.attribute", "Agreement.attribute", "Reliability.attribute", "Claim.name", "AuditEvent.hash",
     "AuditEvent.action", "Setting.name", "ModelVersion.task", "ModelVersion.folder", "ModelVersion.checksum",
-    "TrainingRun.task", "TrainingRun.preset", "TrainingPlan.task", "Face.split", "BenchmarkResult.protocol", "ModelVersion.release_ids",
+    "TrainingRun.task", "TrainingRun.preset", "TrainingPlan.task", "Face.split", "BenchmarkResult.protocol", "ErasedFile.key", "Tombstone.key", "Erasure.signature", "ModelVersion.release_ids",
 }  # fmt: skip
 # Of JSON: free text in it, by column. The others hold numbers and words of ours.
 FREE_JSON = {
@@ -134,6 +136,10 @@ def build() -> dict[str, Any]:
     some_labelled(2, source)
     release = released("spring")
     ReleaseErasure.objects.create(release=release, sha256=photo.sha256, faces=[face.pk])
+    hold = LegalHold.objects.create(source=a_source("held"), because="x", by=boss, lifted_because="x")
+    asked = Erasure.objects.create(
+        kind="photo", ids=[0], reason="x", legal_reference="x", state="failed", error="x", by=boss
+    )
     failed = released("broken", sources=[])  # it has no face left to hold, or has: both are shown
     run = a_training(release, state="failed", error="x", finished_at=timezone.now(), created_by=boss)
     ModelVersion.objects.filter(task="gender").update(state="retired")  # it brings a live one of its own
@@ -155,7 +161,7 @@ def build() -> dict[str, Any]:
         "boss": boss, "person": person.pk, "cluster": clusters.clusters.first().pk, "photo": photo.pk, "face": face.pk,
         "source": source.pk, "run": clusters.pk, "conflict": conflict.pk, "annotator": annotator.pk,
         "release": release.pk, "failed": failed.pk, "training": run.pk, "model": evaluation.version_id,
-        "evaluation": evaluation.pk, "certificate": certificate.pk,
+        "evaluation": evaluation.pk, "certificate": certificate.pk, "erasure": asked.pk, "hold": hold.pk,
     }  # fmt: skip
 
 
@@ -178,6 +184,7 @@ def addresses(ids: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
 KINDS = [
     ("curate/annotators/", "annotator"), ("curate/", "conflict"), ("people/", "person"), ("api/v1/identities", "person"),
     ("clusters/", "cluster"), ("photos/", "photo"), ("api/v1/photos", "photo"), ("faces/", "face"), ("api/v1/faces", "face"),
+    ("erasures/", "erasure"), ("api/v1/erasures", "erasure"), ("holds/", "hold"), ("api/v1/holds", "hold"),
     ("dashboard/map", "face"), ("sources/", "source"), ("api/v1/sources", "source"), ("runs/", "run"),
     ("api/v1/runs", "training"), ("releases/", "release"), ("api/v1/releases", "release"), ("trainings/", "training"),
     ("models/judged", "evaluation"), ("models/", "model"), ("api/v1/models", "model"), ("api/v1/certificates", "certificate"),

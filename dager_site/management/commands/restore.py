@@ -23,6 +23,8 @@ class Command(BaseCommand):
         parser.add_argument("--check", action="store_true", help="only look whether it is whole")
         parser.add_argument("--replace", action="store_true", help="give up all that this site holds")
         parser.add_argument("--other-key", action="store_true", help="go on though this site signs with another key")
+        parser.add_argument("--erasures", help="erasures.jsonl of later than the backup: what it names is erased again")
+        parser.add_argument("--finish", action="store_true", help="only the last steps, of one that stopped at them")
         parser.add_argument("--json", action="store_true", help="tell the outcome as JSON")
 
     def handle(self, *args: Any, **options: Any) -> None:
@@ -34,7 +36,9 @@ class Command(BaseCommand):
                     backup.check()
                     self.stdout.write(f"{where} is whole: {backup.description.id}, made {backup.description.made_at}.")
                 return
-            done = restore(where, replace=options["replace"], other_key=options["other_key"], tell=tell)
+            later = Path(options["erasures"]).expanduser().resolve() if options["erasures"] else None
+            told = {name: options[name] for name in ("replace", "other_key", "finish")}
+            done = restore(where, **told, erasures=later, tell=tell)
         except BadBackup as error:
             raise CommandError(str(error)) from error
         except OSError as error:
@@ -48,6 +52,6 @@ class Command(BaseCommand):
         if done.migrated:
             self.stdout.write("It was of an older version, and was brought up to this one.")
         if done.erased_again:
-            self.stdout.write(f"{done.erased_again:,} photos that had been erased since were erased again.")
+            self.stdout.write(f"{done.erased_again:,} photos or faces that had been erased since were erased again.")
         if done.missing:
             self.stderr.write(f"{done.missing:,} files were missing already when it was made.")
