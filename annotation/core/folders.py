@@ -71,8 +71,12 @@ def _one(
 
 
 def storable(name: str) -> str:
-    """A file's name as text that a database takes: bytes that are no UTF-8 are spelled out, and so is NUL."""
-    return os.fsencode(name).decode("utf-8", "backslashreplace").replace("\0", "\\x00")
+    """A file's name as text that a database takes: what is no UTF-8 is spelled out, and so is NUL."""
+    try:
+        raw = os.fsencode(name)
+    except UnicodeEncodeError:  # half a character that no file system gave us
+        raw = name.encode("utf-8", "backslashreplace")
+    return raw.decode("utf-8", "backslashreplace").replace("\0", "\\x00")
 
 
 def _identity(status: os.stat_result) -> tuple[int, int]:

@@ -16,6 +16,7 @@ import pyarrow.parquet as pq
 
 from annotation.core.ages import real_age
 from annotation.core.dates import PartialDate, parse_date
+from annotation.core.folders import storable
 from annotation.core.refusals import Refusal
 
 PLACES = ("file", "path", "url")  # one of these says where the picture is
@@ -94,19 +95,24 @@ def _rows(path: Path, lines: Iterator[tuple[int, Values | str]]) -> Iterator[Row
             continue
         try:
             yield _row(line, values)
-        except ValueError as error:
+        except (ValueError, RecursionError) as error:  # the latter: brackets without end
             place = next((str(values[key]) for key in PLACES if values.get(key)), name)
-            yield Refusal(place, "bad_row", f"Line {line}: {error}")
+            yield Refusal(storable(place), "bad_row", f"Line {line}: {error}")
 
 
 def _row(line: int, values: Values) -> Row:
     """Raises ValueError with what is wrong."""
-    known = {key: value for key, value in values.items() if value is not None and value != ""}
+    # NaN is how tables of numbers say that there is nothing.
+    known = {key: value for key, value in values.items() if value is not None and value != "" and value == value}
     for key, value in known.items():
         if isinstance(value, str) and len(value) > LENGTHS.get(key, LONGEST):
             raise ValueError(f"{key} has {len(value)} characters; at most {LENGTHS.get(key, LONGEST)} are kept.")
-        if isinstance(value, str) and "\0" in value:
-            raise ValueError(f"{key} holds a NUL character. Remove it.")
+    for key, value in known.items():
+        for text in _texts({key: value}):
+            if "\0" in text:
+                raise ValueError(f"{storable(key)} holds a NUL character. Remove it.")
+            if storable(text) != text:
+                raise ValueError(f"{storable(key)} holds half a character. Write whole ones.")
     place = next((str(known[key]).strip() for key in PLACES if known.get(key)), "")
     if not place:
         raise ValueError(f"it names no picture: {', '.join(PLACES)} are all empty.")
@@ -116,7 +122,24 @@ def _row(line: int, values: Values) -> Row:
         real_age(born, taken)
     texts = {key: str(known[key]) for key in TEXTS if key in known}
     rest = {key: _plain(value) for key, value in known.items() if key not in (*PLACES, *TEXTS, *DATES)}
+    try:
+        json.dumps(rest, allow_nan=False)
+    except ValueError as error:
+        raise ValueError("it has a number that is not finite, within a value. Leave it out.") from error
     return Row(line, place, texts, dates, rest)
+
+
+def _texts(value: Any) -> Iterator[str]:
+    """All text in a value, however deep, names of fields too."""
+    if isinstance(value, str):
+        yield value
+    elif isinstance(value, (list, tuple)):
+        for each in value:
+            yield from _texts(each)
+    elif isinstance(value, dict):
+        for name, each in value.items():
+            yield from _texts(str(name))
+            yield from _texts(each)
 
 
 def _plain(value: Any) -> Any:

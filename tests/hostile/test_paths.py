@@ -220,8 +220,8 @@ def test_a_release_lies_in_its_folder_whatever_it_is_called(tmp_path: Path, secr
     settings.RELEASES_DIR = tmp_path / "releases"
     some_labelled(2)
     before = set(tmp_path.rglob("*"))
-    for name in ways_out(secret, settings.RELEASES_DIR)[::3]:
-        name = name[:90]
+    # No door lets a NUL in: tests/hostile/test_requests.py.
+    for name in [each[:90] for each in ways_out(secret, settings.RELEASES_DIR)[::3] if "\0" not in each]:
         try:
             made = released(name)
         except Exception as error:

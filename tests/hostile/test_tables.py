@@ -2,10 +2,13 @@
 
 import csv
 import io
+import json
+from pathlib import Path
 
 import pytest
+from PIL import Image
 
-from annotation import export
+from annotation import export, intake
 from annotation.core.tables import csv_lines, inert
 from annotation.models import Refusal
 from tests.factories import a_face, a_person, a_photo, a_source, a_user
@@ -80,3 +83,39 @@ def test_no_cell_of_the_refusals_is_one(client: object, tried: Tried):
     for row in csv.reader(io.StringIO(text, newline="")):
         for cell in row:
             tried(cell, through=computes(cell))
+
+
+@pytest.mark.django_db
+def test_no_row_of_a_manifest_stops_the_intake(tmp_path: Path, tried: Tried):
+    """Text that no database keeps, in any column and however deep, is that row's own fault."""
+    odd = ["a\0b", "\ud800", "\udfff\ud800", "\udcff"]
+    rows: list[dict[str, object]] = []
+    for text in odd:
+        for name in ("file", "caption", "name", "query", "source_url", "licence", "mood", "taken_at"):
+            rows.append({"file": f"{len(rows)}.jpg"} | {name: text})
+        rows += [{"file": "x.jpg", "more": {"a": [1, {"b": text}]}}, {"file": "y.jpg", text: "x"}]
+    rows += [{"file": value} for value in (5, True, [], {}, None, ["x"], {"a": "b"}, 1e308)]
+    lines = [json.dumps(each) for each in rows]
+    lines += ['{"file": "z.jpg", "more": ' + "[" * depth + "]" * depth + "}" for depth in (100, 990, 50_000)]
+    lines += [
+        '{"file": "n.jpg", "more": NaN}',
+        '{"file": "n.jpg", "more": 1e999}',
+        "null",
+        "[]",
+        "5",
+        '"x"',
+        "{",
+        "\x00",
+    ]
+    for n, name in enumerate(("good", "nan", "infinite")):
+        Image.new("RGB", (40 + n, 30), (9, 80, 120)).save(tmp_path / f"{name}.png")
+    lines.append('{"file": "infinite.png", "more": [1e999, NaN]}')
+    (tmp_path / "m.jsonl").write_text("\n".join([*lines, '{"file": "nan.png", "size": NaN}']))
+    with (tmp_path / "m.jsonl").open("a") as file:
+        file.write('\n{"file": "good.png"}\n')
+    delivery = intake.start_intake(source=a_source(), kind="manifest", path=str(tmp_path / "m.jsonl"), by=None)
+    intake.take_in(delivery.pk)
+    delivery.refresh_from_db()
+    for line in lines:
+        tried(line[:80], through=delivery.state != "done")
+    assert (delivery.taken, delivery.refused) == (2, len(lines))
