@@ -258,6 +258,7 @@ CHOICES: tuple[Text, ...] = (
     later("Parquet with the pictures in it, as DAGER keeps it"), later("WebDataset, tar shards"),
     later("Folders of pictures with metadata.jsonl"), later("CSV with the pictures beside it"),
     later("COCO, boxes and 68 key points"),
+    later("Photo"), later("Face"), later("Source"), later("Source past its retention"),
 )  # fmt: skip
 
 
