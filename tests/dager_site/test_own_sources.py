@@ -46,7 +46,7 @@ ROLES = ("client", "annotator", "curator", "engineer")
 BY_SOURCE: dict[str, str] = {
     # nothing of the corpus
     **dict.fromkeys(("healthz", "readyz", "favicon", "schema", "api-docs", "login", "logout", "password_change"), ""),
-    **dict.fromkeys(("predict", "predict-batch", "embed", "verify", "try-it", "tokens", "practice-picture"), ""),
+    **dict.fromkeys(("api", "predict", "predict-batch", "embed", "verify", "try-it", "tokens", "practice-picture"), ""),
     **dict.fromkeys(("token-revoke", "api-practice", "api-give-back", "api-bring-back", "bring-back"), ""),
     # lists, and what is made of them
     **dict.fromkeys(("home", "annotate", "answers", "people", "suggestions", "by-face", "acts", "clusters"), ""),
