@@ -2,10 +2,9 @@
 
 from typing import Any
 
-from annotation import ledger
 from annotation.core.batches import batched
 from annotation.erasure.piece import Piece
-from annotation.erasure.rows import follow, scrub_answers
+from annotation.erasure.rows import follow, forget_lines, scrub_answers
 from annotation.models import ClusteringRun, Decision, Face, FaceSearch, Identity, Release
 
 CHUNK = 500
@@ -31,8 +30,7 @@ def drop_what_names_nobody(piece: Piece) -> None:
     there = set[int]()
     for chunk in batched(sorted(set(seen.values())), CHUNK):
         there.update(Face.objects.filter(pk__in=chunk).values_list("pk", flat=True))
-    gone = ledger.forget([line for line, face in seen.items() if face not in there])
-    piece.rows["annotation.Decision"] += gone.lines
+    gone = forget_lines([line for line, face in seen.items() if face not in there], piece)
     follow(gone, piece)
     scrub_answers(gone.answers, set(), set(), set(), piece)
 

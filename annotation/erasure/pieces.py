@@ -6,10 +6,10 @@ from django.db.models import F, Q
 from django.db.models.functions import Greatest
 from django.utils import timezone
 
-from annotation import holds, ledger, releases, tombstones
+from annotation import holds, releases, tombstones
 from annotation.blackout import Blackened, blacken
 from annotation.erasure.piece import Piece, write_down
-from annotation.erasure.rows import follow, forget_faces, forget_file
+from annotation.erasure.rows import follow, forget_faces, forget_file, forget_lines
 from annotation.models import Copy, Decision, ErasedFace, ErasedFile, Erasure, Face, Photo, Question, QuestionFace
 from annotation.thumbnails import small_key
 from annotation.turns import beginning_again, take_turn
@@ -110,7 +110,7 @@ def _hand_over(made: Erasure, photos: list[Photo], piece: Piece) -> list[Photo]:
         piece.rows["handed over"] += 1
         lines = Decision.objects.filter(face__photo=photo).exclude(by=Decision.By.PERSON)
         said = lines.filter(Q(by=Decision.By.IMPORT) | Q(evidence__has_key="born"))
-        follow(ledger.forget(list(said.values_list("pk", flat=True))), piece)
+        follow(forget_lines(list(said.values_list("pk", flat=True)), piece), piece)
         forget_file(source, file, photo, piece)
     return going
 

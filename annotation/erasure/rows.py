@@ -11,6 +11,7 @@ from annotation.erasure.piece import Piece
 from annotation.erasure.scope import with_absorbed
 from annotation.models import (
     Answer,
+    AttributeLabel,
     Cluster,
     Decision,
     Face,
@@ -35,8 +36,9 @@ def forget_faces(faces: list[int], photos: list[Photo], asked: list[int], piece:
     orphans = set(Face.objects.filter(duplicate_of__in=faces).exclude(pk__in=faces).values_list("pk", flat=True))
     clusters = set(Membership.objects.filter(face__in=faces).values_list("cluster_id", flat=True))
     answers = set(Answer.objects.filter(question__in=asked).values_list("pk", flat=True))
-    gone = ledger.forget(list(Decision.objects.filter(face__in=faces).values_list("pk", flat=True)))
-    piece.rows["annotation.Decision"] += gone.lines
+    delete(Label.objects.filter(face__in=faces), piece)
+    delete(AttributeLabel.objects.filter(face__in=faces), piece)
+    gone = forget_lines(list(Decision.objects.filter(face__in=faces).values_list("pk", flat=True)), piece)
     for photo in photos:
         forget_file(photo.source_id, photo.file, photo, piece)
     delete(Feedback.objects.filter(Q(face__in=faces) | Q(photo__in=photos)), piece)
@@ -70,8 +72,7 @@ def forget_people(people: list[int], piece: Piece) -> None:
     if not people:
         return
     named = Decision.objects.filter(Q(identity__in=people) | Q(other_identity__in=people))
-    gone = ledger.forget(list(named.values_list("pk", flat=True)))
-    piece.rows["annotation.Decision"] += gone.lines
+    gone = forget_lines(list(named.values_list("pk", flat=True)), piece)
     about = Question.objects.filter(Q(identity__in=people) | Q(other_identity__in=people))
     answers = set(Answer.objects.filter(question__in=about).values_list("pk", flat=True))
     delete(about, piece)
@@ -80,6 +81,12 @@ def forget_people(people: list[int], piece: Piece) -> None:
     scrub_answers(answers | gone.answers, set(), set(people), gone.named, piece)
     piece.people |= gone.identities | set(people)
     follow(gone, piece, without=set(people))
+
+
+def forget_lines(lines: Collection[int], piece: Piece) -> ledger.Forgotten:
+    gone = ledger.forget(lines)
+    piece.rows["annotation.Decision"] += gone.lines
+    return gone
 
 
 def follow(gone: ledger.Forgotten, piece: Piece, without: Collection[int] = ()) -> None:

@@ -65,6 +65,7 @@ pytestmark = pytest.mark.django_db
 GOES, TAKEN_OFF, STAYS = "its row goes", "it is emptied, or the row shortened", "it stays, for the reason given"
 COLUMNS = {
     "annotation.Intake.source": GOES,
+    "annotation.User.sources": TAKEN_OFF,
     "annotation.Refusal.source": GOES,
     "annotation.Photo.source": GOES,
     "annotation.Photo.duplicate_of": TAKEN_OFF,
