@@ -2,10 +2,10 @@
 
 import pytest
 
-from annotation import accounts, audit, erasure, holds, live_settings, tokens
-from annotation.models import Decision, Erasure, Release, Source, User
+from annotation import audit, erasure, holds, live_settings
+from annotation.models import Erasure, Release, User
 from tests.browser.scenes import Site
-from tests.browser.test_pages import SCHEMES, assert_fits_and_hinders_nobody, faults_of
+from tests.browser.test_pages import assert_fits_and_hinders_nobody
 from tests.factories import a_face, a_person, a_photo, a_picture, a_source, a_user
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -53,27 +53,3 @@ def forgotten(admin: User) -> list[str]:
         f"/photos/{shown.pk}/",
         "/export/",
     ]
-
-
-def test_the_admin_looks_and_reads_well(site: Site) -> None:
-    admin = a_user("ada", User.Role.ADMIN)
-    admin.is_staff = admin.is_superuser = True
-    admin.save()
-    curator = a_user("grace")
-    tokens.make(owner=curator, name="Nightly import", scopes=["curate", "predict"], days=90)
-    person = a_person(2, "Ada")
-    accounts.restrict(curator, Source.objects.all(), by=admin)
-    site.sign_in(admin)
-    line = Decision.objects.filter(identity=person).latest("pk").pk
-    paths = ["", "annotation/user/", f"annotation/user/{curator.pk}/change/", "annotation/user/add/"]
-    paths += ["annotation/source/", "annotation/accesstoken/", "annotation/decision/", "training/trainingrun/"]
-    paths += [f"annotation/source/{Source.objects.latest('pk').pk}/change/", f"annotation/decision/{line}/change/"]
-    for path in paths:
-        page = site.open(f"/admin/{path}")
-        for width in (375, 1280):
-            page.set_viewport_size({"width": width, "height": 800})
-            assert page.evaluate("document.documentElement.scrollWidth <= innerWidth"), f"{path} at {width}"
-        for scheme in SCHEMES:
-            page.emulate_media(color_scheme=scheme, reduced_motion="reduce")
-            grave = [fault for fault in faults_of(page) if "(serious)" in fault or "(critical)" in fault]
-            assert not grave, f"{path} in the {scheme}: {grave}"
