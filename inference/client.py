@@ -192,6 +192,7 @@ class Model(TypedDict):
     checksum: str
     dimensions: int
     releases: list[str]
+    erased_photos: int
     metrics: dict[str, Any]
     created_at: str
     live_since: str | None

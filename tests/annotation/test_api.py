@@ -549,9 +549,9 @@ def test_what_did_not_change_is_not_sent_again(curator: Client):
     assert curator.get(f"{V1}/faces", headers={"If-None-Match": first.headers["ETag"]}).status_code == 200
 
 
-@pytest.mark.parametrize("path", ["faces", "answers", "labels", "questions/next", "practice", "sources/1/intakes"])
+@pytest.mark.parametrize("path", ["faces", "answers", "labels", "questions/next", "practice", "sources/{}/intakes"])
 def test_a_filter_that_nobody_knows_is_refused_with_the_list(curator: Client, path: str):
-    answer = curator.get(f"{V1}/{path}?beauty=1")
+    answer = curator.get(f"{V1}/{path.format(a_source().pk)}?beauty=1")
     assert answer.status_code == 400
     assert answer.json()["error"]["field"] == "beauty"
     assert "Known: " in answer.json()["error"]["message"]

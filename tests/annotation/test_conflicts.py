@@ -14,6 +14,7 @@ from inference.core.attributes import GENDER
 from tests.factories import a_pair, a_person, a_single, a_user, an_annotator
 
 pytestmark = pytest.mark.django_db
+ANYBODY = User()  # who is not kept to some sources
 
 
 def say(question: Question, who: User, **content: object) -> Answer:
@@ -38,9 +39,9 @@ def test_what_people_cannot_agree_on_waits_for_a_curator_with_all_their_words():
         annotator=who[0], attribute="gender", confusion=[[0.9, 0.1], [0.3, 0.7]], votes=10
     )  # fmt: skip
 
-    assert list(to_decide()) == list(to_decide("gender")) == [question]
-    assert not to_decide("emotion").exists()
-    (conflict,) = shown([question])
+    assert list(to_decide(ANYBODY)) == list(to_decide(ANYBODY, "gender")) == [question]
+    assert not to_decide(ANYBODY, "emotion").exists()
+    (conflict,) = shown([question], ANYBODY)
 
     assert conflict.title == "gender"
     assert dict(conflict.tally) == {"female": 4, "male": 3}
@@ -58,8 +59,8 @@ def test_a_curators_word_settles_it_whoever_holds_it():
     done = decide(question_id=question.pk, content={"verdict": "value", "value": "male"}, by=a_user("carol"))
 
     assert AttributeLabel.objects.get().value == "male"
-    assert not to_decide().exists()
-    assert list(decided()) == [question]
+    assert not to_decide(ANYBODY).exists()
+    assert list(decided(ANYBODY)) == [question]
     undo_answer(answer_id=done.pk, by=done.annotator)
     assert not AttributeLabel.objects.filter(value="male").exists()
 
@@ -82,7 +83,7 @@ def test_a_curator_changes_their_mind_and_has_one_voice():
     decide(question_id=question.pk, content={"verdict": "value", "value": "female"}, by=carol)
 
     assert AttributeLabel.objects.get().value == "female"
-    (conflict,) = shown([question])
+    (conflict,) = shown([question], ANYBODY)
     assert [voice.said for voice in conflict.voices if voice.annotator == carol] == ["female"]
     assert Decision.objects.filter(kind="undo").count() == 1
 
@@ -118,8 +119,8 @@ def test_a_pair_on_which_the_first_words_do_not_agree_is_a_conflict():
     say(pair, ann, verdict="same")
     say(pair, bob, verdict="different")
 
-    assert list(to_decide("pair")) == [pair]
-    (conflict,) = shown([pair])
+    assert list(to_decide(ANYBODY, "pair")) == [pair]
+    (conflict,) = shown([pair], ANYBODY)
     assert conflict.title == "same person?"
     assert [(voice.annotator, voice.said) for voice in conflict.voices] == [(ann, "one person"), (bob, "two people")]
 
@@ -127,7 +128,7 @@ def test_a_pair_on_which_the_first_words_do_not_agree_is_a_conflict():
 
     other.refresh_from_db()
     assert other.merged_into == one
-    assert list(decided("pair")) == [pair]
+    assert list(decided(ANYBODY, "pair")) == [pair]
     assert right_about_pairs([ann.pk, bob.pk]) == {ann.pk: 1.0, bob.pk: 0.0}
 
 
@@ -151,10 +152,10 @@ def test_conflicts_take_as_many_queries_for_many_as_for_one(django_assert_num_qu
     first = disagreement()
     User.objects.filter(username="boss").update(username="first boss")
     with django_assert_num_queries(5):
-        shown([first])
+        shown([first], ANYBODY)
     more = [first, disagreement()]
     with django_assert_num_queries(5):
-        shown(more)
+        shown(more, ANYBODY)
 
 
 def test_a_live_sample_is_the_latest_answers_or_a_share_of_them_that_stays_the_same():
@@ -163,9 +164,9 @@ def test_a_live_sample_is_the_latest_answers_or_a_share_of_them_that_stays_the_s
     said = [say(a_single(), who, verdict="value", value="female") for _ in range(30)]
     say(a_single(), an_annotator(), verdict="skip")
 
-    assert sample(size=5) == said[::-1][:5]
-    half = sample(0.5)
+    assert sample(ANYBODY, size=5) == said[::-1][:5]
+    half = sample(ANYBODY, 0.5)
     assert 3 < len(half) < 24
-    assert sample(0.5) == half
-    assert sample(kind="pair") == []
-    assert sample(annotator=an_annotator().pk) == []
+    assert sample(ANYBODY, 0.5) == half
+    assert sample(ANYBODY, kind="pair") == []
+    assert sample(ANYBODY, annotator=an_annotator().pk) == []
