@@ -148,6 +148,7 @@ def test_drift_is_told_once_enough_was_said_to_clients_and_of_the_corpus(
     assert moved() > 1
 
 
+@pytest.mark.once
 def test_several_processes_are_counted_together_where_they_share_a_folder(tmp_path: Path):
     """In processes of their own, as prometheus-client reads the variable when it is imported."""
     count = "import django; django.setup(); from inference import metrics; metrics.batch('gender', 3); "

@@ -17,7 +17,7 @@ from tests.factories import a_user
 from tests.hostile.conftest import Tried
 from tests.hostile.world import addresses, build, looked, poison
 
-pytestmark = pytest.mark.django_db
+pytestmark = [pytest.mark.django_db, pytest.mark.once]
 # What is sent along only, and would be shown by a page that repeats it.
 REFLECTED = [
     *("\"'><xss1>", "javascript:alert(1)//\"'><xss1>", "</script><xss1>", "</title><xss1>", "</textarea><xss1>", "<!--><xss1>", "]]><xss1>"),

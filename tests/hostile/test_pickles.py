@@ -37,7 +37,7 @@ from tests.factories import a_version
 from tests.hostile.conftest import Tried
 from training.core import checkpoint
 
-pytestmark = pytest.mark.django_db
+pytestmark = [pytest.mark.django_db, pytest.mark.once]
 
 
 class Run:
