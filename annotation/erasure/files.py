@@ -88,7 +88,9 @@ def _rewrite_tables(counts: Mapping[str, int]) -> str:
     """The tables that lost rows, their indexes, and what the planner keeps as examples of their values."""
     tables = sorted({apps.get_model(name)._meta.db_table for name in counts if name in _models()})
     with connection.cursor() as cursor:
-        cursor.execute("SELECT coalesce(sum(pg_total_relation_size(each::regclass)), 0) FROM unnest(%s) each", [tables])
+        cursor.execute(
+            "SELECT coalesce(sum(pg_total_relation_size(each::regclass)), 0) FROM unnest(%s::text[]) each", [tables]
+        )
         size = cursor.fetchone()[0]
         if size > HUGE:
             cursor.execute(f"VACUUM (ANALYZE) {', '.join(map(connection.ops.quote_name, tables))}")
