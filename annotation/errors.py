@@ -214,5 +214,5 @@ class HeldBack(AnnotationError):
         what = f" It keeps photo {shown}." if photos else ""
         super().__init__(
             f"Nothing is erased: {'; '.join(holds) or 'a legal hold'} stands in the way.{what} "
-            "An admin can lift it, with a reason, on the page Erasure or by `manage.py hold lift`."
+            "An admin can lift it, with a reason, on the page Legal holds or by `manage.py hold lift`."
         )
