@@ -12,7 +12,6 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC
-from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +23,7 @@ from django.db import DatabaseError, connection, transaction
 from django.db.migrations.loader import MigrationLoader
 
 from annotation import audit, erasure, gallery, tombstones
+from annotation.append_only import guards, unguards
 from annotation.erasure.asked import keep
 from annotation.errors import HeldBack
 from annotation.models import Erasure, Tombstone
@@ -146,16 +146,28 @@ def restore(
 
 
 def _require_known_migrations(backup: Backup) -> bool:
-    """Whether it stands at older migrations than this version. Raises BadBackup for later ones."""
-    known = set(MigrationLoader(None, ignore_no_migrations=True).disk_migrations)
-    has = {(app, name) for app, names in backup.description.migrations.items() for name in names}
+    """Whether it stands at older migrations than this version. Raises BadBackup for those that it does not know."""
+    known, has = _known_migrations(), _migrations_of(backup)
     if unknown := sorted(has - known):
         app, name = unknown[0]
         raise BadBackup(
             f"The backup stands at a migration that this version does not know ({app} {name}): it was made by a later "
-            "one. Restore it with that version."
+            "one, or before the first release. Restore it with that version."
         )
     return any(key not in has for key in known)
+
+
+def _known_migrations() -> set[tuple[str, str]]:
+    return set(MigrationLoader(None, ignore_no_migrations=True).disk_migrations)
+
+
+def _migrations_of(backup: Backup) -> set[tuple[str, str]]:
+    """Those at which it stands. Many that one replaces since are that one, if it has all of them."""
+    has = {(app, name) for app, names in backup.description.migrations.items() for name in names}
+    for key, migration in MigrationLoader(None, ignore_no_migrations=True).disk_migrations.items():
+        if migration.replaces and has.issuperset(migration.replaces):
+            has = has.difference(migration.replaces) | {key}
+    return has
 
 
 def _require_empty() -> None:
@@ -228,14 +240,13 @@ def _own_tables() -> list[str]:
 @contextmanager
 def _unguarded() -> Iterator[None]:
     """A transaction in which the audit log's own triggers do not refuse that its lines go, and foreign keys wait."""
-    guards = import_module("annotation.migrations.0015_audit_log")
     guarded = "annotation_auditevent" in connection.introspection.table_names()
     with _unchecked(), transaction.atomic(), connection.cursor() as cursor:
-        for statement in guards.unguards(connection.vendor) if guarded else ():
+        for statement in unguards(connection.vendor) if guarded else ():
             cursor.execute(statement)
         yield
         connection.check_constraints()
-        for statement in guards.guards(connection.vendor) if guarded else ():
+        for statement in guards(connection.vendor) if guarded else ():
             cursor.execute(statement)
 
 
@@ -251,8 +262,8 @@ def _migrate(backup: Backup | None) -> None:
     if backup is None:
         call_command("migrate", verbosity=0, interactive=False)
         return
-    for app, names in backup.description.migrations.items():
-        call_command("migrate", app, names[-1], verbosity=0, interactive=False)
+    for app, name in dict(sorted(_migrations_of(backup))).items():  # the last one of each app
+        call_command("migrate", app, name, verbosity=0, interactive=False)
 
 
 def _load(backup: Backup, tell: Tell) -> None:

@@ -19,6 +19,8 @@ from django.conf import settings
 from django.db import connection
 from playwright.sync_api import Browser, Page, sync_playwright
 
+from annotation.append_only import unguards
+
 REPOSITORY = Path(__file__).resolve().parent.parent
 SHARED_DATA = Path(os.environ.get("DAGER_SHARED_DATA") or REPOSITORY.parent / "shared" / "data")
 WITH_SERVICES = "DAGER_TEST_SERVICES" in os.environ  # set by tests/services.py
@@ -166,8 +168,7 @@ def django_db_setup(django_db_setup: None, django_db_blocker: Any) -> None:
 
 def _unguard() -> None:
     with connection.cursor() as cursor:
-        # By name, now: it reads the settings, which this file lays out first.
-        for statement in import_module("annotation.migrations.0015_audit_log").unguards(connection.vendor):
+        for statement in unguards(connection.vendor):
             cursor.execute(statement)
 
 

@@ -6,8 +6,6 @@ from datetime import date
 
 import numpy as np
 import pytest
-from django.db import connection
-from django.db.migrations.executor import MigrationExecutor
 from django.test import Client
 from django.urls import reverse
 from django.utils import timezone
@@ -234,24 +232,3 @@ def test_the_pages_show_the_evidence_and_how_far_ages_can_be_believed(faces, set
     assert f"({low}–{high} nine times in ten)" in face
     mean, spread = of(faces[3]).evidence["head"]
     assert f"head: {mean:.0f} ± {spread:.1f}" in face
-
-
-@pytest.mark.django_db(transaction=True)
-def test_a_database_from_before_goes_along(migrating):
-    face, network = a_face(), registry.network_of("apparent_age")
-    belief = norm.pdf(np.arange(117), 40, 5)
-    belief = [round(float(each), 5) for each in belief / belief.sum()]
-    Proposal.objects.create(
-        face=face, attribute="apparent_age", value="40", confidence=0.08, belief=belief, network=network,
-        evidence={"network": belief},
-    )  # fmt: skip
-    executor = MigrationExecutor(connection)
-    ends = executor.loader.graph.leaf_nodes()
-    executor.migrate([("annotation", "0008_claimed_faces")])
-
-    MigrationExecutor(connection).migrate(ends)
-
-    for name in ("apparent_age", "real_age"):
-        row = of(face, name)
-        assert (row.network, row.calibration, row.belief) == (network, None, belief)
-        assert row.evidence["network"] == pytest.approx([40, 5], abs=0.01)

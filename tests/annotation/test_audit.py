@@ -2,7 +2,6 @@
 
 import json
 from datetime import timedelta
-from importlib import import_module
 from io import StringIO
 from threading import Thread
 
@@ -13,13 +12,13 @@ from django.db.models import QuerySet
 from django.utils import timezone
 
 from annotation import audit, intake, releases, tokens
+from annotation.append_only import guards
 from annotation.errors import AuditIsAppendOnly
 from annotation.models import AuditEvent, Decision
 from tests.annotation.test_releases import some_labelled
 from tests.factories import a_person, a_source, a_user
 
 pytestmark = pytest.mark.django_db
-guards = import_module("annotation.migrations.0015_audit_log").guards
 
 
 @pytest.fixture

@@ -4,7 +4,6 @@ import numpy as np
 import pytest
 from django.core.files.storage import default_storage
 from django.db import connection
-from django.db.migrations.executor import MigrationExecutor
 from django.test.utils import CaptureQueriesContext
 
 from annotation import engine, proposals, tasks
@@ -177,27 +176,3 @@ def test_queries_are_as_many_for_many_faces_as_for_few():
             proposals._load(GENDER, registry.ensure_live(), registry.network_of("gender"))
         counts.append(len(queries))
     assert counts[0] == counts[1]
-
-
-@pytest.mark.django_db(transaction=True)
-def test_a_database_from_before_goes_along(migrating):
-    face = a_face()
-    a_proposal(face, [0.7, 0.3], evidence={"network": [0.6, 0.4], "head": [0.9, 0.1]})
-    held = Calibration.objects.create(attribute="gender", sources=[], weights=[], bias=[], answers=0)
-    live = registry.live("gender")
-    executor = MigrationExecutor(connection)
-    ends = executor.loader.graph.leaf_nodes()  # going back takes the tables of `training` that stand on these along
-    executor.migrate([("annotation", "0004_releases")])
-    old = executor.loader.project_state([("annotation", "0004_releases")]).apps
-    old.get_model("annotation", "Proposal").objects.update(features=np.ones(4, "<f2").tobytes())
-    assert "annotation_networkoutput" not in connection.introspection.table_names()
-
-    MigrationExecutor(connection).migrate(ends)
-
-    output = NetworkOutput.objects.get()
-    assert (output.face, output.version) == (face, live)
-    assert unpacked(output.belief) == pytest.approx([0.6, 0.4])
-    assert bytes(output.features) == np.ones(4, "<f2").tobytes()
-    assert Proposal.objects.get().network == live
-    held.refresh_from_db()
-    assert held.network == live

@@ -2,11 +2,9 @@
 
 import json
 from datetime import timedelta
-from importlib import import_module
 from io import StringIO
 
 import pytest
-from django.apps import apps
 from django.core.management import CommandError, call_command
 from django.test import Client
 from django.utils import timezone
@@ -101,20 +99,6 @@ def test_only_an_admin_gives_a_token_a_limit_of_its_own(client: Client):
     assert "5 calls a minute" in client.get("/tokens/").content.decode()
     with pytest.raises(BadToken, match="Only an admin"):
         tokens.make(owner=owner, name="x", scopes=["predict"], days=1, calls_a_minute=5, by=a_user())
-
-
-def test_tokens_from_before_keep_search_which_has_a_scope_of_its_own_now():
-    made = [
-        tokens.make(owner=a_user(), name="x", scopes=each, days=1)[0] for each in (["predict"], ["train", "curate"])
-    ]
-    made.append(tokens.make(owner=a_user(), name="x", scopes=["annotate", "train"], days=1)[0])
-    migration = import_module("annotation.migrations.0020_search_scope")
-    told = []
-    for act in (migration.give, migration.give, migration.take):
-        act(apps, None)
-        told.append([AccessToken.objects.get(pk=each.pk).scopes for each in made])
-    assert told[0] == told[1] == [["predict", "search"], ["curate", "search", "train"], ["annotate", "train"]]
-    assert told[2] == [["predict"], ["curate", "train"], ["annotate", "train"]]
 
 
 def test_by_command_a_key_is_printed_listed_and_revoked():

@@ -6,12 +6,11 @@ import os
 import shutil
 import subprocess
 import sys
-from collections import defaultdict
+from collections.abc import Iterator
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
-import pyarrow.parquet as pq
 import pytest
 from celery.signals import worker_init
 from django.conf import settings as used
@@ -19,14 +18,13 @@ from django.core.files.storage import default_storage
 from django.core.management import CommandError, call_command
 from django.db import connection
 from django.db.migrations.loader import MigrationLoader
-from django.db.migrations.operations import AddField, CreateModel
 from django.db.models import QuerySet
 
-from annotation import audit, erasure, export, holds, tombstones
+from annotation import append_only, audit, erasure, export, holds, tombstones
 from annotation.models import AuditEvent, Face, LegalHold, Photo, Release, Source, User
 from dager_site import backup as making
 from dager_site.backup import back_up, models
-from dager_site.backup_format import DESCRIPTION, BadBackup, Folder, Part, as_json, open_backup
+from dager_site.backup_format import DESCRIPTION, BadBackup, Folder, as_json, open_backup
 from dager_site.restore import MARK, require_whole, restore
 from inference.models import ModelVersion
 from tests.factories import a_face, a_photo, a_picture, a_source, a_user
@@ -322,48 +320,54 @@ def test_a_restore_that_was_broken_off_lets_nothing_start(site: Path, settings: 
     assert User.objects.filter(username="boss").exists()
 
 
-def test_one_of_an_older_version_is_brought_up_to_this_one(site: Path, settings: Any, tmp_path: Path):
-    """As it was before sign-ins were counted: without what all migrations since then have added."""
-    made = back_up(site)
-    new_tables, new_columns = _added_from("0018")
-    tables = []
-    for table in (each for each in made.tables if each.name not in new_tables):
-        for column in new_columns[table.name]:
-            parts = [_without(site, part, column) for part in table.parts]
-            table = replace(table, columns=[each for each in table.columns if each[0] != column], parts=parts)
-        tables.append(table)
-    migrations = {**made.migrations, "annotation": [n for n in made.migrations["annotation"] if n < "0018"]}
-    text = open_backup_of((site / DESCRIPTION).read_text(), site, tables=tables, migrations=migrations)
-    (site / DESCRIPTION).write_text(text)
+LATER = """
+from django.db import migrations
+
+class Migration(migrations.Migration):
+    dependencies = [("annotation", "0001_first_release")]
+    operations = [
+        migrations.RunSQL("ALTER TABLE annotation_user ADD later integer DEFAULT 7", "ALTER TABLE annotation_user DROP later"),
+        migrations.RunSQL("UPDATE annotation_user SET first_name = 'later'", migrations.RunSQL.noop),
+    ]
+"""  # noqa: E501
+
+
+@pytest.fixture
+def later_version(site: Path, settings: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """The app as it will be one migration on, with a backup that stands at today's."""
+    back_up(site)
+    shutil.copytree(Path(append_only.__file__).parent / "migrations", tmp_path / "later_migrations")
+    (tmp_path / "later_migrations" / "0002_later.py").write_text(LATER)
+    monkeypatch.syspath_prepend(tmp_path)
+    settings.MIGRATION_MODULES = {"annotation": "later_migrations"}
+    call_command("migrate", verbosity=0)
+    yield site
+    call_command("migrate", "annotation", "0001", verbosity=0)
+
+
+def test_one_of_an_older_version_is_brought_up_to_this_one(later_version: Path):
     people = sorted(User.objects.values_list("username", flat=True))
-    try:
-        done = restore(site, replace=True)
-    finally:
-        call_command("migrate", verbosity=0)  # whatever fails here, the tests after it have all tables
+    done = restore(later_version, replace=True)
     assert done.migrated
-    assert sorted(User.objects.values_list("username", "sessions_ended")) == [(name, 0) for name in people]
+    assert sorted(User.objects.values_list("username", "first_name")) == [(name, "later") for name in people]
 
 
-def _added_from(first: str) -> tuple[set[str], dict[str, set[str]]]:
-    """Tables, and columns by table, that the app's migrations from this one on add."""
-    tables, columns = set[str](), defaultdict[str, set[str]](set)
-    for (app, name), migration in sorted(MigrationLoader(None).disk_migrations.items()):
-        for step in migration.operations if app == "annotation" and name >= first else ():
-            if isinstance(step, CreateModel):
-                tables.add(f"annotation_{step.name_lower}")
-            elif isinstance(step, AddField) and step.field.many_to_many:
-                tables.add(f"annotation_{step.model_name_lower}_{step.name}")
-            elif isinstance(step, AddField):
-                columns[f"annotation_{step.model_name_lower}"].add(step.name + "_id" * step.field.is_relation)
-    return tables, columns
-
-
-def _without(folder: Path, part: Part, column: str) -> Part:
-    path = folder / part.file
-    pq.write_table(pq.read_table(path).drop_columns([column]), path)
-    with path.open("rb") as file:
-        sha256, size = making.measured(file)
-    return replace(part, sha256=sha256, size=size)
+def test_one_from_before_the_migrations_were_made_one_stands_at_that_one(site: Path):
+    made = back_up(site)
+    [migration] = [each for each in MigrationLoader(None).disk_migrations.values() if each.app_label == "annotation"]
+    for names, told in (
+        ([name for _, name in migration.replaces], False),
+        ([name for _, name in migration.replaces[:-1]], None),
+    ):
+        text = open_backup_of(
+            (site / DESCRIPTION).read_text(), site, migrations=made.migrations | {"annotation": names}
+        )
+        (site / DESCRIPTION).write_text(text)
+        if told is None:
+            with pytest.raises(BadBackup, match="before the first release"):
+                restore(site, replace=True)
+        else:
+            assert restore(site, replace=True).migrated is told
 
 
 def test_what_was_erased_since_is_erased_again(site: Path, settings: Any, tmp_path: Path):
@@ -434,7 +438,7 @@ django.setup()
 from django.core.management import call_command
 call_command("migrate", verbosity=0)
 from tests.hostile.world import build
-from annotation import audit, export
+from annotation import append_only, audit, export
 build()
 audit.seal()
 from dager_site.backup import back_up
