@@ -15,7 +15,7 @@ from typing import Any
 from uuid import uuid4
 
 import numpy as np
-from django.core.management import call_command
+from django.apps import apps
 from django.db import connections, models
 from django.db.models import Max
 
@@ -182,7 +182,7 @@ def scratch(source: Source, faces: set[int], *, people_known: bool = False) -> I
         connections.settings["default"], before = settings_dict, connections.settings["default"]
         connections["default"] = connections.create_connection("default")
         try:
-            call_command("migrate", verbosity=0)
+            _make_tables()
             ModelVersion.objects.bulk_create(version)
             for table in rows:
                 _copy(table, faces)
@@ -191,6 +191,14 @@ def scratch(source: Source, faces: set[int], *, people_known: bool = False) -> I
             connections["default"].close()
             connections.settings["default"] = before
             connections["default"] = kept
+
+
+def _make_tables() -> None:
+    """As the models have them now, which takes a tenth of the time that going through all migrations does."""
+    with connections["default"].schema_editor() as editor:
+        for model in apps.get_models():
+            if model._meta.managed and not model._meta.proxy:
+                editor.create_model(model)
 
 
 def _people_of(source: Source, faces: set[int]) -> list[Sequence[models.Model]]:

@@ -130,7 +130,8 @@ def test_the_names_of_all_ways_are_inside_the_picture_and_apart(tmp_path):
     assert not any(one.overlaps(other) for one in boxes for other in boxes if one is not other)
 
 
-def test_votes_of_a_set_are_its_peoples_answers(source):
+def test_votes_of_a_set_are_its_peoples_answers():
+    source = a_labelled_source(80)
     AttributeLabel.objects.all().update(detail={"votes": {"female": 3, "male": 7}})
     told = rehearse(source)
     assert told.known["gender"] == AttributeLabel.objects.filter(value="male").count()  # clear only where 7 of 10 agree
