@@ -12,6 +12,7 @@ from typing import TypeVar
 
 from django.db.models import Count, Exists, IntegerField, Model, OuterRef, Q, QuerySet, Subquery
 from django.db.models.functions import Coalesce
+from django.utils import timezone
 
 from annotation.models import (
     Answer,
@@ -218,14 +219,17 @@ def _tell_photos(user: User, shown: Sequence[Photo]) -> None:
 
 
 def as_received(user: User, shown: Iterable[Photo]) -> None:
-    """Photos whose bytes came first from a source that is not seen tell what the one that is seen said of them."""
+    """Photos whose bytes came first from a source that is not seen tell what the one that is seen said of them.
+
+    One whose seen source was erased since the photo was read tells nothing.
+    """
     strange = [photo for photo in shown if photo.source_id not in user.own_sources]
     if not strange:
         return
     copies = Copy.objects.filter(photo__in={photo.pk for photo in strange}, source__in=user.own_sources)
     said = {copy.photo_id: copy for copy in copies.select_related("source").order_by("-pk")}  # the first one received
     for photo in strange:
-        copy = said[photo.pk]
+        copy = said.get(photo.pk) or Copy(source=Source(pk=0), received_at=timezone.now())
         photo.source, photo.intake_id, photo.received_at = copy.source, copy.intake_id, copy.received_at
         photo.file, photo.query, photo.source_url = copy.file, copy.query, copy.source_url
         photo.licence = photo.name = photo.caption = photo.taken_at_precision = photo.birth_date_precision = ""

@@ -6,7 +6,7 @@ them: they are the same for pages and API, in English. Of a text with `one` and 
 `count`, as the language has it.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import TypeAlias
 
 from django.http import HttpRequest
@@ -260,6 +260,56 @@ CHOICES: tuple[Text, ...] = (
     later("COCO, boxes and 68 key points"),
     later("Photo"), later("Face"), later("Source"), later("Source past its retention"),
 )  # fmt: skip
+
+# What an erasure counts, by what stands in its report: tables of rows that went, and what else was done.
+ERASED: dict[str, Text] = {
+    "annotation.Photo": later("Photos"),
+    "annotation.Face": later("Faces"),
+    "annotation.Embedding": later("Vectors"),
+    "annotation.NetworkOutput": later("What networks said of a face"),
+    "annotation.Proposal": later("Proposals"),
+    "annotation.Label": later("Labels of who it is"),
+    "annotation.AttributeLabel": later("Labels of attributes"),
+    "annotation.Decision": later("Lines of the ledger"),
+    "annotation.Identity": later("People, with their names"),
+    "annotation.Cluster": later("Clusters left empty"),
+    "annotation.Membership": later("Faces taken out of clusters"),
+    "annotation.Question": later("Questions"),
+    "annotation.QuestionFace": later("Faces taken out of questions"),
+    "annotation.Answer": later("Answers"),
+    "annotation.Answer (shortened)": later("Answers of which a part went"),
+    "annotation.Vote": later("Votes"),
+    "annotation.Feedback": later("Corrections by clients"),
+    "annotation.KeptAnswer": later("Kept answers of the API"),
+    "annotation.FaceSearch (shortened)": later("Searches by face of which a part went"),
+    "annotation.MapPoint": later("Points on the map"),
+    "annotation.Copy": later("Names under which copies came"),
+    "annotation.Refusal": later("Lines of files that were refused"),
+    "annotation.Intake": later("Intakes"),
+    "annotation.Source": later("Sources"),
+    "annotation.User_sources": later("Restrictions of people to the source"),
+    "annotation.LegalHold": later("Legal holds that were lifted or over"),
+    "annotation.Tombstone": later("Photos refused from now on, by keyed hash"),
+    "annotation.ErasedFace": later("Places of faces that were erased before"),
+    "annotation.ErasedFace (kept)": later("Places that are not searched for faces any more"),
+    "training.Evaluation (shortened)": later("Evaluations of which examples went"),
+    "handed over": later("Photos that go on under another source"),
+    "blacked out": later("Photos that go on with the face black"),
+    "galleries": later("Galleries made anew"),
+    "uploaded deliveries": later("Uploaded deliveries"),
+    "kept crops of releases": later("Releases whose kept crops went"),
+}
+ERASED_FILES: dict[str, Text] = {
+    "photos": later("Files of photos"),
+    "crops": later("Files of crops"),
+    "thumbnails": later("Files of thumbnails"),
+}
+
+
+def erased(counts: Mapping[str, int]) -> list[tuple[str, int]]:
+    """What an erasure counted, in words."""
+    named = {**ERASED, **ERASED_FILES}
+    return [(str(named.get(name, name)), count) for name, count in sorted(counts.items())]
 
 
 def called(choices: Iterable[tuple[str, Text]]) -> list[tuple[str, Text]]:

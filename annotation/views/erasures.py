@@ -14,7 +14,7 @@ from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 from django.views.decorators.http import require_http_methods
 
-from annotation import erasure, holds, reads, tasks
+from annotation import erasure, holds, reads, tasks, words
 from annotation.access import ADMINISTER
 from annotation.errors import BadErasure, HeldBack
 from annotation.forms import ErasureForm, ErasureReasonForm, HoldForm
@@ -73,6 +73,7 @@ def _ask(request: SignedIn) -> HttpResponse:
         "ids": " ".join(map(str, what["ids"])),
         "made": made,
         "foreseen": foreseen,
+        "rows": words.erased(foreseen.rows),
         "form": form,
         "other_way": urlencode({**asked.dict(), "black_out": "" if made.black_out else "on"}),
     }
@@ -94,8 +95,7 @@ def one(request: SignedIn, pk: int) -> HttpResponse:
     shown = get_object_or_404(Erasure.objects.select_related("by"), pk=pk)
     context = {
         "erasure": shown,
-        "counts": sorted(shown.counts.items()),
-        "files": sorted(shown.files.items()),
+        "went": [*words.erased(shown.counts), *words.erased(shown.files)],
         "tombstones": shown.tombstones.count(),
     }
     return render(request, "annotation/erasure.html", context)

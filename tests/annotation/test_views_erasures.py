@@ -32,6 +32,7 @@ def test_a_person_is_looked_at_first_and_erased_only_with_reason_and_count(clien
     asked = {"kind": "person", "ids": str(berta.pk)}
     page = client.get("/erasures/ask", asked)
     assert page.context["foreseen"].count == 2
+    assert "Lines of the ledger" in page.content.decode()
     assert Photo.objects.count() == 2
 
     for wrong, complaint in (
@@ -51,6 +52,8 @@ def test_a_person_is_looked_at_first_and_erased_only_with_reason_and_count(clien
     shown = client.get(f"/erasures/{made.pk}/").content.decode()
     assert "data-reload" not in shown
     assert "0 photos and faces, 0 files" in shown
+    assert "Labels of who it is" in shown
+    assert "annotation." not in page.content.decode() + shown
     assert "Berta" not in shown + client.get("/erasures/").content.decode()
 
 

@@ -91,6 +91,17 @@ def test_a_photo_of_two_sources_is_seen_by_who_has_either_as_theirs_has_it():
     assert export.summary(by=only(first)).faces == 1
 
 
+def test_a_photo_whose_seen_source_was_erased_since_it_was_read_tells_nothing():
+    theirs, other = a_source(), a_source("Other source")
+    user, photo = only(theirs), a_photo(other, query="a term", name="A Name")
+    copy = Copy.objects.create(photo=photo, source=theirs, file="theirs.jpg")
+    read = list(visible.photos(user).select_related("source"))
+    copy.delete()
+
+    [told] = visible.as_seen(user, read)
+    assert (told.source.name, told.file, told.query, told.name, told.source_url) == ("", "", "", "", "")
+
+
 def test_somebody_of_two_sources_is_seen_by_the_faces_that_are_theirs_and_renamed_by_nobody_who_sees_no_others():
     mine, other = a_source(), a_source()
     seen, hidden = faces_of(mine, 2), faces_of(other, 1)

@@ -14,6 +14,7 @@ from annotation.words import (
     CALLED,
     CHOICES,
     DESK,
+    ERASED,
     EVERYWHERE,
     LIKENESS,
     LIVE,
@@ -25,6 +26,7 @@ from annotation.words import (
     why_asked,
 )
 from inference.core.attributes import ATTRIBUTES
+from tests.annotation.test_erasure import COLUMNS, GOES
 from tests.factories import a_grid, a_pair, a_question, a_single
 from training.core.benchmarks.registry import BENCHMARKS
 from training.core.config import PRESETS
@@ -93,6 +95,16 @@ def test_formats_presets_and_benchmarks_have_a_name_for_translators():
     assert {each.title for each in FORMATS.values()} <= {str(each) for each in CHOICES}
     named = {name.capitalize() for name in PRESETS} | {each.what for each in BENCHMARKS.values()}
     assert named <= {str(each) for each in TRAINING}
+
+
+def test_all_that_an_erasure_counts_has_a_name():
+    modules = [*(SCRIPTS.parents[1] / "erasure").glob("*.py"), SCRIPTS.parents[2] / "training" / "runs.py"]
+    key = r'(?:rows|extra)\["([^"]+)"\]|"([^"]+ \(shortened\)|kept crops[^"]*|uploaded[^"]*)":'
+    said = [each for path in modules for each in re.findall(key, path.read_text())]
+    counted = {each for found in said for each in found if each}
+    goes = {column.rsplit(".", 1)[0] for column, what in COLUMNS.items() if what == GOES}
+    assert "galleries" in counted
+    assert (counted | goes) - set(ERASED) == set()
 
 
 @pytest.mark.django_db

@@ -7,7 +7,7 @@ from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError
 
-from annotation import erasure, likeness
+from annotation import erasure, likeness, words
 from annotation.errors import AnnotationError
 from annotation.models import Erasure, Identity, Source, User
 from inference.core.images import PictureRefused
@@ -81,7 +81,7 @@ class Command(BaseCommand):
     def _tell(self, made: Erasure, foreseen: erasure.Foreseen) -> None:
         say = self.stdout.write
         say(f"Would be erased: {made.subject}" + ("" if foreseen.exact else " (of so many only the main tables)"))
-        for name, count in foreseen.rows.items():
+        for name, count in words.erased(foreseen.rows):
             say(f"  {count:>9,}  {name}")
         say(f"  {foreseen.files:>9,}  files")
         if foreseen.handed_over:
