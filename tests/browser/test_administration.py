@@ -2,10 +2,10 @@
 
 import pytest
 
-from annotation import audit, erasure, holds, live_settings
-from annotation.models import Erasure, Release, User
+from annotation import accounts, audit, erasure, holds, live_settings, tokens
+from annotation.models import Decision, Erasure, Release, Source, User
 from tests.browser.scenes import Site
-from tests.browser.test_pages import assert_fits_and_hinders_nobody
+from tests.browser.test_pages import GROUND, SCHEMES, assert_fits_and_hinders_nobody, faults_of
 from tests.factories import a_face, a_person, a_photo, a_picture, a_source, a_user
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -20,6 +20,36 @@ def test_they_fit_and_hinder_nobody(site: Site) -> None:
     site.sign_in(admin)
     for path in ("/audit/", "/settings/", *forgotten(admin)):
         assert_fits_and_hinders_nobody(site.open(path), path)
+
+
+def test_the_admin_hinders_nobody_and_its_console_stays_empty(site: Site) -> None:
+    """Its index, lists with filters and search, forms; that no error is on the console, `page` sees to."""
+    admin, curator = a_user("ada", User.Role.ADMIN), a_user("grace")
+    admin.is_staff = admin.is_superuser = True
+    admin.save()
+    tokens.make(owner=curator, name="Nightly import", scopes=["curate", "predict"], days=90)
+    line = Decision.objects.filter(identity=a_person(2, "Ada")).latest("pk").pk
+    accounts.restrict(curator, Source.objects.all(), by=admin)
+    site.sign_in(admin)
+    for path in (
+        "",
+        "annotation/user/?q=gr&role__exact=curator",
+        f"annotation/user/{curator.pk}/change/",
+        "annotation/user/add/",
+        f"annotation/source/{Source.objects.latest('pk').pk}/change/",
+        "annotation/accesstoken/",
+        "annotation/decision/?q=1",
+        f"annotation/decision/{line}/change/",
+    ):
+        page = site.open(f"/admin/{path}")
+        for width in (375, 1280):
+            page.set_viewport_size({"width": width, "height": 800})
+            assert page.evaluate("document.documentElement.scrollWidth <= innerWidth"), f"{path} at {width}"
+        for scheme in SCHEMES:
+            page.emulate_media(color_scheme=scheme, reduced_motion="reduce")
+            assert (page.evaluate(GROUND) < 0.2) == (scheme == "dark"), path
+            grave = [fault for fault in faults_of(page) if "(serious)" in fault or "(critical)" in fault]
+            assert not grave, f"{path} in the {scheme}: {grave}"
 
 
 def forgotten(admin: User) -> list[str]:
