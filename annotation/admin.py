@@ -21,7 +21,7 @@ from django.utils.functional import cached_property
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
-from annotation import accounts, intake, reads, tokens
+from annotation import accounts, intake, reads, sightings, tokens
 from annotation.errors import AccountRefused
 from annotation.models import AccessToken, Decision, Source, User
 
@@ -275,6 +275,12 @@ class Tokens(admin.ModelAdmin):
 # ---- the ledger
 
 
+def _show(line: Decision) -> None:
+    """It tells of these: the audit log is told."""
+    people = [pk for pk in (line.identity_id, line.other_identity_id) if pk]
+    sightings.show(faces=[line.face_id] if line.face_id else [], people=people)
+
+
 @admin.register(Decision)
 class Ledger(Written):
     """It grows by answers and acts, and is never edited: what is wrong is undone where it was done."""
@@ -303,8 +309,15 @@ class Ledger(Written):
     def who(self, line: Decision) -> str:
         return line.person.username if line.person else line.get_by_display()
 
+    def get_object(self, request: HttpRequest, object_id: str, from_field: str | None = None) -> Decision | None:
+        line: Decision | None = super().get_object(request, object_id, from_field)
+        if line is not None:
+            _show(line)
+        return line
+
     @admin.display(description="Face")
     def of_face(self, line: Decision) -> SafeString | str:
+        _show(line)
         return link("face", line.face_id, line.face_id) if line.face_id else ""
 
     @admin.display(description="Person")

@@ -58,6 +58,7 @@ from annotation.models import (
     Answer,
     DatePrecision,
     Face,
+    Feedback,
     Identity,
     Intake,
     KeptAnswer,
@@ -597,6 +598,9 @@ class OwnAnswers(generics.ListAPIView):
         user = signed_in(self.request)
         return visible.answers(user).filter(annotator=user)
 
+    def paginate_queryset(self, queryset: Any) -> Any:
+        return _show(super().paginate_queryset(queryset), signed_in(self.request))
+
 
 class UndoneSerializer(serializers.Serializer):
     question = QuestionSerializer(allow_null=True, help_text="the question, if it is open again")
@@ -625,9 +629,6 @@ class Undo(APIView):
 # ---- lists of data
 
 
-SHOWN = {Face: "faces", Photo: "photos", Identity: "people"}  # rows of which the audit log is told
-
-
 class Filtered(Idempotent, viewsets.ReadOnlyModelViewSet):
     """Rows to read, with the filters of the page of the same name. An unknown or impossible filter is refused."""
 
@@ -653,9 +654,24 @@ class Filtered(Idempotent, viewsets.ReadOnlyModelViewSet):
 def _show(rows: Any, user: User) -> Any:
     visible.as_seen(user, rows)
     for row in rows:
-        if type(row) in SHOWN:
-            sightings.show(**{SHOWN[type(row)]: [row.pk]})
+        sightings.show(**_named_by(row))
     return rows
+
+
+def _named_by(row: Any) -> dict[str, list[int]]:
+    """Whom a row tells something of: the audit log is told."""
+    match row:
+        case Face():
+            return {"faces": [row.pk]}
+        case Photo():
+            return {"photos": [row.pk]}
+        case Identity():
+            return {"people": [row.pk]}
+        case Feedback():
+            return {"photos": [row.photo_id], "faces": [row.face_id] if row.face_id else []}
+        case Answer():
+            return dict(zip(("faces", "people"), reads.named_in(row.content), strict=True))
+    return {}
 
 
 def parameters(form: type[forms.Form]) -> list[OpenApiParameter]:

@@ -1,7 +1,7 @@
 """What pages and the API show: named reads over several tables, each in a fixed number of queries."""
 
 from collections import Counter, defaultdict
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from itertools import takewhile
@@ -15,7 +15,7 @@ from django.utils import timezone
 from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
-from annotation import lifetimes, live_settings, progress, visible
+from annotation import lifetimes, live_settings, progress, sightings, visible
 from annotation.core.sampling import draw
 from annotation.models import (
     Agreement,
@@ -729,12 +729,19 @@ def acts_of(identity: Identity, user: User) -> QuerySet[Answer]:
 
 
 def told(answers: Sequence[Answer]) -> list[Act]:
-    """These answers in words."""
+    """These answers in words. Whom they name is shown by them."""
+    sightings.show(people=[pk for each in answers for pk in named_in(each.content)[1]])
     counts: dict[int, Counter[str]] = defaultdict(Counter)
     lines = Decision.objects.filter(answer__in=answers).exclude(kind=Decision.Kind.UNDO)
     for answer, kind, count in lines.order_by().values_list("answer_id", "kind").annotate(count=Count("pk")):
         counts[answer][kind] = count
     return [Act(answer, _in_words(answer, counts[answer.pk]), counts[answer.pk].total()) for answer in answers]
+
+
+def named_in(content: Mapping[str, Any]) -> tuple[list[int], list[int]]:
+    """The faces and the people that an answer or an act names."""
+    faces = [*content.get("faces", []), *map(int, content.get("marks", {}))]
+    return faces, [*content.get("identities", []), *(content[each] for each in ("identity", "into") if each in content)]
 
 
 def _in_words(answer: Answer, lines: Counter[str]) -> str:

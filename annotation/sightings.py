@@ -81,7 +81,8 @@ def keep(request: HttpRequest, response: HttpResponseBase, sight: Sight) -> None
     """Write down what this answer shows, if it shows anything. What shows nothing costs no query here."""
     found = request.resolver_match
     route = (found and found.url_name) or ""
-    if found is None or response.status_code not in (200, 201, 206):
+    looked_again = response.status_code == 304 and route in PICTURES  # the browser kept it, and shows it
+    if found is None or not (response.status_code in (200, 201, 206) or looked_again):
         return
     if route in PICTURES:
         if not sight.by_pass:

@@ -21,7 +21,7 @@ from django.utils.translation import get_language, ngettext
 from django.utils.translation import gettext as _
 from django.views.decorators.http import condition
 
-from annotation import dashboard, failures, live_settings, maps, tasks, workers
+from annotation import audit, dashboard, failures, live_settings, maps, tasks, workers
 from annotation.access import BROWSE, CURATE, GROUP_AND_EXPORT, TRAIN, Roles, crop_address, may
 from annotation.failures import Failure
 from annotation.models import ClusteringRun, FaceMap, MapPoint, Snapshot, User, Worker
@@ -76,13 +76,19 @@ def figures_json(request: SignedIn) -> HttpResponse:
 @page(BROWSE)
 @condition(etag_func=map_etag)
 def map_json(request: SignedIn) -> HttpResponse:
-    """Where faces lie on the map, and whose they are; ids only, the pictures have their own addresses."""
+    """Where faces lie on the map, and whose they are; ids only, the pictures have their own addresses.
+
+    The audit log is told which map that was, not each of its thousands of faces.
+    """
     drawn = maps.shown()
     if drawn is None:
         return JsonResponse({"at": None, "faces": [], "x": [], "y": [], "group": [], "groups": []})
+    at = drawn.drawn.at and drawn.drawn.at.isoformat()
+    details = {"page": "dashboard-map", "drawn": at, "count": len(drawn.faces)}
+    audit.write(audit.Action.SEE, by=request.user, subject="map", details=details)
     return JsonResponse(
         {
-            "at": drawn.drawn.at and drawn.drawn.at.isoformat(),
+            "at": at,
             "of": drawn.drawn.of,
             "model": drawn.drawn.version.name if drawn.drawn.version else "",
             "faces": drawn.faces,

@@ -13,7 +13,7 @@ from django.urls import reverse
 from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
-from annotation import conflicts, likeness, reads, visible
+from annotation import conflicts, likeness, reads, sightings, visible
 from annotation import people as acts
 from annotation.access import BROWSE, CURATE
 from annotation.errors import AnnotationError
@@ -364,6 +364,7 @@ def history(request: SignedIn) -> HttpResponse:
         lines = reads.page(
             reads.merges_done(request.user), order=["-pk"], cursor=request.GET.get("cursor", ""), size=ACTS
         )
+        sightings.show(people=[pk for line in lines.rows for pk in (line.identity_id, line.other_identity_id) if pk])
         return render(request, "annotation/acts.html", {"page": lines, "lines": lines.rows, "merges": True})
     found = reads.page(reads.acts_done(request.user), order=["-pk"], cursor=request.GET.get("cursor", ""), size=ACTS)
     return render(request, "annotation/acts.html", {"page": found, "acts": reads.told(found.rows), "merges": False})

@@ -1,12 +1,13 @@
 """Search over REST: a photo of somebody known, of a stranger, and who may look."""
 
 import csv
-from io import BytesIO
+from io import BytesIO, StringIO
 from pathlib import Path
 
 import numpy as np
 import pytest
 from django.core.files.uploadedfile import SimpleUploadedFile
+from django.core.management import call_command
 from django.test import Client
 from PIL import Image
 from rest_framework.response import Response
@@ -14,7 +15,7 @@ from rest_framework.response import Response
 from annotation import gallery
 from annotation.core.drawn import draw_portrait
 from annotation.likeness import search as search_photo
-from annotation.models import FaceSearch, Identity, User
+from annotation.models import AuditEvent, FaceSearch, Identity, User
 from inference import registry
 from inference.core import sameness
 from inference.predict import embed
@@ -63,6 +64,24 @@ def test_a_photo_finds_who_it_is_or_nobody_whom_we_know(curator: Client):
         assert not each["calibrated"]  # three people teach nothing
     assert (strange["identity"] is None) == (strange["nobody"] > strange["candidates"][0]["probability"])
     assert FaceSearch.objects.count() == 2
+
+
+def test_who_looks_for_somebody_by_a_face_is_in_the_audit_log_and_so_is_whom_it_told_of(
+    curator: Client, tmp_path: Path
+):
+    an_embedding(face := a_face(), registry.ensure_live(), vector_of(1, 0))
+    person, ada = a_person([face], "Ada"), a_user("ada", role="admin")
+    photo = tmp_path / "photo.jpg"
+    draw_portrait(1, 5).save(photo)
+
+    search(curator, draw_portrait(1, 5))
+    curator.post("/people/by-face", {"photo": a_file(draw_portrait(1, 5))})
+    call_command("erase", "person", photo=str(photo), by="ada", stdout=StringIO())
+
+    lines = AuditEvent.objects.filter(action="search").order_by("pk")
+    assert [line.details["page"] for line in lines] == ["api-search", "by-face", "manage.py erase"]
+    assert [line.details["people"] for line in lines] == [[person.pk]] * 3
+    assert lines[2].by == ada
 
 
 def test_what_the_gallery_learnt_from_its_own_faces_is_kept_with_it(curator: Client, monkeypatch: pytest.MonkeyPatch):

@@ -7,7 +7,7 @@ from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError
 
-from annotation import erasure, likeness, words
+from annotation import audit, erasure, likeness, words
 from annotation.errors import AnnotationError
 from annotation.models import Erasure, Identity, Source, User
 from inference.core.images import PictureRefused
@@ -98,7 +98,10 @@ class Command(BaseCommand):
         say("Nothing was erased. Add --yes --reason … --by ADMIN to do it.")
 
     def _search(self, options: dict[str, Any]) -> None:
-        _, sought = likeness.search(Path(options["photo"]).read_bytes(), by=admin_named(options["by"]))
+        by = admin_named(options["by"])
+        _, sought = likeness.search(Path(options["photo"]).read_bytes(), by=by)
+        found = sorted({match.identity.pk for face in sought for match in face.matches})
+        audit.write(audit.Action.SEARCH, by=by, details={"page": "manage.py erase", "people": found})
         for number, face in enumerate(sought, 1):
             self.stdout.write(f"Face {number}: nobody who is known with {face.nobody:.0%}")
             for match in face.matches:

@@ -9,7 +9,7 @@ from typing import Any, get_args
 from django.core.management.base import BaseCommand, CommandError
 from rich.progress import Progress
 
-from annotation import releases
+from annotation import audit, releases
 from annotation.core.release_formats.formats import FORMATS, export, format_named
 from annotation.core.release_query import KNOWABLE, Balance, DecidedBy, ReleaseQuery
 from annotation.core.splits import SPLITS
@@ -171,6 +171,9 @@ def _export(options: dict[str, Any]) -> tuple[Any, str]:
     if not options["to"]:
         raise CommandError("Say where to with --to, an empty or new folder.")
     found, place = _found(options["export"]), Path(options["to"]).expanduser()
-    files = export(releases.for_export(found), format_named(options["format"], by=options["by"]), place)
+    opened, layout = releases.for_export(found), format_named(options["format"], by=options["by"])
+    details = {"page": "manage.py release", "layout": options["format"]}
+    audit.write(audit.Action.DOWNLOAD, by=None, subject=f"release {found.pk}", details=details)
+    files = export(opened, layout, place)
     told = {"name": found.name, "format": options["format"], "files": files, "folder": str(place)}
     return told, f"{found.name} as {options['format']}: {files:,} files in {place}"
