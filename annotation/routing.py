@@ -11,12 +11,12 @@ from itertools import groupby
 import numpy as np
 import numpy.typing as npt
 from django.db import transaction
-from django.db.models import Count
+from django.db.models import Count, F
 from django.utils import timezone
 
 from annotation import certificates, live_settings, votes
 from annotation.core.batches import batched
-from annotation.core.sampling import draw, in_control_slice, is_audited
+from annotation.core.sampling import draw, face_key, in_control_slice, is_audited
 from annotation.core.worth import GRID, Draw, grid_pays, next_draw, of_grid, of_single, rarity
 from annotation.models import (
     Answer,
@@ -108,22 +108,27 @@ def ask_years(attribute: Attribute) -> int:
 
 
 def _candidates(attribute: Attribute) -> list[Candidate]:
+    """All that nobody has settled, and of the control slice what only a record speaks of: people answer that, too."""
     asked = Question.objects.filter(attribute=attribute.name, state=Question.State.OPEN).exclude(
         purpose=Question.Purpose.GOLD
     )
     rows = (
         Proposal.objects.filter(attribute=attribute.name, stands=True, calibration__isnull=False)
         .filter(face__usable=True, face__duplicate_of=None)
-        .exclude(face__attribute_labels__attribute=attribute.name)
         .exclude(face__label__verdict=Label.Verdict.NOT_A_FACE)
         .exclude(face__in=asked.values("shown__face"))
         .order_by("face_id")
     )
     columns = ("face_id", "face__photo__sha256", "face__number", "value", "confidence", "face__label__identity")
-    found = list(rows.values_list(*columns))
+    share = live_settings.get("CONTROL_SHARE")
+    records = AttributeLabel.objects.filter(attribute=attribute.name, decision__by=Decision.By.IMPORT)
+    mere = records.filter(decision__face=F("face"), detail__votes__isnull=True)
+    found = list(rows.exclude(face__attribute_labels__attribute=attribute.name).values_list(*columns))
+    recorded = rows.filter(face__attribute_labels__in=mere).values_list(*columns).iterator(chunk_size=5_000)
+    found += [row for row in recorded if in_control_slice(face_key(row[1], row[2]), share)]
     sizes = _sizes({row[5] for row in found if row[5]}) if attribute.of_identity else {}
     plain = [
-        Candidate(face, f"{sha256}-{number}", value, confidence, sizes.get(person or 0, 1))
+        Candidate(face, face_key(sha256, number), value, confidence, sizes.get(person or 0, 1))
         for face, sha256, number, value, confidence, person in found
     ]
     return _with_votes(attribute, plain)

@@ -455,21 +455,25 @@ class Known:
     """What people or a record say, by face."""
 
     value: dict[int, float]  # a class by its number, an age in years
-    blind: set[int]  # said of this very face, by a record or by people who were shown no proposal
+    blind: set[int]  # said of this very face by people who were shown no proposal; of ages by a record, too
 
 
 def known_of(attribute: Attribute) -> Known:
-    """A face that is a person's, or another's duplicate, has its label from there: what was shown there, who knows."""
+    """A face that is a person's, or another's duplicate, has its label from there: what was shown there, who knows.
+
+    A record is nobody's answer, and may be what the machine is to be judged by least; the votes that a set came with
+    are answers.
+    """
     if attribute.in_years:
         return _ages_known(attribute)
     labels = AttributeLabel.objects.filter(attribute=attribute.name, value__in=attribute.values)
-    rows = labels.exclude(decision__by=Decision.By.MACHINE).values_list(
-        "face_id", "value", "decision__face", "decision__by", "decision__evidence__kind", "decision__evidence__face"
-    )
+    line = ("decision__face", "decision__by", "decision__evidence__kind", "decision__evidence__face")
+    rows = labels.exclude(decision__by=Decision.By.MACHINE).values_list("face_id", "value", "detail", *line)
     known = Known({}, set())
-    for face, value, of_face, by, kind, seen in rows.iterator(chunk_size=5_000):
+    for face, value, detail, of_face, by, kind, seen in rows.iterator(chunk_size=5_000):
         known.value[face] = attribute.index(value)
-        if (by == Decision.By.IMPORT and of_face == face) or (kind == Question.Kind.VALUE and seen == face):
+        of_crowd = by == Decision.By.IMPORT and of_face == face and "votes" in detail
+        if of_crowd or (kind == Question.Kind.VALUE and seen == face):
             known.blind.add(face)
     return known
 

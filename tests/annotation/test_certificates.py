@@ -20,7 +20,7 @@ from annotation.models import (
 )
 from annotation.queue import take_next
 from inference.core.attributes import GENDER
-from tests.factories import a_face, a_grid, a_proposal, a_version, an_annotator
+from tests.factories import a_face, a_grid, a_proposal, a_single, a_version, an_annotator
 
 pytestmark = pytest.mark.django_db
 
@@ -72,6 +72,14 @@ def certified(by: User, waiting: int = 10) -> tuple[Certificate, Calibration, An
     answer = look_over(an_audit(audited, calibration=held), by)
     (certificate,) = certificates.review(GENDER, held)
     return certificate, held, answer, others
+
+
+def said_alone(face: Face, value: str) -> None:
+    """Two people, of whom each was asked about this face by itself."""
+    for _ in range(2):
+        question = Question.objects.filter(kind="value", state="open", faces=face).first() or a_single(face)
+        content = {"verdict": "value", "value": value}
+        record_answer(question_id=question.pk, annotator=somebody(), client_id=uuid4(), content=content)
 
 
 def by_machine() -> set[int]:
@@ -237,32 +245,35 @@ def test_the_control_slice_says_blind_how_right_a_certificate_is(settings):
     certificate, held, _, _ = certified(somebody())
     settings.CONTROL_SHARE = 1.0
     faces = proposed(5, held)
-    ledger.write(
-        [
-            Decision(
-                kind="value", face=face, attribute="gender", by="import", value="male" if number == 0 else "female"
-            )
-            for number, face in enumerate(faces)
-        ]
-    )
+    for number, face in enumerate(faces):
+        said_alone(face, "male" if number == 0 else "female")
     certificates.review(GENDER, held)
     certificate.refresh_from_db()
     assert (certificate.blind, certificate.blind_wrong) == (5, 1)
 
 
-def test_what_was_seen_in_a_grid_or_of_another_face_is_no_control_answer(settings):
+def test_what_was_seen_in_a_grid_or_of_another_face_and_a_mere_record_are_no_control_answers(settings):
     settings.CONTROL_SHARE = 1.0
     held = calibrated()
-    alone, shown, imported = proposed(3, held)
+    alone, shown, recorded, voted = proposed(4, held)
+    crowd = {"votes": {"female": 9, "male": 1}}
     somebody()
-    first, second = somebody(), somebody()
-    look_over(a_grid([shown]), first)
-    said = {"verdict": "value", "value": "female"}
-    for person in (first, second):
-        question = Question.objects.filter(kind="value", state="open", faces=alone).first() or Question.objects.create(
-            kind="value", attribute="gender"
-        )
-        question.shown.get_or_create(face=alone, defaults={"place": 0, "belief": 0.0})
-        record_answer(question_id=question.pk, annotator=person, client_id=uuid4(), content=said)
-    ledger.write([Decision(kind="value", face=imported, attribute="gender", by="import", value="female")])
-    assert set(votes.control_said(GENDER)) == {alone.pk, imported.pk}
+    look_over(a_grid([shown]), somebody())
+    said_alone(alone, "female")
+    ledger.write(
+        [
+            Decision(kind="value", face=recorded, attribute="gender", by="import", value="female"),
+            Decision(kind="value", face=voted, attribute="gender", by="import", value="female", detail=crowd),
+        ]
+    )
+    assert set(votes.control_said(GENDER)) == {alone.pk, voted.pk}
+
+    routing.route(GENDER, held)
+    asked = Question.objects.filter(purpose="control", state="open")
+    assert set(asked.values_list("shown__face", flat=True)) == {
+        recorded.pk
+    }  # it is answered blind, as all of the slice
+    said_alone(recorded, "male")
+    assert votes.control_said(GENDER)[recorded.pk] == "male"
+    routing.route(GENDER, held)
+    assert not Question.objects.filter(purpose="control", state="open").exists()

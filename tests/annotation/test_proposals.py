@@ -189,6 +189,9 @@ def test_a_face_answered_by_its_person_teaches_no_calibration(faces, settings):
     person = a_person([faces[1], faces[3]])
     people.describe(identity_id=person.pk, attribute="gender", value="female", by=a_user())
     an_annotator()
+    assert proposals.learn(GENDER).answers == 0  # neither the two of the person nor those that a set labels
+    question, content = a_single(faces[5], purpose="verdict"), {"verdict": "value", "value": "female"}
+    record_answer(question_id=question.pk, annotator=a_user(), client_id=uuid4(), content=content)
     held = proposals.learn(GENDER)
-    assert held.answers == (NEAR + FAR) // 2  # those that the set labels; not the two of the person
-    assert held.learnt_from == held.answers + 2
+    assert held.answers == 1
+    assert held.learnt_from == (NEAR + FAR) // 2 + 2 + 1

@@ -17,6 +17,7 @@ from pathlib import Path
 import django
 import numpy as np
 
+from annotation.core.sampling import face_key, in_control_slice
 from inference.core.attributes import attribute
 from inference.core.calibrate import SUREST
 from inference.core.years import coverage, covered, median, over_years, shares
@@ -65,18 +66,18 @@ def figures(belief: np.ndarray, years: np.ndarray) -> tuple[float, ...]:
 
 
 def judge(name: str) -> None:
-    from django.conf import settings  # noqa: PLC0415  Django is set up by now
-
-    from annotation import proposals  # noqa: PLC0415
+    from annotation import proposals  # noqa: PLC0415  Django is set up by now
     from annotation.models import AttributeLabel  # noqa: PLC0415
     from inference import registry  # noqa: PLC0415
     from inference.core.calibrate import fit, reliability  # noqa: PLC0415
 
     wanted = attribute(name)
     known = AttributeLabel.objects.filter(attribute=name, value__in=wanted.values).count()
-    settings.CONTROL_SHARE = min(CONTROL / known, 0.5)
     table = proposals._load(wanted, registry.ensure_live(), registry.network_of(name))
-    control, others = table.control, (table.truth >= 0) & ~table.control
+    # The set's labels stand in for what people would say blind of the faces that chance draws.
+    keys = [face_key(row.face.photo.sha256, row.face.number) for row in table.proposals]
+    drawn = np.array([in_control_slice(key, min(CONTROL / known, 0.5)) for key in keys], np.bool_)
+    control, others = (table.truth >= 0) & drawn, (table.truth >= 0) & ~drawn
     truth = table.truth.astype(int)
     belief = fit(table.said[control], truth[control]).fuse(table.said[others])
     right = belief.argmax(axis=1) == table.truth[others]
