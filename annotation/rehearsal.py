@@ -46,6 +46,7 @@ from inference.core.probe import predict
 from inference.models import ModelVersion
 
 CHUNK = 500
+NOTED = 100  # how often, over as many answers as there are faces, it is noted how things stand
 IDENTITY = "identity"
 NO_METADATA = "trusting the metadata: this source has none that speaks of it"
 CLEAR = 0.7  # of a face's votes for one value: where people agree less, no label of one value is right or wrong
@@ -118,6 +119,7 @@ class Outcome:
     actions_for: Counter[str] = field(default_factory=Counter)  # by attribute or "identity"
     certificates: list[dict[str, Any]] = field(default_factory=list)
     baselines: list["Baseline"] = field(default_factory=list)
+    with_votes: list[str] = field(default_factory=list)  # attributes of which the set says what people voted
 
     @property
     def last(self) -> Moment:
@@ -132,6 +134,15 @@ class Outcome:
 
 
 # ---- what the set says
+
+
+def knows(source: Source, what: str) -> bool:
+    """Whether a source has labels of this attribute, or of identity, at all."""
+    try:
+        truth_of(source, [what])
+    except NothingToRehearse:
+        return False
+    return True
 
 
 def truth_of(source: Source, what: Sequence[str]) -> Truth:
@@ -311,8 +322,11 @@ class _Run:
         known = {each.name: len(truth.clear(each)) for each in self._attributes}
         if IDENTITY in plan.what:
             known[IDENTITY] = len(truth.person)
-        self.outcome = Outcome(plan, faces, known)
-        self._answers = self._actions = 0
+        self.outcome = Outcome(
+            plan, faces, known, with_votes=sorted(name for name, said in truth.votes.items() if said)
+        )
+        self._answers = self._actions = self._noted = 0
+        self._note_every = max(faces // NOTED, 1)  # of few faces oftener than the engine thinks
         self._thought_of = 0  # the last line of the ledger that the engine knows
 
     def play(self) -> Outcome:
@@ -335,6 +349,8 @@ class _Run:
                 done += self._answer(person)
             if done == before:
                 break
+            if self._answers - self._noted >= self._note_every:
+                self._note()
         while verdicts := take_next(self._curator.user, kind=Question.Kind.VALUE):
             if verdicts[0].purpose != Question.Purpose.VERDICT or not self._record(self._curator, verdicts[0]):
                 break
@@ -374,6 +390,7 @@ class _Run:
         if IDENTITY in self._plan.what:
             labelled[IDENTITY], right[IDENTITY] = self._scored_people()
         settled = {name: self._settled(name) for name in self._plan.what}
+        self._noted = self._answers
         moment = Moment(self._answers, self._actions, labelled, right, by_machine, settled)
         self.outcome.moments.append(moment)
         self._on_progress(moment)

@@ -23,12 +23,14 @@ def figure_of(outcome: Mapping[str, Any], name: str) -> Figure:
     actions = [each["actions"] for each in moments]
     figure = Figure(figsize=(11, 6), layout="constrained")
     left, right = figure.subplots(1, 2)
-    left.plot(actions, [each["labelled"][name] for each in moments], label="labelled")
+    left.plot([0, *actions], [0, *(each["labelled"][name] for each in moments)], label="labelled")
     if any(name in each["by_machine"] for each in moments):
-        left.plot(actions, [each["by_machine"].get(name, 0) for each in moments], label="of them by certificate")
+        machine = [each["by_machine"].get(name, 0) for each in moments]
+        left.plot([0, *actions], [0, *machine], label="of them by certificate")
     left.axhline(outcome["known"][name], color="gray", linewidth=0.8, linestyle=":", label="faces that can be scored")
     left.plot([0, outcome["known"][name]], [0, outcome["known"][name]], "--", color="gray", label="one answer each")
-    left.set(title=f"{name}: labels", xlabel="human actions", ylabel="faces", xlim=(0, max([*actions, 1]) * 1.05))
+    along = {"xlabel": "human actions", "xlim": (0, max([*actions, 1]) * 1.05)}
+    left.set(title=f"{name}: labels", ylabel="faces", **along)
     left.legend()
     wrong = [1 - each["right"][name] / each["labelled"][name] for each in moments]
     engine = f"the engine: {wrong[-1]:.3f}, {actions[-1]:,} actions" if wrong else "the engine"
@@ -39,6 +41,7 @@ def figure_of(outcome: Mapping[str, Any], name: str) -> Figure:
         # Told apart by dashes and colours: names written on the lines cover one another where errors are alike.
         way = f"{each['name']}: {error:.3f}, {each['actions']:,} actions"
         right.axhline(error, color=f"C{number + 1}", linestyle=DASHES[number % len(DASHES)], linewidth=1.2, label=way)
-    right.set(title=f"{name}: true error of the labels", xlabel="human actions", ylabel="share wrong", ylim=(0, None))
+    most = max([0.01, *wrong, *(1 - each["right"] / each["labelled"] for each in ways)]) * 1.05
+    right.set(title=f"{name}: true error of the labels", ylabel="share wrong", ylim=(-0.02 * most, most), **along)
     figure.legend(*right.get_legend_handles_labels(), loc="outside lower right", fontsize=8, title="true error")
     return figure

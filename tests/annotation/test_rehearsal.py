@@ -9,6 +9,7 @@ from django.core.management import CommandError, call_command
 from annotation import ledger, rehearsal
 from annotation.core.plots import figure_of, rehearsal_plots
 from annotation.errors import NothingToRehearse
+from annotation.management.commands.rehearse import report_of
 from annotation.models import Answer, AttributeLabel, Decision, Embedding, Identity, Label, Proposal, Question, Source
 from inference.models import ModelVersion
 from tests.annotation.test_engine import a_corpus
@@ -130,6 +131,30 @@ def test_the_names_of_all_ways_are_inside_the_picture_and_apart(tmp_path):
     assert not any(one.overlaps(other) for one in boxes for other in boxes if one is not other)
 
 
+def test_the_report_says_what_each_way_takes_and_how_far_it_was_on_the_way():
+    outcome = rehearsal.Outcome(rehearsal.Plan(("gender",)), faces=120, known={"gender": 100})
+    for actions in range(10, 60, 10):
+        counts = {"labelled": {"gender": 2 * actions}, "right": {"gender": 2 * actions - 1}, "settled": {"gender": 24}}
+        outcome.moments.append(rehearsal.Moment(actions, actions, by_machine={"gender": actions}, **counts))
+    outcome.actions_for["gender"] = 50
+    outcome.asked["gender grid work"] = 7
+    outcome.baselines = [
+        rehearsal.Baseline("gender", "one answer each", 100, 100, 98),
+        rehearsal.Baseline("gender", rehearsal.NO_METADATA, 0, 0, 0),
+    ]
+
+    told = report_of("mine", outcome)
+
+    assert "| **the engine** | 50 | 2.083 | 100 | 0.9900 |" in told
+    assert "| one answer each | 100 | 1.000 | 100 | 0.9800 |" in told
+    assert f"| {rehearsal.NO_METADATA} | – | – | 0 | – |" in told
+    assert "| 30 | 0.200 | 0.9833 | 30 |" in told
+    assert told.count("| 0.200 |") == 5  # a row for each step that was reached
+    assert "7 grid work" in told
+    assert "slips" in told
+    assert "as people voted" not in told  # of this set there are no votes
+
+
 def test_votes_of_a_set_are_its_peoples_answers():
     source = a_labelled_source(80)
     AttributeLabel.objects.all().update(detail={"votes": {"female": 3, "male": 7}})
@@ -140,8 +165,11 @@ def test_votes_of_a_set_are_its_peoples_answers():
 def test_what_is_not_known_cannot_be_rehearsed(source):
     with pytest.raises(NothingToRehearse):
         rehearsal.rehearse(source, rehearsal.Plan(("emotion",)))
+    assert not rehearsal.knows(source, "emotion")
+    assert rehearsal.knows(source, "gender")
     for words, message in (
-        (["nowhere", "--what", "gender"], "There is no source 'nowhere'"),
+        (["nowhere"], "There is no source 'nowhere'"),
+        ([source.name, "--what", "gender", "emotion"], "has no known emotion"),
         ([source.name, "--what", "gender", "--slips", "2"], "a share from 0 to 1"),
         ([source.name, "--what", "gender", "--annotators", "0"], "at least one"),
         ([source.name, "--what", "identity", "--people-known"], "nothing to rehearse of identity"),

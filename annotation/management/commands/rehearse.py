@@ -19,6 +19,7 @@ from inference import registry
 from inference.core.attributes import ATTRIBUTES
 
 BATCH = 64
+STEPS = 10  # rows of what was reached on the way
 WHAT = [rehearsal.IDENTITY, *(name for name, each in ATTRIBUTES.items() if each.asked and not each.in_years)]
 
 
@@ -27,7 +28,7 @@ class Command(BaseCommand):
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         parser.add_argument("source", help="the name of a source whose labels are known (see import_labelled)")
-        parser.add_argument("--what", nargs="+", required=True, choices=WHAT)
+        parser.add_argument("--what", nargs="+", choices=WHAT, help="default: all of these that the source knows")
         parser.add_argument("--annotators", type=int, default=5)
         parser.add_argument(
             "--slips", type=float, default=0.02, help="share of wrong answers, where the set has no votes"
@@ -41,20 +42,19 @@ class Command(BaseCommand):
         parser.add_argument("--json", action="store_true", help="print the outcome as JSON")
 
     def handle(self, *args: Any, **options: Any) -> None:
-        plan = self._plan(options)
         source = Source.objects.filter(name=options["source"]).first()
         if source is None:
             names = ", ".join(Source.objects.values_list("name", flat=True)) or "none yet"
             raise CommandError(f"There is no source {options['source']!r}. There are: {names}.")
-        _prepare(source, quiet=options["json"])
+        plan = self._plan(options | {"what": options["what"] or _known(source, options)})
         try:
+            truth = rehearsal.truth_of(source, plan.what)  # asked before vectors are made, which takes minutes
+            _prepare(source, quiet=options["json"])
             with Progress(disable=options["json"], transient=True) as bar:
-                total = max(
-                    (len(values) for values in rehearsal.truth_of(source, plan.what).value.values()), default=None
-                )
+                total = max(len(known) for known in (truth.person, *truth.value.values()))
                 step = bar.add_task("Rehearsal", total=total)
                 outcome = rehearsal.rehearse(
-                    source, plan, lambda moment: bar.update(step, completed=min(moment.labelled.values()))
+                    source, plan, lambda moment: bar.update(step, completed=min(moment.settled.values()))
                 )
         except AnnotationError as error:
             raise CommandError(str(error)) from error
@@ -64,7 +64,7 @@ class Command(BaseCommand):
         folder.mkdir(parents=True, exist_ok=True)
         (folder / "outcome.json").write_text(json.dumps(outcome.as_json(), indent=2))
         rehearsal_plots(outcome.as_json(), folder)
-        told = _told(source.name, outcome)
+        told = report_of(source.name, outcome)
         (folder / "report.md").write_text(
             told + "".join(f"\n![{path.stem}]({path.name})\n" for path in sorted(folder.glob("*.png")))
         )
@@ -90,6 +90,12 @@ class Command(BaseCommand):
         )
 
 
+def _known(source: Source, options: dict[str, Any]) -> list[str]:
+    """What the source knows; all there is, if that is nothing, to be told so."""
+    wanted = [what for what in WHAT if what != rehearsal.IDENTITY or not options["people_known"]]
+    return [what for what in wanted if rehearsal.knows(source, what)] or wanted
+
+
 def _prepare(source: Source, *, quiet: bool) -> None:
     """Vectors and the networks' proposals, where workers have not made them yet."""
     version = registry.ensure_live()
@@ -103,41 +109,87 @@ def _prepare(source: Source, *, quiet: bool) -> None:
             act(list(Face.objects.filter(pk__in=piece).select_related("photo")))
 
 
-def _told(name: str, outcome: rehearsal.Outcome) -> str:
-    plan, last = outcome.plan, outcome.last
+def report_of(name: str, outcome: rehearsal.Outcome) -> str:
+    plan = outcome.plan
+    slips = f"{plan.slips:.1%} of their answers are slips" + (
+        f"; of {', '.join(outcome.with_votes)} they answer as people voted." if outcome.with_votes else "."
+    )
     lines = [
         f"# Rehearsal on {name}",
         "",
-        f"{outcome.faces} faces, {plan.annotators} annotators, seed {plan.seed}. "
-        "Scored are the labels of faces whose answer the set clearly knows. "
-        f"{plan.slips:.1%} slips where the set has no votes." + (" Who is who is known." if plan.people_known else ""),
+        f"{outcome.faces} faces, {plan.annotators} annotators, seed {plan.seed}. {slips}"
+        + (" Who is who is known." if plan.people_known else ""),
         "",
-        "| what | way | actions | actions per label | scored | right |",
-        "| --- | --- | --- | --- | --- | --- |",
+        "An action is one key or click. Compared with the source are the faces of which it clearly knows the answer; "
+        "what costs no action asks nobody.",
     ]
     for what in plan.what:
-        per = outcome.actions_for[what] / max(last.settled[what], 1)
-        lines.append(
-            _row(what, "**the engine**", outcome.actions_for[what], per, last.labelled[what], last.right[what])
-        )
-        for each in outcome.baselines:
-            if each.attribute == what:
-                per = each.actions / max(each.labelled, 1)
-                lines.append(_row(what, each.name, each.actions, per, each.labelled, each.right))
-    lines += [
-        "",
-        "Questions asked: " + ", ".join(f"{count} {kind}" for kind, count in outcome.asked.most_common()) + ".",
-    ]
-    for held in outcome.certificates:
-        lines.append(
-            f"- certificate for {held['attribute']} {held['value']}: confidence from {held['threshold']:.3f}, "
-            f"{held['wrong']} wrong of {held['audited']} audited, error at most {held['bound']:.4f}, "
-            f"{held['accepted']} accepted, {held['state']}"
-        )
+        lines += [
+            "",
+            f"## {what}",
+            "",
+            *_ways(what, outcome),
+            "",
+            *_on_the_way(what, outcome),
+            "",
+            *_asked(what, outcome),
+        ]
     return "\n".join(lines) + "\n"
 
 
-def _row(what: str, way: str, actions: int, per: float, scored: int, right: int) -> str:
-    if scored == 0:
-        return f"| {what} | {way} | – | – | 0 | – |"
-    return f"| {what} | {way} | {actions} | {per:.3f} | {scored} | {right / max(scored, 1):.4f} |"
+def _ways(what: str, outcome: rehearsal.Outcome) -> list[str]:
+    last, actions = outcome.last, outcome.actions_for[what]
+    rows = [("**the engine**", actions, last.settled[what], last.labelled[what], last.right[what])]
+    rows += [
+        (each.name, each.actions, each.labelled, each.labelled, each.right)
+        for each in outcome.baselines
+        if each.attribute == what
+    ]
+    return [
+        f"| {what}: way of labelling | actions | for each label | compared with the source | right |",
+        "| --- | --- | --- | --- | --- |",
+        *(_row(*row) for row in rows),
+    ]
+
+
+def _row(way: str, actions: int, labels: int, compared: int, right: int) -> str:
+    if compared == 0:
+        return f"| {way} | – | – | 0 | – |"
+    return f"| {way} | {actions} | {actions / max(labels, 1):.3f} | {compared} | {right / compared:.4f} |"
+
+
+def _on_the_way(what: str, outcome: rehearsal.Outcome) -> list[str]:
+    """What was reached with how many actions: ten rows, evenly over the faces labelled."""
+    moments = [each for each in outcome.moments if each.labelled[what]]
+    if not moments:
+        return ["Nothing was labelled."]
+    most = moments[-1].labelled[what]
+    picked = {
+        moment.actions: moment
+        for share in range(1, STEPS + 1)
+        for moment in [next(each for each in moments if each.labelled[what] * STEPS >= most * share)]
+    }
+    of_all = " about all of these" if len(outcome.plan.what) > 1 else ""
+    return [
+        f"| after so many actions{of_all} | of all faces labelled | right | accepted by certificate |",
+        "| --- | --- | --- | --- |",
+        *(
+            f"| {moment.actions} | {moment.settled[what] / max(outcome.faces, 1):.3f} "
+            f"| {moment.right[what] / moment.labelled[what]:.4f} | {moment.by_machine.get(what, '–')} |"
+            for moment in picked.values()
+        ),
+    ]
+
+
+def _asked(what: str, outcome: rehearsal.Outcome) -> list[str]:
+    counts = [(kind, count) for kind, count in outcome.asked.most_common() if kind.split()[0] == what]
+    told = ", ".join(f"{count} {' '.join(kind.split()[1:])}" for kind, count in counts) or "none"
+    lines = [f"Questions answered: {told}."]
+    for held in outcome.certificates:
+        if held["attribute"] == what:
+            lines.append(
+                f"- certificate for {held['value']}: confidence from {held['threshold']:.3f}, "
+                f"{held['wrong']} wrong of {held['audited']} audited, error at most {held['bound']:.4f}, "
+                f"{held['accepted']} accepted, {held['state']}"
+            )
+    return lines
