@@ -5,7 +5,7 @@ from django.db import transaction
 
 from annotation import live_settings
 from annotation.core.doubt import disbelieved
-from annotation.core.sampling import in_control_slice
+from annotation.core.sampling import face_key, in_control_slice
 from annotation.models import AttributeLabel, Decision, Proposal, Question, QuestionFace, Vote
 from annotation.presence import faces_there
 from annotation.questions import withdraw
@@ -33,29 +33,29 @@ def ask(attribute: Attribute) -> int:
     said = _said(attribute, list(labels))
     faces = sorted(said)
     belief = np.array([said[face] for face in faces]).reshape(len(faces), len(attribute.values))
-    given = np.array([attribute.index(labels[face].value) for face in faces], np.int64)
+    given = np.array([attribute.index(labels[face]) for face in faces], np.int64)
     doubted = [int(row) for row in disbelieved(belief, given) if faces[row] not in asked]
     with transaction.atomic():
         there = faces_there([faces[row] for row in doubted[:room]])
         for row in doubted[:room]:
             if faces[row] in there:
-                _ask(attribute, labels[faces[row]], belief[row])
+                _ask(attribute, faces[row], labels[faces[row]], belief[row])
     return open_.count()
 
 
-def _labels(attribute: Attribute) -> dict[int, AttributeLabel]:
-    """By face: labels that people or a record gave, but for the control slice, which is answered blind."""
+def _labels(attribute: Attribute) -> dict[int, str]:
+    """By face: what people or a record say, but for the control slice, which is answered blind."""
     rows = (
         AttributeLabel.objects.filter(attribute=attribute.name, value__in=attribute.values)
         .exclude(decision__by=Decision.By.MACHINE)
         .filter(face__usable=True, face__duplicate_of=None)
-        .select_related("decision__person", "face__photo")
-        .defer("face__landmarks", "face__points", "face__photo__metadata", "face__photo__imported")
+        .values_list("face_id", "value", "face__photo__sha256", "face__number")
     )
+    share = live_settings.get("CONTROL_SHARE")
     return {
-        row.face_id: row
-        for row in rows.iterator(chunk_size=5_000)
-        if not in_control_slice(f"{row.face.photo.sha256}-{row.face.number}", live_settings.get("CONTROL_SHARE"))
+        face: value
+        for face, value, sha256, number in rows.iterator(chunk_size=5_000)
+        if not in_control_slice(face_key(sha256, number), share)
     }
 
 
@@ -67,8 +67,8 @@ def _said(attribute: Attribute, faces: list[int]) -> dict[int, list[float]]:
     return {face: belief for face, belief in told if face in wanted}
 
 
-def _ask(attribute: Attribute, label: AttributeLabel, belief: np.typing.NDArray[np.float64]) -> None:
-    votes = Vote.objects.filter(face=label.face_id, attribute=attribute.name, answer__undone_at=None).count()
+def _ask(attribute: Attribute, face: int, value: str, belief: np.typing.NDArray[np.float64]) -> None:
+    votes = Vote.objects.filter(face=face, attribute=attribute.name, answer__undone_at=None).count()
     author = f"by {votes} answer{'s' if votes != 1 else ''}" if votes else "by the set that it came with"
     best = int(belief.argmax())
     question = Question.objects.create(
@@ -77,7 +77,7 @@ def _ask(attribute: Attribute, label: AttributeLabel, belief: np.typing.NDArray[
         attribute=attribute.name,
         worth=WORTH,
         belief=float(belief[best]),
-        reason=f"Labelled {label.value} {author}. The models, which have not seen that, say {attribute.values[best]} "
+        reason=f"Labelled {value} {author}. The models, which have not seen that, say {attribute.values[best]} "
         f"({belief[best]:.0%}).",
     )
-    QuestionFace.objects.create(question=question, face_id=label.face_id, place=0, belief=float(belief[best]))
+    QuestionFace.objects.create(question=question, face_id=face, place=0, belief=float(belief[best]))

@@ -54,7 +54,7 @@ def learn(attribute: Attribute) -> None:
         items=len(told.faces),
         voters=len(told.people),
         classes=len(attribute.values),
-        machine=votes.machine_says(told.faces, attribute),
+        machine=np.concatenate([votes.machine_says(chunk, attribute) for chunk in batched(told.faces, CHUNK)]),
         gold=told.gold,
     )
     gold = _gold(attribute)
@@ -107,7 +107,7 @@ def _learn_years(attribute: Attribute) -> None:
 
 def _agree(attribute: Attribute, told: Told) -> None:
     """On the control slice alone: of other faces a second answer is asked where the first one is doubtful."""
-    drawn = votes.in_control(told.faces)
+    drawn = {face for chunk in batched(told.faces, CHUNK) for face in votes.in_control(chunk)}
     counted = np.array([told.faces[item] in drawn for item in told.votes.item], np.bool_)
     if told.votes.denied is not None:
         counted &= ~told.votes.denied

@@ -42,7 +42,7 @@ SINGLES = 200  # and single questions: nobody is behind what they teach by more 
 FIRST = 100  # control answers that come before anything else of an attribute: calibration begins with them
 ENOUGH = 50  # control answers before anybody relies on the machine's confidence
 SURE = 0.9  # proposals that wait until then: a certificate may settle them unseen
-# Cluster pages are worth up to 24: who a person is comes first, as it makes many labels of one answer.
+# Cluster pages are worth up to 32: who a person is comes first, as it makes many labels of one answer.
 WORTH_OF_CONTROL, WORTH_OF_FIRST_CONTROL, WORTH_OF_AUDIT, WORTH_OF_GOLD = 1.0, 4.0, 3.0, 3.0
 
 

@@ -461,8 +461,7 @@ class Known:
 def known_of(attribute: Attribute) -> Known:
     """A face that is a person's, or another's duplicate, has its label from there: what was shown there, who knows.
 
-    A record is nobody's answer, and may be what the machine is to be judged by least; the votes that a set came with
-    are answers.
+    A record is nobody's answer: the machine is not judged by it. The votes that a set came with are answers.
     """
     if attribute.in_years:
         return _ages_known(attribute)
