@@ -1,5 +1,6 @@
 """What the description of the API adds to what serializers say: every error, and what each field of a row means."""
 
+import re
 from typing import Any
 
 from annotation.errors import BadFeedback
@@ -37,6 +38,30 @@ LEFT = {
     "RateLimit-Limit": "calls of this kind that you may make in a minute",
     "RateLimit-Remaining": "of which so many are left",
     "RateLimit-Reset": "seconds until all of them are there again",
+}
+# What the page of the API calls its groups, by the first part of the path.
+GROUPS = {
+    "predict": "What the live models say of photos. Nothing of a photo is kept.",
+    "embed": "Vectors of the live backbone.",
+    "verify": "Whether two photos are of one person.",
+    "search": "Which known person a photo is of, or nobody we know.",
+    "feedback": "Corrections of predictions; each becomes a question.",
+    "models": "What is live, with its card; promotion and the way back.",
+    "promotions": "Models on their way to be live.",
+    "sources": "Where photos come from, and how they come in.",
+    "photos": "Photos that were taken in.",
+    "faces": "Faces of photos.",
+    "identities": "People.",
+    "labels": "What is believed of faces, as it is exported.",
+    "questions": "What people are asked: next, answer, undo, skip.",
+    "practice": "Examples to learn the questions by.",
+    "answers": "What was answered.",
+    "certificates": "Promises under which proposals are accepted.",
+    "releases": "Frozen datasets.",
+    "runs": "Trainings.",
+    "standing": "How far everything is.",
+    "erasures": "What was forgotten, with its reports.",
+    "holds": "What must not be forgotten yet.",
 }
 TAKES_PHOTOS = ("predict", "embed", "verify", "search", "feedback")
 ENVELOPE = {
@@ -206,10 +231,20 @@ def complete(result: dict[str, Any], generator: object, request: object, public:
             keyed = any(each["name"] == "Idempotency-Key" for each in operation.get("parameters", []))
             for code in sorted(_may_answer(path, method) | ({"422"} if keyed else set())):
                 operation["responses"].setdefault(code, _error(code, path))
+            listed = result["paths"].get(path.removesuffix("/{id}"), {}).get("get")
+            if listed is not None and operation is not listed and operation["description"] == listed["description"]:
+                operation["description"] = "One of them, by its id." if method == "get" else "Make a new one."
+            operation["summary"] = _summary(operation["description"])
             for code, answer in operation["responses"].items():
                 if code[0] == "2" or code == "429":
                     answer.setdefault("headers", {}).update(_left())
+    result["tags"] = [{"name": name, "description": told} for name, told in GROUPS.items()]
     return result
+
+
+def _summary(description: str) -> str:
+    """Its first clause, for the line of the call in a list of all."""
+    return re.split(r"[.:;](?:\s|$)", description, maxsplit=1)[0].replace("\n", " ")
 
 
 def _left() -> dict[str, Any]:

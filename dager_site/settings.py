@@ -240,6 +240,7 @@ SPECTACULAR_SETTINGS = {
     "DESCRIPTION": "From a folder of scraped photos to a clean, versioned face dataset.",
     "VERSION": "0.1.0",
     "SERVE_INCLUDE_SCHEMA": False,
+    "SCHEMA_PATH_PREFIX": "/api/v1",  # what comes after it names a call's group
     "POSTPROCESSING_HOOKS": ["drf_spectacular.hooks.postprocess_schema_enums", "dager_site.schema.complete"],
     "ENUM_NAME_OVERRIDES": {
         "DatePrecisionEnum": "annotation.models.DatePrecision",

@@ -59,6 +59,14 @@ def test_every_call_says_what_it_does_and_which_errors_it_may_answer(schema: dic
             assert operation["security"] == [{"token": []}, {"cookieAuth": []}], (path, method)
 
 
+def test_every_call_stands_in_a_group_with_a_line_of_its_own(schema: dict[str, Any]):
+    calls = [(path, method, call) for path, calls in schema["paths"].items() for method, call in calls.items()]
+    assert {tag for *_, call in calls for tag in call["tags"]} == {tag["name"] for tag in schema["tags"]}
+    assert [(path, method) for path, method, call in calls if not 5 < len(call["summary"]) < 110] == []
+    told = [(call["tags"][0], call["summary"]) for *_, call in calls]
+    assert len(set(told)) == len(told)  # one of a list and the list are told apart
+
+
 def test_every_error_of_ours_stands_at_a_call_with_its_code(schema: dict[str, Any]):
     told = {
         status: " ".join(
