@@ -6,7 +6,7 @@ being entered from several threads. Alone, a request waits for nothing.
 
 from collections import deque
 from collections.abc import Callable
-from functools import cache
+from functools import lru_cache
 from threading import Event, Lock
 from typing import TypeAlias
 
@@ -16,6 +16,7 @@ import numpy.typing as npt
 from inference import metrics
 from inference.core.embed import LARGEST_BATCH
 from inference.core.types import AttributeModel, Beliefs, Crops, Embedder, Vectors
+from inference.registry import HELD
 
 Told: TypeAlias = "tuple[npt.NDArray[np.generic] | None, ...]"  # a row for each crop
 
@@ -113,11 +114,11 @@ def look(network: AttributeModel, crops: Crops) -> Beliefs:
     return np.asarray(beliefs, np.float64)
 
 
-@cache
+@lru_cache(maxsize=HELD)
 def _embedding(network: Embedder) -> Together:
     return Together(lambda crops: (network.embed(crops),), "embedding")
 
 
-@cache
+@lru_cache(maxsize=HELD)
 def _looking(network: AttributeModel) -> Together:
     return Together(network.look, network.attribute.name)

@@ -1,6 +1,6 @@
 """Which model answers, opened once per process."""
 
-from functools import cache
+from functools import lru_cache
 from pathlib import Path
 
 from django.db import transaction
@@ -16,6 +16,8 @@ from inference.errors import NoLiveModel
 from inference.models import ModelVersion
 
 LIVE = ModelVersion.State.LIVE
+# Networks that stay in memory: for each task the live one, and one that it is compared with or that was live before.
+HELD = 2 * (1 + len(ATTRIBUTES))
 
 
 def live(task: str = EMBEDDING) -> ModelVersion:
@@ -78,17 +80,17 @@ def card_of(version: ModelVersion) -> str:
     return shipped.card if shipped and shipped.checksum == version.checksum else ""
 
 
-@cache
+@lru_cache(maxsize=HELD)
 def _embedder(folder: str, checksum: str) -> Embedder:
     return bundles.open_embedder(load(Path(folder)) if folder else cold_start())
 
 
 def embedder(version: ModelVersion) -> Embedder:
-    """The network of a version. It stays in memory; the checksum is part of the key, so a new bundle is opened anew."""
+    """The network of a version, held in memory; the checksum is part of the key, so a new bundle is opened anew."""
     return _embedder(version.folder, version.checksum)
 
 
-@cache
+@lru_cache(maxsize=HELD)
 def _attribute_model(task: str, folder: str, checksum: str) -> AttributeModel:
     return bundles.open_attribute_model(load(Path(folder))) if folder else COLD[task].open()
 
@@ -103,7 +105,7 @@ def sureness(version: ModelVersion) -> Sureness:
     return _sureness(version.folder, version.checksum) if version.folder else Sureness(False, 0.0)
 
 
-@cache
+@lru_cache(maxsize=HELD)
 def _sureness(folder: str, checksum: str) -> Sureness:
     return Sureness(True, load(Path(folder)).abstain_below)
 
@@ -113,7 +115,7 @@ def calibration(version: ModelVersion) -> Calibration | None:
     return _calibration(version.folder, version.checksum)
 
 
-@cache
+@lru_cache(maxsize=HELD)
 def _calibration(folder: str, checksum: str) -> Calibration | None:
     return (load(Path(folder)) if folder else cold_start()).calibration
 
