@@ -1,7 +1,7 @@
 """A picture in, its faces with all that the live models say of them out. Nothing of it is kept."""
 
 import os
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from itertools import islice
@@ -14,7 +14,7 @@ from inference.core.align import align, stack
 from inference.core.attributes import ATTRIBUTES
 from inference.core.images import Decoded, PictureRefused
 from inference.core.said import Said, say
-from inference.core.types import Crops, CropSpec, FaceFound, Picture, Vectors
+from inference.core.types import AttributeModel, Beliefs, Crops, CropSpec, FaceFound, Picture, Vectors
 from inference.look import look
 from inference.models import ModelVersion
 
@@ -53,13 +53,14 @@ def predict(data: bytes, versions: Versions) -> Prediction:
 def predict_all(photos: Iterable[bytes | Unread], versions: Versions) -> Iterator[Prediction | PictureRefused | Unread]:
     """The same of many files, in their order; one that is refused does not touch the others.
 
-    Faces are sought in as many files at once as there are cores, and each network looks at the faces of several files
-    together. What could not be read comes out as it came in.
+    Faces are sought in as many files at once as there are cores, and as many networks at once look at the faces of
+    several files together. What could not be read comes out as it came in.
     """
     for chunk in _chunks(photos, AT_ONCE):
         with ThreadPoolExecutor(os.cpu_count() or 1, thread_name_prefix="eyes") as eyes:  # nobody else's wait behind
             seen = list(eyes.map(_seen, chunk))
-        said = iter(_said([(each[0].picture, each[1]) for each in seen if isinstance(each, tuple)], versions))
+            pictures = [(each[0].picture, each[1]) for each in seen if isinstance(each, tuple)]
+            said = iter(_said(pictures, versions, eyes.map))
         for each in seen:
             yield _prediction(each[0], each[1], next(said)) if isinstance(each, tuple) else each
 
@@ -94,25 +95,29 @@ def _seen(data: bytes | Unread) -> Seen | PictureRefused | Unread:
 
 
 SaidOfFace: TypeAlias = dict[str, Said | None]
+# `map`, or one that works on several at once.
+AtOnce: TypeAlias = Callable[[Callable[[AttributeModel], Beliefs], Iterable[AttributeModel]], Iterable[Beliefs]]
 
 
-def _said(seen: Sequence[tuple[Picture, Sequence[FaceFound]]], versions: Versions) -> list[list[SaidOfFace]]:
-    """By picture, face and attribute; each network looks at all faces at once."""
+def _said(
+    seen: Sequence[tuple[Picture, Sequence[FaceFound]]], versions: Versions, at_once: AtOnce = map
+) -> list[list[SaidOfFace]]:
+    """By picture, face and attribute; each network looks at all faces at once, by `at_once` beside the others."""
     faces = [face for _, found in seen for face in found]
     said: list[SaidOfFace] = [dict.fromkeys(ATTRIBUTES) for _ in faces]
-    crops = dict[CropSpec, Crops]()
-    for task, version in versions.items() if faces else ():
-        network = registry.attribute_model(version)
-        if network.crop not in crops:
-            crops[network.crop] = np.concatenate(
-                [crops_of(picture, found, network.crop) for picture, found in seen if found]
-            )
+    asked = list(versions.items()) if faces else []
+    networks = [registry.attribute_model(version) for _, version in asked]
+    crops = {
+        crop: np.concatenate([crops_of(picture, found, crop) for picture, found in seen if found])
+        for crop in {network.crop for network in networks}
+    }
+    told = at_once(lambda network: batching.look(network, crops[network.crop]), networks)
+    for (task, version), beliefs in zip(asked, told, strict=True):
         sureness = registry.sureness(version)
-        beliefs = batching.look(network, crops[network.crop])
         for face, belief, spoken in zip(faces, beliefs, said, strict=True):
             usable = face.quality.usable
-            spoken[task] = told = say(ATTRIBUTES[task], belief, sureness=sureness, usable=usable)
-            metrics.said(version, task, told, usable=usable)
+            spoken[task] = one = say(ATTRIBUTES[task], belief, sureness=sureness, usable=usable)
+            metrics.said(version, task, one, usable=usable)
     rest = iter(said)
     return [list(islice(rest, len(found))) for _, found in seen]
 
