@@ -12,6 +12,7 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 import onnxruntime
+from scipy.special import logit
 
 from inference.core.onnx_graph import Graph
 
@@ -59,14 +60,15 @@ class YuNet:
 
 def _decoded(told: Floats, stride: int, least: float) -> Floats:
     """Candidates (faces, 15) from what each place of one level says (16, rows, columns)."""
-    sure, whole = (1 / (1 + np.exp(-told[:2])))[:, None]
-    score = np.sqrt(sure[0] * whole[0])
-    row, column = np.nonzero(score >= least)
-    said = told[2:, row, column].T
-    place = np.stack([column, row], axis=1)
+    # Their score is the root of two shares, neither of which is below its square: few places need to be looked at.
+    row, column = np.nonzero((told[:2] >= logit(least**2)).all(axis=0))
+    said = told[:, row, column].T
+    score = np.sqrt(np.prod(1 / (1 + np.exp(-said[:, :2])), axis=1))
+    kept = score >= least
+    said, place = said[kept, 2:], np.stack([column, row], axis=1)[kept]
     centre, size = (said[:, :2] + place) * stride, np.exp(said[:, 2:4]) * stride
     points = (said[:, 4:].reshape(-1, 5, 2) + place[:, None]) * stride
-    found = [score[row, column, None], centre - size / 2, size, points.reshape(-1, 10)]
+    found = [score[kept, None], centre - size / 2, size, points.reshape(-1, 10)]
     return np.concatenate(found, axis=1).astype(np.float32)
 
 
