@@ -13,7 +13,7 @@ from annotation.core.batches import batched
 from annotation.models import Cluster, ClusteringRun, Decision, Face, Identity, Membership, Question, QuestionFace
 from annotation.presence import faces_there, people_there
 
-GRID = 32  # faces a page: at 1280 × 800 four rows of eight fit a screen, no smaller than three rows would be
+GRID = 32  # faces a page: as many as 1280 × 800 show without scrolling, each a hundred pixels wide
 CHUNK = 500
 WORTH_OF_WANTED = 100.0  # what a curator wants asked comes first: a page of faces is worth 32 at most
 

@@ -41,8 +41,11 @@ class Annotator:
         self._chance = random.Random(seed)
 
     def who(self, face) -> str:  # type: ignore[no-untyped-def]
-        person = self._person_of.get(face.photo.file) if face.chosen else None
-        return person or f"face {face.pk}"
+        return self.of(face.pk, face.chosen, face.photo.file)
+
+    def of(self, face: int, chosen: bool, file: str) -> str:
+        person = self._person_of.get(file) if chosen else None
+        return person or f"face {face}"
 
     def slips(self) -> bool:
         return self._chance.random() < self._slips
@@ -119,8 +122,9 @@ def _known(annotator: Annotator) -> list:  # type: ignore[type-arg]
 def _reached(annotator: Annotator, actions: int) -> Reached:
     from annotation.models import Label  # noqa: PLC0415
 
-    labels = Label.objects.filter(verdict="identity").select_related("face__photo")
-    pairs = [(label.identity_id, annotator.who(label.face)) for label in labels]
+    labels = Label.objects.filter(verdict="identity")
+    rows = labels.values_list("identity_id", "face_id", "face__chosen", "face__photo__file")
+    pairs = [(of, annotator.of(*row)) for of, *row in rows]
     people: dict[int | None, Counter[str]] = {}
     for of, who in pairs:
         people.setdefault(of, Counter())[who] += 1

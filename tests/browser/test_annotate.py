@@ -10,6 +10,7 @@ from playwright.sync_api import Page, expect
 from annotation import ledger, lifetimes, reads
 from annotation.core.batches import batched
 from annotation.models import Answer, Decision, Identity, Label, Photo, Question, User
+from annotation.questions import GRID
 from tests.browser.scenes import Site, a_cluster_question, a_pair_question, faces_of
 from tests.factories import a_cluster, a_grid, a_person, a_question, a_single, an_annotator
 
@@ -196,6 +197,20 @@ def test_the_next_question_and_its_pictures_are_there_before_they_are_asked_for(
 
     assert shown == 24
     page_problems.clear()  # the browser tells of the answer that waited for the line
+
+
+def test_a_full_page_of_faces_fits_a_screen_without_scrolling(site: Site) -> None:
+    """What questions.GRID is chosen by."""
+    a_cluster_question(1, count=GRID)
+    site.sign_in()
+    site.page.set_viewport_size({"width": 1280, "height": 800})
+    page = site.open("/annotate/")
+    expect(page.locator(TILE)).to_have_count(GRID)
+    last, buttons = page.locator(TILE).last.bounding_box(), page.locator("#keys").bounding_box()
+    assert last is not None
+    assert buttons is not None
+    assert last["y"] + last["height"] <= buttons["y"]
+    assert last["width"] >= 95
 
 
 def test_a_lost_line_loses_no_answer(site: Site, page_problems: list[str]) -> None:
