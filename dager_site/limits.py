@@ -75,12 +75,13 @@ def counted(error: Exception, context: dict[str, Any]) -> Exception:
 
 def _count(key: str) -> int:
     """How many it is, with this one."""
-    cache.add(key, 0, 2 * MINUTE)
-    try:
-        return cache.incr(key)
-    except ValueError:  # it was forgotten since: Redis went away, or came back, at this moment
-        cache.set(key, 1, 2 * MINUTE)
-        return 1
+    for _ in range(2):
+        try:
+            return cache.incr(key)
+        except ValueError:  # the first of its minute; of two at once the other one was
+            if cache.add(key, 1, 2 * MINUTE):
+                return 1
+    return 1  # Redis went away, or came back, at this moment
 
 
 def _limit(scope: Scope, token: AccessToken | None) -> int:

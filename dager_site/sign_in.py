@@ -16,6 +16,7 @@ from django.utils.translation import ngettext
 
 from annotation import audit, lockout
 from annotation.models import User
+from annotation.prepared import Prepared
 
 NOTED = 300  # seconds at most: that a session is used is not written down at each request
 
@@ -37,6 +38,13 @@ class Guarded(ModelBackend):
         user = super().authenticate(request, username=username, password=password, **more)
         (lockout.failed if user is None else lockout.succeeded)(username, address)
         return user
+
+    def get_user(self, user_id: int) -> User | None:
+        """Who a session is of, at each request."""
+        return next((user for user in _user(user_id) if self.user_can_authenticate(user)), None)
+
+
+_user = Prepared[User](lambda pk: User.objects.filter(pk=pk))
 
 
 class SignIn(AuthenticationForm):
