@@ -1,6 +1,7 @@
 """Who may do what: each page and each call of the API names one of these."""
 
 from collections.abc import Mapping
+from functools import cache
 
 from django.core.exceptions import PermissionDenied
 from django.core.signing import BadSignature, Signer
@@ -120,6 +121,7 @@ def _today() -> int:
     return timezone.now().toordinal()
 
 
+@cache
 def _signer() -> Signer:
     return Signer(salt="annotation.access")
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from datetime import datetime, timedelta
+from functools import cache
 
 from django.db import transaction
 from django.db.models import Count, Exists, OuterRef, Q, QuerySet
@@ -13,7 +14,7 @@ from annotation.models import Answer, Question, QuestionFace, User, Vote
 from annotation.prepared import Prepared
 
 LEASE = timedelta(minutes=5)  # someone who went for coffee costs the queue no more than this
-LOOK_AT_MOST = 500  # questions at a time that this person might answer
+FIRST_LOOK, LOOK_AT_MOST = 20, 500  # questions at a time that this person might answer
 
 
 def take_next(
@@ -28,9 +29,9 @@ def take_next(
     if annotator.paused_at is not None:
         raise AnnotatorPaused(annotator.paused_because)
     taken = list[Question]()
-    below, size = None, 2 * ahead  # of faces in grids that they did, this person has spoken: they ask others
+    below, size = None, FIRST_LOOK  # of faces in grids that they did, this person has spoken: they ask others
     while len(taken) < ahead:
-        candidates = _best(annotator, _free(annotator, kind, now, below), size)
+        candidates = _best(annotator, kind, now, below, size)
         may = _not_spoken_of(annotator, _seen_whole(annotator, candidates))
         taken += _lease(may, annotator, now, at_most=ahead - len(taken))
         if len(candidates) < size:
@@ -39,52 +40,74 @@ def take_next(
     return taken
 
 
-@transaction.atomic
 def _lease(questions: list[Question], annotator: User, now: datetime, *, at_most: int) -> list[Question]:
-    """The first of these that nobody else is taking at this moment.
-
-    The limit counts what was locked, not what was looked at: a question that is passed over here is somebody else's.
-    """
-    rows = Question.objects.filter(pk__in=[each.pk for each in questions], state=Question.State.OPEN)
-    free = rows.filter(_available(annotator, now)).order_by("-worth", "id")
-    locked = free.select_for_update(skip_locked=True, no_key=True)[:at_most]
-    ours = set(locked.values_list("pk", flat=True))
-    Question.objects.filter(pk__in=ours).update(leased_to=annotator, leased_until=now + LEASE)
+    """The first of these that nobody else is taking at this moment."""
+    ids = [each.pk for each in questions]
+    ours = set(_claim(at_most)(annotator.pk, now, ids, last=(annotator.pk, now + LEASE)))
     return [each for each in questions if each.pk in ours]
 
 
-def _available(annotator: User, now: datetime) -> Q:
-    return Q(leased_to=None) | Q(leased_to=annotator) | Q(leased_until__lt=now)
+@cache
+def _claim(at_most: int) -> Prepared[int]:
+    """One statement: whatever it locks is leased, and what somebody else has locked is theirs.
+
+    The limit counts what was locked, not what was looked at: a question that is passed over here is somebody else's.
+    """
+
+    def free(annotator: int, now: datetime, ids: Sequence[int]) -> QuerySet[Question, int]:
+        rows = Question.objects.filter(_available(annotator, now), pk__in=ids, state=Question.State.OPEN)
+        locked = rows.order_by("-worth", "id").select_for_update(skip_locked=True, no_key=True)
+        return locked.values_list("pk", flat=True)[:at_most]
+
+    claim = (
+        "WITH free AS MATERIALIZED ({}) UPDATE annotation_question SET leased_to_id = %s, leased_until = %s"
+        " WHERE id IN (SELECT * FROM free) RETURNING id"
+    )
+    return Prepared(free, sql=claim)
 
 
-def _free(annotator: User, kind: str | None, now: datetime, below: Question | None) -> QuerySet[Question]:
-    """In the order of their worth, from the one below this on."""
+def _available(annotator: int, now: datetime) -> Q:
+    """Of a question that nobody holds until some time the answer waits to be weighed."""
+    return Q(leased_until=None) | Q(leased_to=annotator) | Q(leased_until__lt=now)
+
+
+def _free(annotator: int, curates: bool, kind: str | None, now: datetime) -> QuerySet[Question]:
+    """In the order of their worth."""
     answered = Answer.objects.filter(annotator=annotator, undone_at=None, question=OuterRef("pk"))
     others = Answer.objects.filter(annotator=annotator, reassigned_at__isnull=False, question=OuterRef("pk"))
     questions = Question.objects.filter(
         _available(annotator, now), ~Exists(answered), ~Exists(others), state=Question.State.OPEN
     )
-    if not annotator.curates:
+    if not curates:
         questions = questions.exclude(purpose=Question.Purpose.VERDICT)
     if kind is not None:
         questions = questions.filter(kind=kind)
-    if below is not None:
-        after = Q(worth__lt=below.worth) | Q(id__gt=below.pk)
-        questions = questions.filter(after, worth__lte=below.worth)
     return questions.order_by("-worth", "id")
 
 
-def _best(annotator: User, questions: QuerySet[Question], size: int) -> list[Question]:
-    """The first of these; for whoever sees some sources only, the first of those that show something of them.
+def _best(annotator: User, kind: str | None, now: datetime, below: Question | None, size: int) -> list[Question]:
+    """The first of these below another one; for whoever sees some sources only, the first of those that show something
+    of them.
 
     Each part is a query of its own: a database finds it from the worth of the questions where much of them is theirs,
     and from their faces where little is. In one query it could not.
     """
+    if below is None and not annotator.restricted:
+        return _first_look(annotator.curates, kind)(annotator.pk, now)
+    questions = _free(annotator.pk, annotator.curates, kind, now)
+    if below is not None:
+        after = Q(worth__lt=below.worth) | Q(id__gt=below.pk)
+        questions = questions.filter(after, worth__lte=below.worth)
     parts = [list(part[:size]) for part in visible.may_be_asked(annotator, questions)]
     if len(parts) == 1:
         return parts[0]
     found = {question.pk: question for part in parts for question in part}
     return sorted(found.values(), key=lambda question: (-question.worth, question.pk))[:size]
+
+
+@cache
+def _first_look(curates: bool, kind: str | None) -> Prepared[Question]:
+    return Prepared(lambda annotator, now: _free(annotator, curates, kind, now)[:FIRST_LOOK])
 
 
 def _seen_whole(annotator: User, questions: list[Question]) -> list[Question]:
@@ -100,23 +123,24 @@ def _not_spoken_of(annotator: User, questions: list[Question]) -> list[Question]
     """Whoever spoke of a face in a grid is no second opinion on it; a curator may think again about their own word."""
     again = {Question.Purpose.VERDICT, *([Question.Purpose.DOUBT] if annotator.curates else [])}
     of_values = (Question.Kind.GRID, Question.Kind.VALUE)
-    asked = [each.pk for each in questions if each.kind in of_values and each.purpose not in again]
-    if not asked:
-        return questions
-    known = set(_spoken_of(annotator.pk, asked))
+    asked = {each.pk: each for each in questions if each.kind in of_values and each.purpose not in again}
+    shown = _shown(list(asked)) if asked else []
+    spoken_of = set(_spoken_of(annotator.pk, sorted({face for _, face in shown}))) if shown else set()
+    known = {question for question, face in shown if (face, asked[question].attribute) in spoken_of}
     return [each for each in questions if each.pk not in known]
 
 
-def _shown_that_they_know(annotator: int, questions: Sequence[int]) -> QuerySet[QuestionFace, int]:
-    counts = Q(answer__undone_at=None) | Q(answer__reassigned_at__isnull=False)
-    own = Vote.objects.filter(
-        counts, annotator=annotator, face=OuterRef("face"), attribute=OuterRef("question__attribute")
+_shown = Prepared[tuple[int, int]](
+    lambda questions: (
+        QuestionFace.objects.filter(question__in=questions).order_by().values_list("question_id", "face_id")
     )
-    shown = QuestionFace.objects.filter(Exists(own), question__in=questions).order_by()
-    return shown.values_list("question_id", flat=True)
-
-
-_spoken_of = Prepared[int](_shown_that_they_know)
+)
+# Of these faces alone, by index: a person's history grows for years.
+_spoken_of = Prepared[tuple[int, str]](
+    lambda annotator, faces: Vote.objects.filter(
+        Q(answer__undone_at=None) | Q(answer__reassigned_at__isnull=False), annotator=annotator, face__in=faces
+    ).values_list("face_id", "attribute")
+)
 
 
 def holds(annotator: User, question: int, now: datetime | None = None) -> bool:

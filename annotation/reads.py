@@ -1,9 +1,10 @@
 """What pages and the API show: named reads over several tables, each in a fixed number of queries."""
 
 from collections import Counter, defaultdict
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from functools import partial
 from itertools import takewhile
 from typing import Any, Generic, TypeVar
 
@@ -41,6 +42,7 @@ from annotation.models import (
     User,
     Vote,
 )
+from annotation.prepared import Prepared
 from inference.core.attributes import ATTRIBUTES, Attribute, attribute
 from inference.core.years import interval
 
@@ -182,18 +184,34 @@ def people(user: User) -> QuerySet[Identity]:
 
 def exemplars(identities: Collection[int], user: User, count: int = EXEMPLARS) -> dict[int, list[Face]]:
     """The clearest faces of each of these people: large, usable, one per group of duplicates."""
+    if user.restricted:
+        ranked = list(_clearest(_one_of_each(user, visible.labels(user).filter(identity__in=identities)), count))
+    else:
+        ranked = _clearest_of(sorted(identities), count)
+    faces = {face.pk: face for face in _faces([face for _, face in ranked])}
+    found: dict[int, list[Face]] = defaultdict(list)
+    for identity, face in ranked:
+        if face in faces:
+            found[identity].append(faces[face])
+    visible.as_seen(user, list(faces.values()))
+    return found
+
+
+def _clearest(labels: QuerySet[Label], count: int) -> QuerySet[Label, tuple[int, int]]:
     rank = Window(
         RowNumber(), partition_by="identity_id", order_by=[F("face__usable").desc(), F("face__width").desc(), "face_id"]
     )
-    best = _one_of_each(user, visible.labels(user).filter(identity__in=identities))
-    best = best.annotate(rank=rank).filter(rank__lte=count)
-    found: dict[int, list[Face]] = defaultdict(list)
-    rows = best.select_related("face__photo__source").defer("face__landmarks", "face__points")
-    for label in rows.order_by("identity_id", "rank"):
-        if label.identity_id is not None:
-            found[label.identity_id].append(label.face)
-    visible.as_seen(user, [face for faces in found.values() for face in faces])
-    return found
+    best = labels.annotate(rank=rank).filter(rank__lte=count).order_by("identity_id", "rank")
+    return best.values_list("identity_id", "face_id")
+
+
+_LARGE = ("landmarks", "points", "transform", "photo__metadata", "photo__caption")  # columns that no list shows
+_faces = Prepared[Face](
+    lambda ids: Face.objects.filter(pk__in=ids).select_related("photo__source").defer(*_LARGE).order_by()
+)
+_clearest_of = Prepared[tuple[int, int]](
+    lambda people, count: _clearest(Label.objects.filter(identity__in=people, face__duplicate_of=None), count)
+)
 
 
 def _one_of_each(user: User, rows: QuerySet[Row]) -> QuerySet[Row]:
@@ -406,12 +424,7 @@ def facts_of(photo: Photo) -> str:
 def asked(questions: Sequence[Question], user: User) -> list[Asked]:
     """These questions, which this person may see, as they are shown."""
     shown: dict[int, list[Face]] = defaultdict(list)
-    for place in (
-        QuestionFace.objects.filter(question__in=questions)
-        .select_related("face__photo__source")
-        .defer("face__landmarks", "face__points")
-        .order_by("place")
-    ):
+    for place in _shown([question.pk for question in questions]):
         shown[place.question_id].append(place.face)
     visible.as_seen(user, [face for faces in shown.values() for face in faces])
     people_of = _people_of(questions)
@@ -426,6 +439,16 @@ def asked(questions: Sequence[Question], user: User) -> list[Asked]:
         )
         for question in questions
     ]
+
+
+_shown = Prepared[QuestionFace](
+    lambda questions: (
+        QuestionFace.objects.filter(question__in=questions)
+        .select_related("face__photo__source")
+        .defer(*(f"face__{name}" for name in _LARGE))
+        .order_by("place")
+    )
+)
 
 
 def _shuffled(question: Question, faces: list[Face]) -> list[Face]:
@@ -446,7 +469,8 @@ def _people_of(questions: Sequence[Question]) -> dict[int, list[Identity]]:
         for question in questions
     }
     clusters = {question.cluster_id for question in questions if question.cluster_id and not about[question.pk]}
-    known = dict(Cluster.objects.filter(pk__in=clusters, identity__isnull=False).values_list("pk", "identity_id"))
+    extended = Cluster.objects.filter(pk__in=clusters, identity__isnull=False)
+    known = dict(extended.values_list("pk", "identity_id")) if clusters else {}
     for question in questions:
         if question.cluster_id in known and not about[question.pk]:
             about[question.pk] = [known[question.cluster_id]]
@@ -479,29 +503,49 @@ class Tally:
 def tally(annotator: User, kind: str | None = None, *, idle: bool, now: datetime | None = None) -> Tally:
     """How far somebody has come, and whether, `idle` as they are, something that they skipped might be asked again."""
     today = (now or timezone.now()).replace(hour=0, minute=0, second=0, microsecond=0)
-    own = visible.answers(annotator).filter(annotator=annotator, question__isnull=False, undone_at=None)
+    name = f"{kind}.{annotator.curates}"
+    if annotator.restricted:
+        answered = _answered(visible.answers(annotator), annotator.pk, today).count()
+        open_ = _count_seldom(annotator, _waiting(annotator, kind), f"{name}.{annotator.pk}")
+    else:
+        answered = sum(_count_answered(annotator.pk, today))
+        open_ = _count_now_and_then(partial(_waiting, annotator, kind), name)
+    skipped = visible.answers(annotator).filter(
+        annotator=annotator, undone_at=None, question__state=Question.State.OPEN, content__verdict="skip"
+    )
+    return Tally(answered_today=answered, open=open_, skipped=skipped.count() if idle else 0)
+
+
+def _waiting(annotator: User, kind: str | None) -> QuerySet[Question]:
     waiting = visible.questions(annotator).filter(state=Question.State.OPEN)
     if not annotator.curates:
         waiting = waiting.exclude(purpose=Question.Purpose.VERDICT)
-    name, rows = f"{kind}.{annotator.curates}", waiting.filter(kind=kind) if kind else waiting
-    open_ = (
-        _count_seldom(annotator, rows, f"{name}.{annotator.pk}")
-        if annotator.restricted
-        else _count_now_and_then(rows, name)
-    )
-    return Tally(
-        answered_today=own.filter(at__gte=today).exclude(content__verdict="skip").count(),
-        open=open_,
-        skipped=own.filter(question__state=Question.State.OPEN, content__verdict="skip").count() if idle else 0,
-    )
+    return waiting.filter(kind=kind) if kind else waiting
 
 
-def _count_now_and_then(rows: QuerySet[Any], name: str) -> int:
+def _answered(answers: QuerySet[Answer], annotator: int, since: datetime) -> QuerySet[Answer]:
+    own = answers.filter(annotator=annotator, question__isnull=False, undone_at=None, at__gte=since)
+    return own.exclude(content__verdict="skip")
+
+
+_count_answered = Prepared[int](
+    lambda annotator, since: (
+        _answered(Answer.objects.all(), annotator, since)
+        .order_by()
+        .values("annotator")
+        .annotate(count=Count("pk"))
+        .values_list("count", flat=True)
+    )
+)
+
+
+def _count_now_and_then(wanted: Callable[[], QuerySet[Any]], name: str) -> int:
     """How many there are: exact up to many; beyond that counted twice a minute by one of all who ask."""
     name = f"count.{name}"
     known = cache.get(name)
     if known is not None and not cache.add(f"{name}.now", True, COUNT_AGAIN):
         return int(known)
+    rows = wanted()
     count = count_up_to_many(rows)
     if count > MANY:
         count = rows.order_by().count()

@@ -144,15 +144,23 @@ def test_nobody_holds_what_somebody_else_holds_while_questions_are_replaced():
     held = proposals.learn(GENDER)
     Thought.objects.create(attribute="gender", at=held.at)
     routing.route(GENDER, held)
-    people, taken = [an_annotator() for _ in range(6)], list[tuple[int, int]]()
+    people, taken, routed = [an_annotator() for _ in range(6)], list[tuple[int, int]](), threading.Event()
+
+    def replace() -> None:
+        try:
+            routing.route(GENDER, held)
+        finally:
+            routed.set()
 
     def work(person: User) -> None:
-        for _ in range(4):
+        over = False
+        while not over:  # once more after they were replaced
+            over = routed.is_set()
             for question in take_next(person, ahead=2):
                 taken.append((question.pk, person.pk))
                 say(question, person)
 
-    raised = at_once(*[lambda person=person: work(person) for person in people], lambda: routing.route(GENDER, held))
+    raised = at_once(*[lambda person=person: work(person) for person in people], replace)
 
     assert raised == []
     assert len(taken) > 6
