@@ -1,8 +1,8 @@
 """Answers in, settled questions and lines of the ledger out."""
 
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Mapping
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
@@ -43,8 +43,12 @@ from annotation.models import (
 )
 from annotation.prepared import Prepared
 from annotation.questions import drop_moot_pairs, withdraw
-from annotation.turns import beginning_again
+from annotation.turns import beginning_again, only_one_settles
 from inference.core.attributes import attribute
+
+IN_HAND = timedelta(hours=1)  # what is kept is settled within seconds; if nobody does it, it is asked of others then
+LARGEST = 2**63 - 1  # id
+AT_ONCE, LOOK_AT_MOST = 50, 1_000  # questions settled in one transaction, and in one go
 
 
 def record_answer(
@@ -54,15 +58,17 @@ def record_answer(
     client_id: UUID,
     content: Mapping[str, Any],
     elapsed_ms: int | None = None,
+    settle_later: bool = False,
     now: datetime | None = None,
 ) -> Answer:
     """Keep one answer, and settle its question.
 
-    The same `client_id` twice is one answer, so a retry over a bad line does no harm. Raises
-    QuestionClosed if it was settled meanwhile, QuestionHeld if somebody else holds it, AnnotatorPaused, BadAnswer.
+    The same `client_id` twice is one answer, so a retry over a bad line does no harm. With `settle_later` what only has
+    to be weighed is kept and left to `settle_kept`, seconds later. Raises QuestionClosed if it was settled meanwhile,
+    QuestionHeld if somebody else holds it, AnnotatorPaused, BadAnswer.
     """
     try:
-        return _record(question_id, annotator, client_id, content, elapsed_ms, now or timezone.now())
+        return _record(question_id, annotator, client_id, content, elapsed_ms, settle_later, now or timezone.now())
     except IntegrityError:
         # Two requests with one client_id at once: the other one won.
         return Answer.objects.get(annotator=annotator, client_id=client_id)
@@ -75,19 +81,17 @@ def _record(
     client_id: UUID,
     content: Mapping[str, Any],
     elapsed_ms: int | None,
+    settle_later: bool,
     now: datetime,
 ) -> Answer:
     # Whoever is being paused at this moment is paused first, or has this answer taken back with all others.
     (annotator,) = _locked(annotator.pk)
     # The lock queues up answers that arrive together: the first settles it, the others find themselves or it closed.
-    question = Question.objects.select_for_update().filter(pk=question_id).first()
+    # An id beyond what the database can hold is no question, and no failure either.
+    question = next(iter(_question(question_id) if question_id <= LARGEST else ()), None)
     if annotator.restricted and not visible.questions(annotator).filter(pk=question_id).exists():
         question = None
-    # By the row and not by its id: one beyond what the database can hold is no question, and no failure either.
-    known = (
-        Q(client_id=client_id) if question is None else Q(client_id=client_id) | Q(question=question, undone_at=None)
-    )
-    own = list(Answer.objects.filter(known, annotator=annotator))
+    own = _own(annotator.pk, client_id, 0 if question is None else question.pk)
     for earlier in own:
         if earlier.client_id == client_id:
             return earlier
@@ -115,6 +119,9 @@ def _record(
     if isinstance(said, Skip):
         Question.objects.filter(pk=question.pk).update(leased_to=None, leased_until=None)
         return answer
+    if settle_later and _may_wait(question, said):
+        _keep(question, said, answer, shown)
+        return answer
     settled = _settle(question, said, answer, shown)
     # What one answer does not settle waits for somebody else.
     state = {"state": Question.State.SETTLED, "settled_at": now} if settled else {}
@@ -122,6 +129,12 @@ def _record(
     return answer
 
 
+_question = Prepared[Question](lambda pk: Question.objects.select_for_update().filter(pk=pk))
+_own = Prepared[Answer](
+    lambda annotator, client_id, question: Answer.objects.filter(
+        Q(client_id=client_id) | Q(question=question, undone_at=None), annotator=annotator
+    )
+)
 _locked = Prepared[User](lambda person: User.objects.select_for_update(no_key=True).filter(pk=person))
 _shown = Prepared[int](
     lambda question: QuestionFace.objects.filter(question=question).order_by("place").values_list("face_id", flat=True)
@@ -155,27 +168,111 @@ def _settle(question: Question, said: SaidToIt, answer: Answer, shown: list[int]
             if not settled:  # somebody else is asked; curators see it among the conflicts
                 Question.objects.filter(pk=question.pk).update(purpose=Question.Purpose.AGAIN)
             return settled
-        case GridAnswer():
-            return _settle_values(question, answer, {face: said.marks.get(face, question.value) for face in shown})
-        case ValueAnswer():
-            return _settle_values(question, answer, dict.fromkeys(shown, said.value or said.verdict))
+        case GridAnswer() | ValueAnswer():
+            return _settle_values(question, answer, _words(question, said, shown))
         case RecordAnswer():
             _settle_record(question, said, answer, shown)
     return True
 
 
-def _settle_values(question: Question, answer: Answer, words: Mapping[int, str]) -> bool:
+def _words(question: Question, said: SaidToIt, shown: list[int]) -> dict[int, str]:
     """By face: a value, or one of "other", "not_a_face" and "cannot_tell"."""
+    if isinstance(said, GridAnswer):
+        return {face: said.marks.get(face, question.value) for face in shown}
+    assert isinstance(said, ValueAnswer)
+    return dict.fromkeys(shown, said.value or said.verdict)
+
+
+def _settle_values(question: Question, answer: Answer, words: Mapping[int, str]) -> bool:
     wrong = [face for face, word in words.items() if word == "not_a_face"]
     if wrong:
         ledger.write([ledger.line(answer, Decision.Kind.NOT_A_FACE, face=face) for face in wrong])
         drop_settled_faces(wrong, but=question.pk)
-    said = {
+    return votes.cast(answer, question, _said_of_values(words, question))
+
+
+def _said_of_values(words: Mapping[int, str], question: Question) -> dict[int, votes.Said]:
+    return {
         face: votes.Said(question.value, denied=True) if word == "other" else votes.Said(word)
         for face, word in words.items()
         if word != "not_a_face"
     }
-    return votes.cast(answer, question, said)
+
+
+# ---- what is settled later: an open question that nobody holds, until a time
+
+
+def _may_wait(question: Question, said: SaidToIt) -> bool:
+    """Whether this is one opinion among others: nobody's word that holds by itself, and nothing that is known."""
+    if question.purpose in (Question.Purpose.VERDICT, Question.Purpose.GOLD):
+        return False
+    match said:
+        case GridAnswer():
+            return "not_a_face" not in said.marks.values()
+        case ValueAnswer():
+            return said.verdict != "not_a_face"
+    return isinstance(said, PairAnswer)
+
+
+def _keep(question: Question, said: SaidToIt, answer: Answer, shown: list[int]) -> None:
+    if not isinstance(said, PairAnswer):
+        votes.keep(answer, question, _said_of_values(_words(question, said, shown), question))
+    Question.objects.filter(pk=question.pk).update(leased_to=None, leased_until=answer.at + IN_HAND)
+
+
+def settle_kept() -> int:
+    """Settle what the answers settle that were kept for later. Returns of how many questions.
+
+    Many at once take little longer than one. Whoever is killed leaves them as they were, and of two who are at it at
+    once one leaves them to the other.
+    """
+    groups = defaultdict[tuple[str, str], list[int]](list)
+    waiting = Question.objects.kept().order_by("pk").values_list("kind", "attribute", "pk")
+    for kind, name, pk in waiting[:LOOK_AT_MOST]:
+        groups[kind, name].append(pk)
+    # Each part is a transaction of its own: whoever settles something at once waits for its end.
+    return sum(
+        _settle_part(kind, name, part)
+        for (kind, name), pks in groups.items()
+        for part in batched(pks, 1 if kind == Question.Kind.PAIR else AT_ONCE)
+    )
+
+
+@beginning_again
+def _settle_part(kind: str, name: str, pks: list[int]) -> int:
+    if not only_one_settles():  # nor is anybody being paused, whose word would count here and not there
+        return 0
+    counted = Answer.objects.filter(question__in=pks, undone_at=None, annotator__paused_at=None)
+    # As an undo does, first the answers and then their questions: one that is taken back at this moment is let be.
+    answers = counted.exclude(content__verdict="skip").select_for_update(skip_locked=True, of=("self",)).order_by("pk")
+    last = {answer.question_id: answer for answer in answers.select_related("annotator")}
+    waiting = Question.objects.kept().filter(pk__in=pks).order_by("pk")
+    questions = {each.pk: each for each in waiting.select_for_update(skip_locked=True, of=("self",))}
+    for pk in questions.keys() & last.keys():
+        last[pk].question = questions[pk]
+    said = {pk: last[pk] for pk in questions if pk in last}  # of others all was taken back meanwhile
+    settled = _settle_pairs(said) if kind == Question.Kind.PAIR else _settle_votes(kind, name, said)
+    rows = Question.objects.filter(pk__in=questions)
+    rows.filter(pk__in=settled).update(state=Question.State.SETTLED, settled_at=timezone.now(), leased_until=None)
+    rows.exclude(pk__in=settled).update(leased_until=None)
+    return len(questions)
+
+
+def _settle_votes(kind: str, name: str, said: Mapping[int, Answer]) -> set[int]:
+    """By question the last answer to it. Returns the questions that ask nothing any more."""
+    shown = QuestionFace.objects.filter(question__in=said).order_by("question").values_list("question_id", "face_id")
+    latest = {face: said[question] for question, face in shown}
+    open_ = votes.weigh(latest, attribute(name), of_grids=kind == Question.Kind.GRID)
+    return said.keys() - {latest[face].question_id for face in open_}
+
+
+def _settle_pairs(said: Mapping[int, Answer]) -> set[int]:
+    settled = set[int]()
+    for pk, answer in said.items():
+        question = answer.question
+        if question is not None and _settle(question, pair_answer(answer.content), answer, []):
+            settled.add(pk)
+    return settled
 
 
 def _require_open(question: Question | None, question_id: int, annotator: User, now: datetime) -> Question:
@@ -230,7 +327,7 @@ def _settle_pair(question: Question, said: PairAnswer, answer: Answer) -> bool:
     sides = Identity.objects.select_related("merged_into").in_bulk([question.identity_id, question.other_identity_id])
     one, other = (sides.get(pk or 0) for pk in (question.identity_id, question.other_identity_id))
     if one is None or other is None:
-        raise BadAnswer(f"Question {question.pk} no longer has two people to compare. Ask for the next one.")
+        return True  # somebody was erased meanwhile
     one, other = one.merged_into or one, other.merged_into or other
     if one == other:
         return True  # somebody merged them elsewhere meanwhile
@@ -350,6 +447,8 @@ def _ask_again(question_id: int, *, unless_settled: bool) -> None:
     """With `unless_settled` only if what others said does not settle its faces by itself."""
     question = Question.objects.select_for_update().get(pk=question_id)
     if question.state == Question.State.OPEN:
+        if question.leased_to_id is None and not question.answers.filter(undone_at=None).exists():
+            Question.objects.filter(pk=question_id).update(leased_until=None)  # nothing waits to be settled any more
         return
     if unless_settled and question.kind in (Question.Kind.GRID, Question.Kind.VALUE):
         faces = set(question.shown.values_list("face_id", flat=True))

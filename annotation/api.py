@@ -308,18 +308,21 @@ class FaceField(serializers.Field):
     """A face in a question: where its pictures are, and where it is in its photo."""
 
     def to_representation(self, face: Face) -> dict[str, Any]:
-        user: User = self.context["user"]
-        question = self.context.get("question")
-        return {
-            "id": face.pk,
-            "crop": crop_address(face.pk, user, question=question),
-            "photo": photo_address(face.photo_id, user, question=question),
-            "photo_size": [face.photo.width, face.photo.height],
-            "box": [face.x, face.y, face.width, face.height],
-            "query": face.photo.query,
-            "source": face.photo.source.name,
-            "taken_at": face.photo.taken_at,
-        }
+        return _face(face, self.context["user"], self.context.get("question"))
+
+
+def _face(face: Face, user: User, question: int | None) -> dict[str, Any]:
+    photo = face.photo
+    return {
+        "id": face.pk,
+        "crop": crop_address(face.pk, user, question=question),
+        "photo": photo_address(photo.pk, user, question=question),
+        "photo_size": [photo.width, photo.height],
+        "box": [face.x, face.y, face.width, face.height],
+        "query": photo.query,
+        "source": photo.source.name,
+        "taken_at": photo.taken_at,
+    }
 
 
 class PersonSerializer(serializers.Serializer):
@@ -337,29 +340,45 @@ class QuestionSerializer(serializers.Serializer):
     id = serializers.IntegerField(source="question.pk")
     kind = serializers.ChoiceField(Question.Kind.choices, source="question.kind")
     attribute = serializers.CharField(source="question.attribute", help_text="that is asked about; empty for who it is")
-    value = serializers.SerializerMethodField("get_proposed", help_text="that a grid proposes for all of its faces")
+    value = serializers.CharField(read_only=True, help_text="that a grid proposes for all of its faces")
     values = serializers.ListField(child=serializers.CharField(), help_text="of the attribute; none for whole years")
     faces = serializers.ListField(child=FaceField(), help_text="in an order that tells nothing")
     people = PersonSerializer(many=True, help_text="whom a cluster would extend, or the two people of a pair")
     reason = serializers.CharField(source="question.reason", help_text="what speaks against what is written")
-    why = serializers.SerializerMethodField(help_text="why it is asked, and nothing that would sway the answer")
+    why = serializers.CharField(read_only=True, help_text="why it is asked, and nothing that would sway the answer")
     facts = serializers.DictField(help_text="of a record, by face: the dates that came with it")
     queries = serializers.ListField(child=serializers.ListField(), help_text="search terms with their counts")
     sources = serializers.ListField(child=serializers.ListField(), help_text="sources with their counts")
 
     def to_representation(self, asked: reads.Asked) -> dict[str, Any]:
-        told_of = asked.question.pk if self.context["by_token"] else None
-        self.context["question"] = told_of  # type: ignore[index]  # whose faces are told next; it is a dict
-        told: dict[str, Any] = super().to_representation(asked)
-        if asked.question.blind:
-            told["faces"] = [face | {"query": ""} for face in told["faces"]]
-        return told
-
-    def get_why(self, asked: reads.Asked) -> str:
-        return why_asked(asked.question)
-
-    def get_proposed(self, asked: reads.Asked) -> str:
-        return asked.question.value if asked.question.kind == Question.Kind.GRID else ""  # gold knows its own
+        """Written down, field by field: DRF would ask each field for it, and annotators wait for this."""
+        user: User = self.context["user"]
+        question = asked.question
+        told_of = question.pk if self.context["by_token"] else None
+        faces = [_face(face, user, told_of) for face in asked.faces]
+        people = [
+            {
+                "id": person.identity.pk,
+                "name": person.identity.name,
+                "face_count": person.face_count,
+                "faces": [_face(face, user, told_of) for face in person.faces],
+            }
+            for person in asked.people
+        ]
+        return {
+            "id": question.pk,
+            "kind": question.kind,
+            "attribute": question.attribute,
+            "value": question.value if question.kind == Question.Kind.GRID else "",  # gold knows its own
+            "values": asked.values,
+            "faces": [face | {"query": ""} for face in faces] if question.blind else faces,
+            "people": people,
+            "reason": question.reason,
+            "why": why_asked(question),
+            "facts": asked.facts,
+            "queries": asked.queries,
+            "sources": asked.sources,
+        }
 
 
 class TallySerializer(serializers.Serializer):
@@ -410,6 +429,12 @@ class AnswerSerializer(serializers.ModelSerializer):
         model = Answer
         fields = ["id", "question", "client_id", "content", "actions", "elapsed_ms", "at", "undone_at"]
         read_only_fields = fields
+
+
+def _kept(answer: Answer) -> dict[str, Any]:
+    """As AnswerSerializer has it, which looks at the model anew each time."""
+    told = {"id": answer.pk, "question": answer.question_id, "client_id": answer.client_id, "content": answer.content}
+    return told | {name: getattr(answer, name) for name in ("actions", "elapsed_ms", "at", "undone_at")}
 
 
 class NextQuestions(APIView):
@@ -505,8 +530,10 @@ class GiveAnswer(Idempotent):
         """Answer a question."""
         given = AnswerInput(data=request.data)
         given.is_valid(raise_exception=True)
-        answer = answers.record_answer(question_id=pk, annotator=signed_in(request), **given.validated_data)
-        return Response(AnswerSerializer(answer).data, status=status.HTTP_201_CREATED)
+        answer = answers.record_answer(
+            question_id=pk, annotator=signed_in(request), settle_later=True, **given.validated_data
+        )
+        return Response(_kept(answer), status=status.HTTP_201_CREATED)
 
 
 class Skip(Idempotent):
@@ -524,7 +551,7 @@ class Skip(Idempotent):
             content={"verdict": "skip", "reason": given.validated_data.pop("reason")},
             **given.validated_data,
         )
-        return Response(AnswerSerializer(answer).data, status=status.HTTP_201_CREATED)
+        return Response(_kept(answer), status=status.HTTP_201_CREATED)
 
 
 class PracticeQuery(Query):

@@ -98,10 +98,11 @@ def undo(lines: Iterable[Decision], *, person: User | None, answer: Answer | Non
 
 
 def _log(lines: Sequence[Decision]) -> None:
-    """One line of the audit log for all of these, which names theirs: what they say is in the ledger alone."""
-    if lines:
-        numbers = audit.spans(line.pk for line in lines)
-        audit.write(audit.Action.DECIDE, by=lines[0].person, details={"lines": numbers})
+    """One line of the audit log for all of somebody's, which names theirs: what they say is in the ledger alone."""
+    of = {line.person_id: line.person for line in lines}
+    for pk, person in of.items():
+        numbers = audit.spans(line.pk for line in lines if line.person_id == pk)
+        audit.write(audit.Action.DECIDE, by=person, details={"lines": numbers})
 
 
 def _follow(lines: Iterable[Decision]) -> None:

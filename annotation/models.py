@@ -464,9 +464,17 @@ class Membership(models.Model):
         constraints = [models.UniqueConstraint(fields=["run", "face"], name="one_cluster_per_face_and_run")]
 
 
+# Answered a moment ago, and not settled yet: nobody holds it, until a time.
+KEPT = Q(state="open", leased_to=None, leased_until__isnull=False)
 # What curators look at: where people disagree, and what was settled after more than one word.
 TO_DECIDE = Q(state="open") & (Q(purpose="verdict") | Q(kind="pair", purpose="again"))
 DECIDED = Q(state="settled", purpose__in=["verdict", "again", "doubt", "wanted"])
+
+
+class QuestionQuerySet(models.QuerySet["Question"]):
+    def kept(self) -> "QuestionQuerySet":
+        """Those whose answers were kept, and wait to be weighed."""
+        return self.filter(KEPT)
 
 
 class Question(models.Model):
@@ -517,10 +525,13 @@ class Question(models.Model):
     created_at = models.DateTimeField(auto_now_add=True)
     settled_at = models.DateTimeField(null=True)
 
+    objects = QuestionQuerySet.as_manager()
+
     class Meta:
         indexes = [
             models.Index(fields=["-worth", "id"], condition=Q(state="open"), name="question_open_by_worth"),
             models.Index(fields=["kind", "-worth", "id"], condition=Q(state="open"), name="question_open_of_kind"),
+            models.Index(fields=["id"], condition=KEPT, name="question_kept"),
             models.Index(fields=["-id"], condition=TO_DECIDE, name="question_to_decide"),
             models.Index(fields=["-id"], condition=DECIDED, name="question_decided"),
             # How many of which kind were settled lately, and of the control slice ever, without a look at the rows.

@@ -38,8 +38,11 @@ def ask_about_clusters(
 
 @transaction.atomic(savepoint=False)
 def withdraw(questions: QuerySet[Question], *, now: datetime | None = None) -> int:
-    """Take open questions that nobody holds out of the queue; those that nobody ever saw leave no row behind."""
-    free = Q(leased_to=None) | Q(leased_until__lt=now or timezone.now())
+    """Take open questions that nobody holds out of the queue; those that nobody ever saw leave no row behind.
+
+    One whose answer waits to be weighed is held by whoever weighs it.
+    """
+    free = Q(leased_until=None) | Q(leased_until__lt=now or timezone.now())
     idle = questions.filter(free, state=Question.State.OPEN).order_by("pk")
     # Locked before anything is deleted: one that somebody takes or answers at this moment is left to them.
     ids = list(idle.select_for_update(skip_locked=True, of=("self",)).values_list("pk", flat=True))

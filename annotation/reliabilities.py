@@ -22,6 +22,7 @@ from annotation.core.reliability import (
     too_fast,
 )
 from annotation.models import Agreement, Answer, AttributeLabel, Question, Reliability, User, Vote
+from annotation.turns import nobody_settles
 from inference.core.attributes import Attribute
 
 Ints = npt.NDArray[np.int64]
@@ -217,6 +218,7 @@ def pause(person: int, because: str) -> int:
     Their votes count no more until they are let back; what others said stands. Who is who rests on one answer, as a
     rule: those answers are taken back for good.
     """
+    nobody_settles()
     user = User.objects.select_for_update().get(pk=person)
     if user.paused_at is not None or user.curates:
         return 0  # a curator who errs is for an admin to judge
@@ -231,6 +233,7 @@ def pause(person: int, because: str) -> int:
 @transaction.atomic
 def let_back(person: int) -> int:
     """Believe somebody again: their votes count as before. Returns how many faces are weighed anew."""
+    nobody_settles()
     User.objects.filter(pk=person).update(paused_at=None, paused_because="")
     return _weigh_again(person)
 

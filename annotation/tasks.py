@@ -12,6 +12,7 @@ from django.db.models import Exists, OuterRef, QuerySet
 from django.utils import timezone
 
 from annotation import (
+    answers,
     audit,
     belt,
     clustering,
@@ -103,6 +104,12 @@ def cluster(run_id: int) -> None:
 def know_people() -> None:
     """Keep everybody's mean vector at hand for searches by face."""
     gallery.keep_up()
+
+
+@shared_task
+def settle_kept() -> None:
+    """Settle what people answered a moment ago."""
+    answers.settle_kept()
 
 
 @shared_task

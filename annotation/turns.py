@@ -9,7 +9,7 @@ from django.db import OperationalError, connection, transaction
 Given = ParamSpec("Given")
 Result = TypeVar("Result")
 
-WHO_IS_WHO, SEALING = 4_711, 4_712  # of PostgreSQL's advisory locks
+WHO_IS_WHO, SEALING, SETTLING = 4_711, 4_712, 4_713  # of PostgreSQL's advisory locks
 DEADLOCK = "40P01"
 TIMES = 5
 
@@ -28,9 +28,25 @@ def take_turn(*, shared: bool = False) -> None:
 
 def only_one_seals() -> bool:
     """Whether nobody else seals the audit log at this moment; until the transaction ends nobody else will."""
+    return _is_free(SEALING)
+
+
+def only_one_settles() -> bool:
+    """The same of answers that were kept to be settled."""
+    return _is_free(SETTLING)
+
+
+def nobody_settles() -> None:
+    """From here until the transaction ends; what is being settled at this moment is waited for."""
     if connection.vendor == "postgresql":
         with connection.cursor() as cursor:
-            cursor.execute("SELECT pg_try_advisory_xact_lock(%s)", [SEALING])
+            cursor.execute("SELECT pg_advisory_xact_lock(%s)", [SETTLING])
+
+
+def _is_free(work: int) -> bool:
+    if connection.vendor == "postgresql":
+        with connection.cursor() as cursor:
+            cursor.execute("SELECT pg_try_advisory_xact_lock(%s)", [work])
             return bool(cursor.fetchone()[0])
     return True  # SQLite has one writer at a time
 

@@ -16,6 +16,7 @@ from annotation.core.consensus import MACHINE_AT_MOST, Votes, believed, next_ste
 from annotation.core.sampling import face_key, in_control_slice
 from annotation.core.worth import grid_pays
 from annotation.models import (
+    KEPT,
     Answer,
     AttributeLabel,
     Decision,
@@ -89,6 +90,22 @@ def cast(answer: Answer, question: Question, said: Mapping[int, Said]) -> bool:
     What is not settled is asked of somebody else. A curator's verdict settles all that it names; an answer to gold
     settles nothing, as that was known. Returns whether nothing is left to ask with this question.
     """
+    keep(answer, question, said)
+    wanted = registry.attribute(question.attribute)
+    if question.purpose == Question.Purpose.GOLD:
+        return True
+    if question.purpose == Question.Purpose.VERDICT:
+        _write(
+            wanted,
+            {face: (each.value, {"verdict": True}) for face, each in said.items()},
+            told(said, wanted),
+            dict.fromkeys(said, answer),
+        )
+        return True
+    return not weigh(dict.fromkeys(said, answer), wanted, of_grids=question.kind == Question.Kind.GRID)
+
+
+def keep(answer: Answer, question: Question, said: Mapping[int, Said]) -> None:
     Vote.objects.bulk_create(
         Vote(
             answer=answer,
@@ -100,27 +117,28 @@ def cast(answer: Answer, question: Question, said: Mapping[int, Said]) -> bool:
         )
         for face, each in said.items()
     )
-    wanted = registry.attribute(question.attribute)
-    if question.purpose == Question.Purpose.GOLD:
-        return True
-    if question.purpose == Question.Purpose.VERDICT:
-        _write(
-            answer, wanted, {face: (each.value, {"verdict": True}) for face, each in said.items()}, told(said, wanted)
-        )
-        return True
-    open_ = _weigh(answer, wanted, list(said), in_grids=question.kind == Question.Kind.GRID)
-    return question.kind != Question.Kind.VALUE or not open_
 
 
-def _weigh(answer: Answer, attribute: Attribute, faces: Collection[int], *, in_grids: bool = False) -> Open:
-    """Settle what these faces' votes settle, and ask about the others, which are returned.
+def weigh(latest: Mapping[int, Answer], attribute: Attribute, *, of_grids: bool) -> set[int]:
+    """Settle what is settled by now of the faces that these answers, by face the last one about it, spoke of.
+
+    Returns the faces that their own questions go on to ask about. Grids ask about none: what one leaves open, other
+    questions ask.
+    """
+    open_ = _weigh(latest, attribute, in_grids=of_grids)
+    return set() if of_grids else set(open_)
+
+
+def _weigh(latest: Mapping[int, Answer], attribute: Attribute, *, in_grids: bool = False) -> Open:
+    """Settle what these faces' votes settle, each signed by the last answer about it, and ask about the others, which
+    are returned.
 
     With `in_grids` those of whom the answer is likely wait for the engine, which makes grids of them.
     """
-    stories = told(faces, attribute)
+    stories = told(latest, attribute)
     settled, open_ = _guesses(attribute, stories) if attribute.in_years else _values(attribute, stories, in_grids)
-    _write(answer, attribute, settled, stories)
-    _close(settled, attribute.name, but=answer.question_id)
+    _write(attribute, settled, stories, latest)
+    _close(settled, attribute.name, but={answer.question_id for answer in latest.values()})
     of_step = {name: {face for face, step in open_.items() if step == name} for name in ("ask", "curator")}
     ask_single(attribute.name, of_step["ask"], Question.Purpose.AGAIN)
     ask_single(attribute.name, of_step["curator"], Question.Purpose.VERDICT)
@@ -302,7 +320,9 @@ _answering = Prepared[tuple[int, str]](
 )
 
 
-def _write(answer: Answer, attribute: Attribute, settled: Settled, stories: Mapping[int, Story]) -> None:
+def _write(
+    attribute: Attribute, settled: Settled, stories: Mapping[int, Story], signed_by: Mapping[int, Answer]
+) -> None:
     """A line for each; where the attribute is the person's, it is said of the person."""
     people = {}
     if attribute.of_identity:
@@ -312,7 +332,7 @@ def _write(answer: Answer, attribute: Attribute, settled: Settled, stories: Mapp
     for face, (value, evidence) in settled.items():
         person = people.get(face)
         line = ledger.line(
-            answer,
+            signed_by[face],
             Decision.Kind.VALUE,
             face=None if person else face,
             identity=person,
@@ -333,9 +353,9 @@ def _detail(attribute: Attribute, story: Story, evidence: Mapping[str, Any]) -> 
     return {}
 
 
-def _close(faces: Iterable[int], attribute: str, *, but: int | None) -> None:
+def _close(faces: Iterable[int], attribute: str, *, but: Collection[int | None] = ()) -> None:
     """Nobody else needs to say what is settled."""
-    others = set(_asked_still(attribute, list(faces))) - {but}
+    others = set(_asked_still(attribute, list(faces))) - set(but)
     if others:
         withdraw(Question.objects.filter(pk__in=others))
 
@@ -354,12 +374,9 @@ _asked_still = Prepared[int](
 def settle_clear(attribute: Attribute) -> int:
     """Settle faces whose votes weigh enough now that more is known of those who gave them. Returns how many."""
     labels = AttributeLabel.objects.filter(attribute=attribute.name).exclude(decision__by=Decision.By.MACHINE)
-    # What a curator is to judge, or wants asked again, no arithmetic settles.
-    reserved = Question.objects.filter(
-        attribute=attribute.name,
-        state=Question.State.OPEN,
-        purpose__in=[Question.Purpose.VERDICT, Question.Purpose.WANTED],
-    )
+    # What a curator is to judge, or wants asked again, no arithmetic settles; what was answered just now is in hand.
+    judged = Q(purpose__in=[Question.Purpose.VERDICT, Question.Purpose.WANTED])
+    reserved = Question.objects.filter(judged | KEPT, attribute=attribute.name, state=Question.State.OPEN)
     # Three passes over three tables: joined in one statement they took PostgreSQL minutes before it knew their sizes.
     waiting = set(_counted(attribute.name).values_list("face_id", flat=True))
     waiting -= set(labels.values_list("face_id", flat=True))
@@ -372,7 +389,7 @@ def settle_clear(attribute: Attribute) -> int:
         clear = [face for face, most, least in zip(chunk, belief, bar, strict=True) if most >= least]
         with transaction.atomic():
             _weigh_again(attribute, clear, in_grids=True)
-            _close(clear, attribute.name, but=None)
+            _close(clear, attribute.name)
         count += len(clear)
     return count
 
@@ -401,7 +418,7 @@ def settled_lines(faces: Collection[int], name: str) -> QuerySet[Decision]:
 def withdraw_others(question: Question) -> None:
     """One open question about an attribute of a face is enough: this one."""
     if question.kind == Question.Kind.VALUE:
-        _close(question.shown.values_list("face_id", flat=True), question.attribute, but=question.pk)
+        _close(question.shown.values_list("face_id", flat=True), question.attribute, but={question.pk})
 
 
 def reopen(faces: Collection[int], name: str, *, by: User | None, answer: Answer | None = None) -> None:
@@ -409,7 +426,7 @@ def reopen(faces: Collection[int], name: str, *, by: User | None, answer: Answer
     attribute = registry.attribute(name)
     ledger.undo(settled_lines(faces, name), person=by, answer=answer)
     silent = [face for face, story in told(faces, attribute).items() if not story.said]
-    _close(silent, name, but=answer.question_id if answer else None)
+    _close(silent, name, but={answer.question_id} if answer else ())
     _weigh_again(attribute, set(faces) - set(silent))
 
 
@@ -437,12 +454,11 @@ def follow_people(attribute: Attribute) -> int:
 
 def _weigh_again(attribute: Attribute, faces: Collection[int], *, in_grids: bool = False) -> None:
     """Settle what the votes that count settle: each face by the last answer about it, which signs for it."""
-    latest = dict(
+    last = dict(
         _counted(attribute.name).filter(face__in=list(faces)).order_by("id").values_list("face_id", "answer_id")
     )
-    answers = Answer.objects.select_related("question", "annotator").in_bulk(set(latest.values()))
-    for pk, answer in answers.items():
-        _weigh(answer, attribute, [face for face, of in latest.items() if of == pk], in_grids=in_grids)
+    answers = Answer.objects.select_related("question", "annotator").in_bulk(set(last.values()))
+    _weigh({face: answers[pk] for face, pk in last.items()}, attribute, in_grids=in_grids)
 
 
 def _counted(attribute: str) -> QuerySet[Vote]:

@@ -22,6 +22,7 @@ SECURE_HSTS_INCLUDE_SUBDOMAINS = SECURE_HSTS_PRELOAD = HTTPS
 SESSION_IDLE_MINUTES = env.whole("DAGER_SESSION_IDLE_MINUTES", 480, low=1, high=43_200)  # unused so long, it ends
 SESSION_HOURS = env.whole("DAGER_SESSION_HOURS", 168, low=1, high=8760)  # and so old, used or not
 SESSION_COOKIE_AGE = SESSION_HOURS * 3600
+SESSION_ENGINE = "dager_site.sessions"
 X_FRAME_OPTIONS = "DENY"
 
 # ---- where things are kept
@@ -97,6 +98,7 @@ CELERY_TASK_ROUTES = {
 }
 SWEEP_SECONDS = env.whole("DAGER_SWEEP_SECONDS", 20, low=1, high=3600)
 SNAPSHOT_SECONDS = env.whole("DAGER_SNAPSHOT_SECONDS", 15, low=1, high=3600)
+SETTLE_SECONDS = 2  # after an answer it is settled: nobody waits for it
 CELERY_BEAT_SCHEDULE = {
     "sweep": {"task": "annotation.tasks.sweep", "schedule": SWEEP_SECONDS},
     "expire": {"task": "annotation.tasks.expire", "schedule": 3600},
@@ -106,6 +108,11 @@ CELERY_BEAT_SCHEDULE = {
         "task": "annotation.tasks.take_snapshot",
         "schedule": SNAPSHOT_SECONDS,
         "options": {"expires": max(60, SNAPSHOT_SECONDS)},
+    },
+    "settle-kept": {
+        "task": "annotation.tasks.settle_kept",
+        "schedule": min(SETTLE_SECONDS, SWEEP_SECONDS),
+        "options": {"expires": 60},
     },
     "seal-audit": {
         "task": "annotation.tasks.seal_audit",

@@ -13,12 +13,12 @@ from django.conf import settings
 from django.db import connection, transaction
 
 from annotation import intake, progress
-from annotation.answers import record_answer
+from annotation.answers import record_answer, settle_kept
 from annotation.core.drawn import draw_sample
 from annotation.errors import QuestionClosed, QuestionHeld
-from annotation.models import Answer, Decision, Embedding, Face, Identity, Photo, Question
+from annotation.models import Answer, Decision, Embedding, Face, Identity, Photo, Question, Reliability, Vote
 from annotation.queue import take_next
-from tests.factories import a_question, a_user, an_annotator
+from tests.factories import a_face, a_proposal, a_question, a_single, a_user, an_annotator
 
 pytestmark = [pytest.mark.services, pytest.mark.django_db(transaction=True)]
 
@@ -71,6 +71,35 @@ def test_of_many_who_answer_at_once_one_settles_it():
     assert sum(in_threads(answer, people)) == 1
     assert Decision.objects.filter(kind="label").count() == 3
     assert Identity.objects.count() == 1
+
+
+def test_answers_that_are_kept_while_others_are_settled_are_settled_once():
+    faces = [a_face() for _ in range(24)]
+    for face in faces:
+        a_proposal(face, [0.95, 0.05])
+    singles = [a_single(face) for face in faces]
+    people = [an_annotator() for _ in range(8)]
+    for person in people:
+        Reliability.objects.create(
+            annotator=person, attribute="gender", confusion=[[0.99, 0.01], [0.01, 0.99]], votes=100
+        )
+
+    def answer_and_settle(number):
+        record_answer(
+            question_id=singles[number].pk,
+            annotator=people[number % 8],
+            client_id=uuid4(),
+            content={"verdict": "value", "value": "female"},
+            settle_later=True,
+        )
+        settle_kept()
+
+    in_threads(answer_and_settle, range(24))
+    settle_kept()
+
+    assert set(Question.objects.values_list("state", flat=True)) == {"settled"}
+    assert Vote.objects.count() == 24
+    assert sorted(Decision.objects.values_list("face_id", flat=True)) == [face.pk for face in faces]
 
 
 def test_one_answer_sent_many_times_at_once_counts_once():

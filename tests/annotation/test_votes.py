@@ -6,9 +6,10 @@ import numpy as np
 import pytest
 
 from annotation import ledger, people, votes
-from annotation.answers import record_answer, undo_answer
-from annotation.errors import AnnotatorPaused, BadAnswer
-from annotation.models import Answer, AttributeLabel, Decision, Face, Question, Reliability, User, Vote
+from annotation.answers import record_answer, settle_kept, undo_answer
+from annotation.errors import AnnotatorPaused, BadAnswer, QuestionClosed
+from annotation.models import Answer, AttributeLabel, AuditEvent, Decision, Face, Question, Reliability, User, Vote
+from annotation.questions import withdraw
 from annotation.queue import take_next
 from annotation.reliabilities import pause
 from annotation.votes import follow_people, settle_clear
@@ -412,3 +413,145 @@ def test_the_ten_voices_that_came_with_a_set_count_with_those_of_who_is_asked_la
     assert not Reliability.objects.filter(attribute="emotion", votes__gt=100).exists()
     say(a_single(face, attribute="emotion", purpose="verdict"), a_user(), verdict="value", value="sad")
     assert value_of(face, "emotion") == "sad"
+
+
+# ---- kept now, settled a moment later
+
+
+def keep(question: Question, by: User, **content: object) -> Answer:
+    """As the API does: nobody waits for what follows from it."""
+    said = record_answer(question_id=question.pk, annotator=by, client_id=uuid4(), content=content, settle_later=True)
+    question.refresh_from_db()
+    return said
+
+
+def test_what_is_kept_is_in_nobodys_hands_until_it_is_settled_as_it_would_have_been_at_once():
+    faces = proposed(0.95, 0.95, 0.95, 0.95)
+    grid, single = a_grid(faces[:3]), a_single(faces[3])
+    first, second = somebody(), somebody()
+
+    on_grid = keep(grid, first, verdict="marked", marks={str(faces[2].pk): "other"})
+    on_single = keep(single, second, verdict="value", value="female")
+
+    assert Vote.objects.count() == 4
+    assert {grid.state, single.state} == {"open"}
+    assert not AttributeLabel.objects.exists()
+    assert take_next(somebody()) == []
+    assert withdraw(Question.objects.all()) == 0
+    assert settle_clear(attribute("gender")) == 0  # it is left to whoever settles what was kept
+    with pytest.raises(QuestionClosed, match="answered by you already"):
+        keep(grid, first, verdict="marked", marks={})
+
+    assert settle_kept() == 2
+
+    assert [value_of(face) for face in faces] == ["female", "female", None, "female"]
+    signed = {line.face_id: (line.person, line.answer) for line in Decision.objects.all()}
+    assert signed == {faces[0].pk: (first, on_grid), faces[1].pk: (first, on_grid), faces[3].pk: (second, on_single)}
+    told = AuditEvent.objects.filter(action="decide").values_list("by", flat=True)
+    assert sorted(told) == [first.pk, second.pk]  # each in their own line
+    for question in (grid, single):
+        question.refresh_from_db()
+        assert (question.state, question.leased_to, question.leased_until) == ("settled", None, None)
+    assert settle_kept() == 0
+
+
+def test_what_does_not_settle_it_is_asked_of_somebody_else():
+    (face,) = proposed(0.5)
+    single, first, second = a_single(face), somebody(FAIR), somebody(SURE)
+    keep(single, first, verdict="value", value="male")
+
+    settle_kept()
+
+    assert take_next(first) == []
+    assert take_next(second) == [single]
+    keep(single, second, verdict="value", value="male")
+    settle_kept()
+    assert value_of(face) == "male"
+
+
+def test_one_question_of_many_settles_a_face_that_several_asked_about():
+    (face,) = proposed(0.95)
+    somebody()
+    single, again = a_single(face), a_single(face)
+    keep(single, somebody(), verdict="value", value="female")
+
+    settle_kept()
+
+    assert value_of(face) == "female"
+    assert not Question.objects.filter(pk=again.pk).exists()  # nobody saw it
+
+
+def test_what_is_taken_back_before_it_is_settled_settles_nothing():
+    faces = proposed(0.95, 0.95)
+    kept, taken_back = a_single(faces[0]), a_single(faces[1])
+    keep(kept, somebody(), verdict="value", value="female")
+    answer = keep(taken_back, who := somebody(), verdict="value", value="female")
+
+    undo_answer(answer_id=answer.pk, by=who)
+
+    assert take_next(who) == [taken_back]
+    settle_kept()
+    assert [value_of(face) for face in faces] == ["female", None]
+    assert take_next(who) == [taken_back]
+
+
+def test_what_is_taken_back_afterwards_is_asked_again():
+    (face,) = proposed(0.95)
+    single, who = a_single(face), somebody()
+    answer = keep(single, who, verdict="value", value="female")
+    settle_kept()
+    assert value_of(face) == "female"
+
+    undo_answer(answer_id=answer.pk, by=who)
+
+    assert value_of(face) is None
+    assert take_next(who) == [single]
+
+
+def test_who_is_paused_before_it_is_settled_has_not_spoken():
+    (face,) = proposed(0.95)
+    single, who = a_single(face), somebody()
+    keep(single, who, verdict="value", value="female")
+
+    pause(who.pk, "too fast")
+    settle_kept()
+
+    assert value_of(face) is None
+    assert take_next(somebody()) == [single]
+
+
+def test_what_holds_by_itself_does_not_wait():
+    faces = proposed(0.95, 0.95)
+    curator = a_user("carol")
+
+    keep(a_single(faces[0]), somebody(), verdict="not_a_face")
+    keep(a_single(faces[1], purpose="verdict"), curator, verdict="value", value="male")
+
+    assert faces[0].label.verdict == "not_a_face"
+    assert value_of(faces[1]) == "male"
+    assert settle_kept() == 0
+
+
+def test_guesses_at_years_are_kept_until_there_are_enough_of_them():
+    wanted = attribute("apparent_age")
+    single = a_single(attribute="apparent_age")
+    for guess in range(wanted.answers):
+        keep(single, an_annotator(), verdict="value", value=30 + guess % 3)
+        settle_kept()
+
+    single.refresh_from_db()
+    assert single.state == "settled"
+    assert AttributeLabel.objects.get(attribute="apparent_age").detail["guesses"] == wanted.answers
+
+
+def test_an_erased_face_leaves_nothing_to_settle():
+    faces = proposed(0.95, 0.95)
+    grid = a_grid(faces)
+    keep(grid, somebody(), verdict="marked", marks={})
+    faces[0].delete()
+
+    settle_kept()
+
+    grid.refresh_from_db()
+    assert grid.state == "settled"
+    assert value_of(faces[1]) == "female"

@@ -8,6 +8,7 @@ from django.utils import timezone
 from playwright.sync_api import Page, expect
 
 from annotation import ledger, lifetimes, reads
+from annotation.answers import settle_kept
 from annotation.core.batches import batched
 from annotation.models import Answer, Decision, Identity, Label, Photo, Question, User
 from annotation.questions import GRID
@@ -20,9 +21,10 @@ TILE = "#grid .tile"
 
 
 def settled(page: Page) -> None:
-    """Waits until no answer is on its way any more."""
+    """Waits until no answer is on its way any more, and does what a worker does then."""
     page.wait_for_function("() => !Object.keys(localStorage).some((key) => key.startsWith('dager.answer.'))")
     page.wait_for_load_state("networkidle")
+    settle_kept()
 
 
 def keys(page: Page, *names: str) -> None:
