@@ -60,36 +60,25 @@ def make(count: int) -> Any:
     desk.FACES = count
     faces, curator, run = desk._faces(), a_user("carol"), a_run()
     labelled = count - max(count // 50_000, 1)  # nearly all: what is rare takes longest to be found
-    people = [m.Identity(name=f"Somebody {k}", face_count=10) for k in range(count // 10)]
-    desk._store(people)
-    for start in range(0, labelled, desk.CHUNK):
-        stretch = range(start, min(start + desk.CHUNK, labelled))
-        lines = [
-            m.Decision(kind="label", face_id=faces[k], identity=people[k % len(people)], by="import") for k in stretch
-        ]
-        m.Decision.objects.bulk_create(lines)
-        m.Label.objects.bulk_create(
-            m.Label(face_id=line.face_id, identity_id=line.identity_id, verdict="identity", decision=line)
-            for line in lines
-        )
+    people = desk._people(count // 10, faces[:labelled])
     wrong = m.Label.objects.filter(face__in=faces[:labelled:5_000])
     wrong.update(verdict="not_a_face", identity=None)
-    m.Face.objects.filter(pk__lte=faces[labelled - 1]).update(labelled=True)
     m.Photo.objects.filter(pk__in=m.Photo.objects.order_by("pk").values("pk")[:100]).update(face_count=0)
     original = m.Photo.objects.latest("pk")
     m.Photo.objects.filter(pk__in=m.Photo.objects.order_by("pk").values("pk")[100:300]).update(duplicate_of=original)
-    clusters = [m.Cluster(run=run, face_count=10) for _ in range(count // 20)]
-    desk._store(clusters)
-    free = faces[count // 2 :]
+    clusters, free, few = count // 20, faces[count // 2 :], range(min(desk.ROWS, count // 20))
+    desk._store(m.Cluster(run=run, face_count=10) for _ in few)
+    desk.multiply(m.Cluster, clusters)
+    cluster = desk.first_of(m.Cluster)
+    desk._store(m.Membership(run=run, cluster_id=cluster + k, face_id=free[k], belief=0.9) for k in few)
+    in_turns = {"cluster_id": f"{cluster} + k % {clusters}", "face_id": f"{free[0]} + k"}
+    desk.multiply(m.Membership, len(free), **in_turns)
     desk._store(
-        m.Membership(run=run, cluster=clusters[k % len(clusters)], face_id=face, belief=0.9)
-        for k, face in enumerate(free)
+        m.Question(kind="pair", identity_id=people[k], other_identity_id=people[k + 1], worth=k % 997, belief=0.5)
+        for k in few
     )
-    pairs = [
-        m.Question(kind="pair", identity=people[k], other_identity=people[k + 1], worth=k % 997, belief=0.5)
-        for k in range(len(people) - 1)
-    ]
-    desk._store(pairs)
+    beside = {"identity_id": f"{people[0]} + k", "other_identity_id": f"{people[0]} + k + 1", "worth": "k % 997"}
+    desk.multiply(m.Question, len(people) - 1, **beside)
     now = timezone.now()
     for state, settled in (("open", None), ("settled", now)):
         conflicts = [
@@ -113,7 +102,7 @@ def make(count: int) -> Any:
     ]
     desk._store(acts)
     desk._store(
-        m.Decision(kind="merge", identity=people[k], other_identity=people[k + 1], person=curator, answer=act)
+        m.Decision(kind="merge", identity_id=people[k], other_identity_id=people[k + 1], person=curator, answer=act)
         for k, act in islice(enumerate(acts), len(people) - 1)
     )
     return curator
