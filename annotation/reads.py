@@ -602,7 +602,9 @@ def standing_of(name: str) -> dict[str, Any]:
         .annotate(count=Count("pk"))
     )
     certificates = list(
-        Certificate.objects.filter(attribute=name).select_related("calibration__version").order_by("-pk")[:50]
+        Certificate.objects.filter(attribute=name)
+        .select_related("calibration__version", "calibration__network")
+        .order_by("-pk")[:50]
     )
     for held in certificates:
         held.holds = holds.get(held.pk, 0)  # type: ignore[attr-defined]

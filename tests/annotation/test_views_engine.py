@@ -15,7 +15,7 @@ from annotation.models import (
     Reliability,
     User,
 )
-from tests.factories import a_face, a_proposal, a_user, an_annotator
+from tests.factories import a_face, a_proposal, a_user, a_version, an_annotator
 
 pytestmark = pytest.mark.django_db
 
@@ -36,6 +36,8 @@ def a_certificate() -> Certificate:
         learnt_from=900,
         error=0.0123,
         diagram={"confidence": [0.7, 0.99], "right": [0.72, 0.98], "count": [90, 90]},
+        version=a_version(name="a backbone"),
+        network=a_version(task="gender", name="gender network 7"),
     )
     held = Certificate.objects.create(
         attribute="gender",
@@ -79,6 +81,8 @@ def test_the_page_shows_how_far_machine_and_people_can_be_believed(curator: Clie
         "0.920",
         "male 0.88, female 0.96",
         "19 of 20",
+        "gender network 7",
+        "a backbone",
         "drifts",
     ):
         assert told in page, told
