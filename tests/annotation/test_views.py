@@ -29,6 +29,7 @@ from tests.factories import (
     a_user,
     an_annotator,
 )
+from tests.matrix import tried
 
 pytestmark = pytest.mark.django_db
 
@@ -198,7 +199,8 @@ def test_a_page_opens_for_its_roles_only(signed_in: Callable[[str], Client], ids
             b"".join(response.streaming_content)  # to its end, where its file is closed
         told[name] = response.status_code
 
-    assert {name for name, status in told.items() if status != 403} == {name for name in PAGES if role in PAGES[name]}
+    cells = {(role, name, status): (status != 403) == (role in PAGES[name]) for name, status in told.items()}
+    tried("role × page: annotation", cells)
     assert {told[name] for name in ELSEWHERE} <= {200, 302, 403, 404}
     assert {status for name, status in told.items() if name not in ELSEWHERE} <= {200, 403}
 
@@ -212,20 +214,20 @@ def test_an_act_is_open_to_its_roles_only(signed_in: Callable[[str], Client], id
             transaction.set_rollback(True)
 
     assert told.pop("token-revoke") == 404  # one's own is revoked in test_tokens
-    assert told == {name: 302 if role in ACTS[name] else 403 for name in told}
+    cells = {(role, name, code): code == (302 if role in ACTS[name] else 403) for name, code in told.items()}
+    tried("role × act of a page: annotation", cells)
 
 
 def test_nobody_sees_a_page_without_signing_in(client: Client, ids: Ids) -> None:
     for name in PAGES:
         response = client.get(_address(name, ids))
-
-        assert response.status_code == 302, name
-        assert response["Location"].startswith(reverse("login")), name
+        led_to = response.headers.get("Location", "")
+        tried("nobody × page: annotation", {name: (response.status_code, led_to[:8]) == (302, "/sign-in")})
 
 
 def test_an_act_is_no_link(signed_in: Callable[[str], Client], ids: Ids) -> None:
     client = signed_in(ADMIN)
-    assert {name: client.get(_address(name, ids)).status_code for name in ACTS} == dict.fromkeys(ACTS, 405)
+    tried("an act by a link: annotation", {name: client.get(_address(name, ids)).status_code == 405 for name in ACTS})
 
 
 def test_an_act_without_the_forms_token_does_nothing(ids: dict[str, int]) -> None:

@@ -11,6 +11,7 @@ from django.urls import URLPattern, get_resolver
 from annotation import tokens
 from annotation.models import AccessToken, Answer, Question, User
 from tests.factories import a_face, a_person, a_picture, a_single, a_user, an_annotator
+from tests.matrix import tried
 
 pytestmark = pytest.mark.django_db
 
@@ -136,23 +137,23 @@ def pages(patterns: list[Any], before: str = "") -> Iterator[tuple[str, str]]:
 def test_the_other_pages_open_as_their_table_says_which_names_them_all(client: Client, role: str):
     user, there = a_user(role=role), dict(pages(get_resolver().url_patterns))
     assert set(there) == set(PAGES)
+    cells = {}
     for at, method in enumerate(("get", "post")):
-        told = {}
         for name, address in there.items():
             client.force_login(user)
-            told[name] = status(client, method, address)
-        assert {name for name, code in told.items() if code not in (403, 405)} <= {
-            name for name in PAGES if role in PAGES[name][at]
-        }
-        assert {name for name in PAGES if role in PAGES[name][at] and told[name] == 403} == set()
+            code, may = status(client, method, address), role in PAGES[name][at]
+            cells[role, method, name, code] = code != 403 if may else code in (403, 405)
+    tried("role × page: training, dashboard, the site", cells)
 
 
 @pytest.mark.parametrize("role", User.Role.values)
 def test_a_role_opens_what_the_table_says_and_nothing_else(client: Client, role: str):
     client.force_login(a_user(role=role))
     told = {(method, name): status(client, method, address) for method, name, address in ALL}
-    assert {call for call, code in told.items() if code != 403} == {call for call in TABLE if role in TABLE[call][0]}
-    assert not {call for call, code in told.items() if code >= 500}
+    cells = {
+        (role, *call, code): (code != 403) == (role in TABLE[call][0]) and code < 500 for call, code in told.items()
+    }
+    tried("role × call of the API", cells)
 
 
 @pytest.mark.parametrize("scope", AccessToken.Scope.values)
@@ -161,13 +162,17 @@ def test_a_scope_opens_what_the_table_says_to_whoever_may(client: Client, scope:
         key = key_of(a_user(role=role), scope)
         told = {(method, name): status(client, method, address, key) for method, name, address in ALL}
         may = {call for call, (roles, scopes) in TABLE.items() if role in roles and {scope} & (scopes | {"admin"})}
-        assert {call for call, code in told.items() if code != 403} == may
+        cells = {(role, scope, *call, code): (code != 403) == (call in may) for call, code in told.items()}
+        tried("scope of a token × its owner's role × call of the API", cells)
 
 
 def test_nobody_comes_in_without_saying_who_they_are(client: Client):
-    for method, name, address in ALL:
-        assert status(client, method, address) == 401, name
-        assert status(client, method, address, "dager_unknown") == 401, name
+    cells = {
+        (method, name, key): status(client, method, address, key) == 401
+        for method, name, address in ALL
+        for key in ("", "dager_unknown")
+    }
+    tried("nobody, or an unknown token × call of the API", cells)
     answer = client.get("/api/v1/faces")
     assert answer["WWW-Authenticate"] == 'Bearer realm="DAGER"'
 

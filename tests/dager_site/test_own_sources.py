@@ -5,7 +5,7 @@ what does not exist; and all that they are told is what they were told before it
 """
 
 import re
-from collections.abc import Iterator
+from collections.abc import Hashable, Iterator
 from difflib import unified_diff
 from typing import Any
 from uuid import uuid4
@@ -35,6 +35,7 @@ from tests.factories import (
     an_annotator,
     an_embedding,
 )
+from tests.matrix import tried
 from training.models import Evaluation, Promotion, TrainingRun
 
 pytestmark = pytest.mark.django_db
@@ -247,7 +248,7 @@ def test_what_is_not_theirs_is_told_as_what_is_not_there(client: Client, role: s
     theirs, hidden, whole = delivered("their"), delivered("verborgen"), of_all()
     some, everything = only_of(role, theirs["source"]), a_user(role=role)
     lines = (Decision.objects.count(), Answer.objects.count())
-    of_everything, wrong = Client(), list[str]()
+    of_everything, cells = Client(), dict[Hashable, bool]()
     of_everything.force_login(everything)
     client.force_login(some)
     for method, name, address in ALL:
@@ -263,17 +264,17 @@ def test_what_is_not_theirs_is_told_as_what_is_not_there(client: Client, role: s
         if usual == 405:
             TAKES_NO_SUCH_CALL.add((method, name))
         expected = usual if usual in (403, 405) or not is_closed else (404 if "{}" in address else 403)
-        if told != expected and not (name in NO_FILES and told == 404):
-            wrong.append(f"{method} {name}: {told}, not {expected}")
+        right = told == expected or (name in NO_FILES and told == 404)
+        cells[f"{role}, {method} {name}, {'closed' if is_closed else 'own'}: {told}, not {expected}"] = right
         if not kind or is_closed or usual in (403, 405):
             continue
         code, text = ask(client, method, name, address.replace("{}", str(hidden[kind])))
         nothing, text_of_nothing = ask(client, method, name, address.replace("{}", str(NOBODY)))
         ids = re.compile(rf"\b({hidden[kind]}|{NOBODY})\b")
-        if code != nothing or ids.sub("#", text) != ids.sub("#", text_of_nothing) or (method == "get" and code != 404):
-            told_of = (nothing, text_of_nothing), (code, text)
-            wrong.append(difference(f"{method} {name} of another source", *told_of))
-    assert not wrong, "\n".join(wrong)
+        alike = code == nothing and ids.sub("#", text) == ids.sub("#", text_of_nothing)
+        told_of = difference(f"{method} {name} of another source", (nothing, text_of_nothing), (code, text))
+        cells[f"{role}, {method} {name}, of another source; {told_of}"] = alike and (method != "get" or code == 404)
+    tried("role × page and call × object: one's own, another source's", cells)
     assert lines == (Decision.objects.count(), Answer.objects.count())
 
 
@@ -298,5 +299,10 @@ def test_all_that_they_are_told_is_what_they_were_told_before_anything_else_came
             cache.clear()
             between(theirs, delivered("verborgen"))
             of_all()
-    assert "\n".join(difference(name, before[name], after[name]) for name in before).strip() == ""
-    assert not [name for name, (_, text) in after.items() if "verborgen" in text]
+    changed = {name: difference(name, before[name], after[name]) for name in before}
+    tried(
+        "role × page and call: what they are told is as before",
+        {(role, *each): not each[1] for each in changed.items()},
+    )
+    hidden = {(role, name): "verborgen" not in text for name, (_, text) in after.items()}
+    tried("role × page and call: no word of another source", hidden)
