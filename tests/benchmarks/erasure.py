@@ -12,7 +12,6 @@ itself; before, so that it is known to be found, and after.
 
 import argparse
 import os
-import subprocess
 import tempfile
 import time
 from collections.abc import Iterable, Iterator, Sequence
@@ -26,13 +25,15 @@ from django.core.management import call_command
 
 A_PERSON, THEIRS, SOURCES, DIMENSIONS = 20, 40, 20, 128
 NAME, WORDS = "Berta Querfurt-Zielinska", "berta querfurt by the lake"
-WINDOW = 16  # bytes of what is searched for: so many at once are nowhere by chance
+PIECE = 24  # bytes of what is searched for: so many at once are nowhere by chance
+BITS, MIXER = 24, np.uint64(0x9E3779B97F4A7C15)  # Fibonacci hashing
+BLOCK = 8_000_000
 AT_ONCE = 2_000
 FEW = 50
 
 
-def make(count: int) -> tuple[Any, Any, set[bytes]]:
-    """The admin, the person who is to be erased, and what is theirs alone."""
+def make(count: int) -> tuple[Any, Any, set[bytes], Any]:
+    """The admin, the person who is to be erased, what is theirs alone, and their vectors."""
     from django.conf import settings  # noqa: PLC0415  Django is set up by now
     from django.utils import timezone  # noqa: PLC0415
 
@@ -51,10 +52,15 @@ def make(count: int) -> tuple[Any, Any, set[bytes]]:
     clusters = m.Cluster.objects.bulk_create(
         [m.Cluster(run=run, identity=who, face_count=A_PERSON) for who in [*people, berta]]
     )
-    looked_for = {NAME.encode(), WORDS.encode()}
+    theirs = list[Any]()
+    looked_for = {NAME.encode(), NAME.casefold().encode(), WORDS.encode()}
     centres = rng.normal(size=(len(clusters), DIMENSIONS))
     like = f.a_face()
-    kept = {each.attname: getattr(like, each.attname) for each in m.Face._meta.concrete_fields if each.name != "id"}
+    kept = {
+        each.attname: getattr(like, each.attname)
+        for each in m.Face._meta.concrete_fields
+        if each.name not in ("id", "photo")
+    }
     like.photo.delete()
     number = 0
     for start in range(0, count + THEIRS, AT_ONCE):
@@ -71,8 +77,7 @@ def make(count: int) -> tuple[Any, Any, set[bytes]]:
         )
         faces = m.Face.objects.bulk_create(
             m.Face(
-                **kept
-                | {"photo_id": photo.pk, "landmarks": rng.uniform(0, 480, (68, 2)).round(4).tolist(), "labelled": True}
+                **kept | {"photo": photo, "landmarks": rng.uniform(0, 480, (68, 2)).round(4).tolist(), "labelled": True}
             )
             for photo in photos
         )
@@ -85,18 +90,19 @@ def make(count: int) -> tuple[Any, Any, set[bytes]]:
                 path.parent.mkdir(parents=True, exist_ok=True)
                 path.write_bytes(data)
                 if whose[number - start] == len(people):
-                    looked_for.add(data[:])
+                    looked_for.add(data)
             if whose[number - start] == len(people):
                 vector = vectors[number - start]
+                theirs.append(vector.astype("<f4"))
                 looked_for |= {photo.sha256.encode(), vector.tobytes(), vector.astype("<f4").tobytes()}
-                looked_for |= {f"{x}, {y}".encode() for x, y in face.landmarks}
+                looked_for.add(", ".join(f"[{x}, {y}]" for x, y in face.landmarks).encode())
             number += 1
     line = m.Decision.objects.create(kind="name", identity=berta, value=NAME, by="person", person=admin)
     labels.derive(identities=[line.identity_id or 0])
     gallery.keep_up()
     mean = gallery.current()
     looked_for.add(mean.means[np.flatnonzero(mean.people == berta.pk)[0]].tobytes())
-    return admin, berta, looked_for
+    return admin, berta, looked_for, np.stack(theirs)
 
 
 def f_photo(m: Any, source: Any, content: bytes, query: str, now: Any, number: int) -> Any:
@@ -184,57 +190,72 @@ def _rows(
 # ---- searched
 
 
-def window(pattern: bytes) -> bytes | None:
-    """So much of it as `grep` takes a line of: no newline, no zero."""
-    for start in range(len(pattern) - WINDOW + 1):
-        piece = pattern[start : start + WINDOW]
-        if b"\n" not in piece and b"\0" not in piece:
-            return piece
-    return None
+class Search:
+    """Finds any of these, or a part of one, in a stream of bytes.
+
+    Each is cut into pieces, which are sought all at once by the hash of their first eight bytes. So of what is left as
+    a run of 2 x PIECE - 1 bytes, at whatever place, at least one piece is found; zeros and line ends are bytes like
+    any other.
+    """
+
+    def __init__(self, patterns: Iterable[bytes]) -> None:
+        self.pieces = {
+            each[start : start + PIECE]: each for each in patterns for start in range(0, len(each) - PIECE + 1, PIECE)
+        }
+        self.hashes = np.zeros(1 << BITS, dtype=bool)
+        self.hashes[self._hashed(np.array([int.from_bytes(each[:8], "little") for each in self.pieces], "<u8"))] = True
+
+    @staticmethod
+    def _hashed(words: Any) -> Any:
+        return (words * MIXER) >> np.uint64(64 - BITS)
+
+    def __call__(self, stream: Iterable[bytes]) -> list[bytes]:
+        """The pieces that are in it, each as often as it is."""
+        found, tail = list[bytes](), b""
+        for block in _blocks(stream):
+            here = tail + block
+            for shift in range(min(8, max(0, len(here) - 7))):
+                words = np.frombuffer(here, "<u8", (len(here) - shift) // 8, shift)
+                for place in np.flatnonzero(self.hashes[self._hashed(words)]) * 8 + shift:
+                    piece = here[place : place + PIECE]
+                    if piece in self.pieces:
+                        found.append(piece)
+            tail = here[-(PIECE - 1) :]
+        return found
 
 
-def in_files(patterns: Iterable[bytes], *folders: Path) -> int:
-    """How often one of these is in a file below these folders."""
-    lines = b"\n".join(sorted({piece for each in patterns if (piece := window(each)) is not None})) + b"\n"
-    with tempfile.NamedTemporaryFile() as file:
-        file.write(lines)
-        file.flush()
-        command = ["grep", "-raoFh", "-f", file.name, *map(str, folders)]
-        found = subprocess.run(
-            command, stdout=subprocess.PIPE, env={"LC_ALL": "C", "PATH": os.environ["PATH"]}, check=False
-        )
-    if found.returncode > 1:
-        raise SystemExit(f"grep failed: {found.returncode}")
-    _tell(found.stdout.split(b"\n")[:-1])
-    return found.stdout.count(b"\n")
+def _blocks(stream: Iterable[bytes]) -> Iterator[bytes]:
+    """Small ones together: a search has a cost of its own."""
+    kept, size = list[bytes](), 0
+    for each in stream:
+        kept.append(each)
+        size += len(each)
+        if size >= BLOCK:
+            yield b"".join(kept)
+            kept, size = [], 0
+    yield b"".join(kept)
 
 
-def _tell(found: Sequence[bytes]) -> None:
-    """Where little is left, what that is."""
-    if 0 < len(found) < FEW:
-        print(f"    {sorted(set(found))[:5]}", flush=True)
+def content_of(*folders: Path) -> Iterator[bytes]:
+    """The bytes of all files below these folders, and their names."""
+    for folder in folders:
+        for path in folder.rglob("*"):
+            yield b"\0" + str(path).encode() + b"\0"
+            if path.is_file():
+                with path.open("rb") as file:
+                    while block := file.read(BLOCK):
+                        yield block
 
 
-def in_tables(patterns: Iterable[bytes]) -> int:
-    """How often one of these is in a value of a table."""
+def values() -> Iterator[bytes]:
+    """Every value of every table, as it comes out of the database."""
     from django.db import connection  # noqa: PLC0415
 
-    pieces = sorted({piece for each in patterns if (piece := window(each)) is not None})
-    # Text and bytes as they are, all of a table at a time: `in` of one long value is as fast as a search can be.
-    found = list[bytes]()
-    for value in _values(connection):
-        for piece in pieces:
-            found += [piece] * value.count(piece)
-    _tell(found)
-    return len(found)
-
-
-def _values(connection: Any) -> Iterator[bytes]:
     with connection.cursor() as cursor:
         for table in connection.introspection.table_names(cursor):
             cursor.execute(f'SELECT * FROM "{table}"')
             while rows := cursor.fetchmany(20_000):
-                yield b"\x00".join(
+                yield b"\0".join(
                     bytes(value) if isinstance(value, bytes | memoryview) else str(value).encode()
                     for row in rows
                     for value in row
@@ -252,22 +273,26 @@ def database_folder() -> Path | None:
         return Path(cursor.fetchone()[0])
 
 
-def look(patterns: set[bytes], data: Path, when: str) -> None:
+def look(search: Search, data: Path, when: str, who: int, vectors: Any) -> None:
+    from annotation import gallery  # noqa: PLC0415
+
     begun = time.perf_counter()
+    told = [each.identity for row in gallery.recognise(vectors, len(vectors)) for each in row.candidates]
+    print(f"| the index: searches by their {len(vectors)} vectors that tell of them | {when} | {told.count(who)} |")
     own = database_folder()
-    if own is not None:
-        _checkpoint()
-    places = {
-        "files of the data folder" + ("" if own else ", the database's file among them"): lambda: in_files(
-            patterns, data
-        ),
-        "values of all tables": lambda: in_tables(patterns),
+    places: dict[str, Iterable[bytes]] = {
+        "files of the data folder" + ("" if own else ", the database's file among them"): content_of(data),
+        "values of all tables": values(),
     }
     if own is not None:
-        places["PostgreSQL's tables and indexes on disk"] = lambda: in_files(patterns, own / "base", own / "global")
-        places["its log of writes (pg_wal)"] = lambda: in_files(patterns, own / "pg_wal")
-    for name, search in places.items():
-        print(f"| {name} | {when} | {search():,} |", flush=True)
+        _checkpoint()
+        places["PostgreSQL's tables and indexes on disk"] = content_of(own / "base", own / "global")
+        places["its log of writes (pg_wal)"] = content_of(own / "pg_wal")
+    for name, stream in places.items():
+        found = search(stream)
+        print(f"| {name} | {when} | {len(found):,} |", flush=True)
+        if 0 < len(found) < FEW:
+            print(f"    {sorted({(each, search.pieces[each][:60]) for each in found})[:5]}", flush=True)
     print(f"    searched in {time.perf_counter() - begun:.0f} s", flush=True)
 
 
@@ -293,7 +318,9 @@ def main() -> None:
 
         call_command("migrate", verbosity=0)
         begun = time.perf_counter()
-        admin, berta, patterns = make(asked.faces)
+        admin, berta, patterns, vectors = make(asked.faces)
+        who = berta.pk
+        search = Search(patterns)
         if connection.vendor == "postgresql":
             with connection.cursor() as cursor:
                 cursor.execute("VACUUM ANALYZE")  # as autovacuum does in time
@@ -302,17 +329,17 @@ def main() -> None:
             flush=True,
         )
         print("| searched | when | found |\n| --- | --- | --- |", flush=True)
-        look(patterns, Path(data), "before")
+        look(search, Path(data), "before", who, vectors)
         begun = time.perf_counter()
-        foreseen = erasure.dry_run(erasure.draft(kind="person", ids=[berta.pk], by=admin))
+        foreseen = erasure.dry_run(erasure.draft(kind="person", ids=[who], by=admin))
         took, rows = time.perf_counter() - begun, sum(foreseen.rows.values())
         print(f"dry run: {foreseen.count} photos, {rows} rows, {took:.1f} s", flush=True)
         begun = time.perf_counter()
-        made = erasure.carry_out(erasure.request(kind="person", ids=[berta.pk], reason="a benchmark", by=admin).pk)
+        made = erasure.carry_out(erasure.request(kind="person", ids=[who], reason="a benchmark", by=admin).pk)
         print(f"erased in {time.perf_counter() - begun:.1f} s: {made and made.report}", flush=True)
-        look(patterns, Path(data), "after")
+        look(search, Path(data), "after", who, vectors)
         erasure.sweep(timezone.now() + timedelta(hours=2))  # the list of files that had to go, which names digests
-        look(patterns, Path(data), "after, an hour later")
+        look(search, Path(data), "after, an hour later", who, vectors)
 
 
 if __name__ == "__main__":

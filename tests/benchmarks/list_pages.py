@@ -1,9 +1,10 @@
 """How long each list page takes, and in how many SQL queries, with many faces.
 
-python -m tests.services -- python -m tests.benchmarks.list_pages [--faces 1000000] [--times 40]
+python -m tests.services -- python -m tests.benchmarks.list_pages [--faces 1000000] [--times 40] [--restricted]
 
 Made-up faces, a tenth as many people, clusters of ten, pairs, conflicts and acts. Each page is asked for as the browser
-asks, without the web server: the first page, and then page after page by its cursor.
+asks, without the web server: the first page, and then page after page by its cursor. With `--restricted` also by
+curators who see one source only, which has a third, a hundredth, a thousandth of all photos.
 """
 
 import argparse
@@ -47,6 +48,8 @@ PAGES = {
     "annotators": "/curate/annotators/",
     "own answers": "/answers/",
 }
+CLOSED = {"runs", "annotators"}  # to whoever sees some sources only
+SHARES = {"a third": 1 / 3, "a hundredth": 0.01, "a thousandth": 0.001}
 
 
 def make(count: int) -> Any:
@@ -123,6 +126,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--faces", type=int, default=1_000_000)
     parser.add_argument("--times", type=int, default=40)
+    parser.add_argument("--restricted", action="store_true", help="by curators of some sources, too")
     asked = parser.parse_args()
     with tempfile.TemporaryDirectory(prefix="dager-bench-") as data:
         os.environ |= {"DAGER_DATA": data, "DAGER_LOG_LEVEL": "WARNING"}
@@ -131,7 +135,6 @@ def main() -> None:
         from django.conf import settings  # noqa: PLC0415
         from django.db import connection  # noqa: PLC0415
         from django.test import Client  # noqa: PLC0415
-        from django.test.utils import CaptureQueriesContext  # noqa: PLC0415
 
         settings.ALLOWED_HOSTS.append("testserver")
         call_command("migrate", verbosity=0)
@@ -139,23 +142,50 @@ def main() -> None:
         if connection.vendor == "postgresql":
             with connection.cursor() as cursor:
                 cursor.execute("VACUUM ANALYZE")  # as autovacuum does in time
-        client = Client()
-        client.force_login(curator)
-        client.get("/")  # what only the first request of a process takes
         print(f"{connection.vendor}, {asked.faces:,} faces")
-        print("| page | queries | median, ms | p95 |\n| --- | --- | --- | --- |", flush=True)
-        for name, first in PAGES.items():
-            waits, queries = [], set[int]()
-            for address in islice(addresses(client, first), asked.times):
-                with CaptureQueriesContext(connection) as told:
-                    begun = time.perf_counter()
-                    answer = client.get(address)
-                    waits.append(1000 * (time.perf_counter() - begun))
-                if answer.status_code != 200:
-                    raise SystemExit(f"{address}: {answer.status_code}")
-                queries.add(len(told))
-            spread = f"{min(queries)}" if len(queries) == 1 else f"{min(queries)}–{max(queries)}"
-            print(f"| {name} | {spread} | {np.median(waits):.0f} | {np.percentile(waits, 95):.0f} |", flush=True)
+        for title, user in [("everything", curator), *(dealt_out() if asked.restricted else [])]:
+            client = Client()
+            client.force_login(user)
+            client.get("/")  # what only the first request of a process takes
+            print(f"\n| sees {title} | queries | median, ms | p95 | slowest query |\n| --- | --- | --- | --- | --- |")
+            for name, first in PAGES.items():
+                if not (title != "everything" and name in CLOSED):
+                    print(f"| {name} {_measured(client, first, asked.times)}", flush=True)
+
+
+def dealt_out() -> list[tuple[str, Any]]:
+    """A curator of each share. Whoever is shown has ten faces all over the photos, so most people are seen in part."""
+    from annotation import accounts  # noqa: PLC0415  Django is set up by now
+    from annotation.models import Photo, Source  # noqa: PLC0415
+    from tests.factories import a_user  # noqa: PLC0415
+
+    photos, begin, found = list(Photo.objects.order_by("pk").values_list("pk", flat=True)), 0, list[tuple[str, Any]]()
+    for title, share in SHARES.items():
+        source, count = Source.objects.create(name=title), int(share * len(photos))
+        Photo.objects.filter(pk__gte=photos[begin], pk__lt=photos[begin + count]).update(source=source)
+        begin += count
+        user = a_user(title)
+        accounts.restrict(user, [source], by=None)
+        found.append((title, user))
+    return found
+
+
+def _measured(client: Any, first: str, times: int) -> str:
+    from django.db import connection  # noqa: PLC0415
+    from django.test.utils import CaptureQueriesContext  # noqa: PLC0415
+
+    waits, queries, slowest = [], set[int](), 0.0
+    for address in islice(addresses(client, first), times):
+        with CaptureQueriesContext(connection) as told:
+            begun = time.perf_counter()
+            answer = client.get(address)
+            waits.append(1000 * (time.perf_counter() - begun))
+        if answer.status_code != 200:
+            raise SystemExit(f"{address}: {answer.status_code}")
+        queries.add(len(told))
+        slowest = max(slowest, *(1000 * float(each["time"]) for each in told.captured_queries))
+    spread = f"{min(queries)}" if len(queries) == 1 else f"{min(queries)}–{max(queries)}"
+    return f"| {spread} | {np.median(waits):.0f} | {np.percentile(waits, 95):.0f} | {slowest:.0f} |"
 
 
 if __name__ == "__main__":

@@ -1,5 +1,6 @@
 """The dashboard's page, its doors, what it calls stuck, and how that is mended."""
 
+import re
 from collections.abc import Callable
 from datetime import timedelta
 from pathlib import Path
@@ -107,6 +108,48 @@ def test_the_page_tells_what_was_counted(curator: Client):
         "0.912", "error ≤ 0.0090", "Quality of the faces", "of those usable", "Album",
     ):  # fmt: skip
         assert told_ in page, told_
+
+
+# What the page is for, and words by which it is told, as a reader finds them in the order of their section.
+FOR = {
+    "the funnel, with counts and rates": (
+        "7 photos | 6 faces | 6 embedded | 4 grouped | 6 proposed | 0 accepted | 4 queued | 4 labelled | 0 released"
+        " | Last hour, an hour"
+    ),
+    "what is stuck, and why": "The faces of 1 photo could not be sought. | does not state its rights. | State them",
+    "queue depth by kind, and time to finish": "In a week | Done in | One person? 1 0 0 0 nobody answers | All 2",
+    "actions per label against the control slice": "Actions per label | In the control slice | Who they are 4 2 2.000",
+    "cost per label": "Cost per label",
+    "certificates": "error ≤ 0.0090 n = 400, covers 0.60 | male no certificate",
+    "agreement": "Agreement Krippendorff&#x27;s α 0.912 n = 77",
+    "reliability": "0.9600 (0.865–0.989), n = 50 | Calibration error 0.0100 | Annotators 1 | Share right (upwards)",
+    "class balance by source": "Labels by source | Source Female Male | Album 0 1",
+    "age histogram by source": "Real age 1 label | Years Album | 30–34 1",
+    "quality: blur, size, gray, pose": "gray 0 | Sharpness | Width | Turned to the side | Turned up or down",
+    "the map": "Map of the embeddings | A click opens the face and whose it is.",
+    "workers": "Workers | celery@one alive | 1 of 2 annotation.tasks.group | Messages in the queues",
+    "disk": "Disk | free of | database",
+    "failed tasks with retry": "Failed | Photos 1 Try all again | photo-torn.jpg OSError: torn Try again",
+}  # fmt: skip
+
+
+def test_all_that_the_page_is_for_stands_on_it(curator: Client, settings: Settings):
+    settings.HOURLY_RATE = 20.0
+    faces = furnish()
+    ledger.write([Decision(kind="value", face=faces[2], attribute="real_age", value="31", by="import")])
+    Reliability.objects.create(
+        annotator=an_annotator(), attribute="gender", confusion=[], votes=4, gold=50, gold_right=48
+    )
+    a_photo(a_source(licence=""), failure="OSError: torn", file="photo-torn.jpg")
+    workers.heard("celery@one", queues=["default"], processes=2, doing=["annotation.tasks.group"])
+    dashboard.take()
+    page = text(curator.get("/dashboard/"))
+    plain = " ".join(re.sub(r"<[^>]*>", " ", page[page.index('id="dashboard"') :]).split())
+    for noun, words in FOR.items():
+        assert re.search(".*?".join(map(re.escape, words.split(" | "))), plain), f"{noun}: {words}"
+    assert 'data-face="/dashboard/map/0"' in page
+    assert 'data-person="/people/0/"' in page
+    assert 'data-cluster="/clusters/0/"' in page
 
 
 def test_what_is_shown_takes_as_many_queries_for_many_rows_as_for_a_few(curator: Client):
