@@ -1085,7 +1085,6 @@ class AuditEvent(models.Model):
     class Action(models.TextChoices):
         SEE = "see", "Faces or photos seen"
         SEARCH = "search", "Search by face"
-        PREDICT = "predict", "Prediction"
         EXPORT = "export", "Labels exported"
         DOWNLOAD = "download", "Release downloaded"
         RELEASE = "release", "Release made"
