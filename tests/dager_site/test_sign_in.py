@@ -3,11 +3,13 @@
 import time
 
 import pytest
+from django.core.management import CommandError, call_command
 from django.test import Client
 from django.urls import reverse
 
 from annotation import accounts
 from annotation.models import AuditEvent, SignInTries, User
+from tests.dager_site.test_own_sources import ALL
 from tests.factories import a_user
 
 pytestmark = pytest.mark.django_db
@@ -79,3 +81,42 @@ def test_a_session_ends_unused_and_at_an_age(client: Client, settings):
         session["seen"], session["began"] = time.time() - 60 * seen, time.time() - 3600 * born
         session.save()
         assert (client.get(HOME).status_code == 200) is opens, (seen, born)
+
+
+# ---- who gets an account, and with which password
+
+
+def test_nobody_makes_an_account_for_themselves(client: Client):
+    a_user("ada", password=SECRET)
+    said = {"username": "eve", "email": "eve@example.org", "role": "admin", "password": SECRET, "is_staff": "on"}
+    said |= {"password1": SECRET, "password2": SECRET, "usable_password": "true"}
+    addresses = {address.replace("{}", "1") for _, _, address in ALL} | {"/admin/", "/admin/annotation/user/add/"}
+    addresses |= {"/sign-up", "/signup", "/register", "/accounts/", "/accounts/signup/", "/api/v1/users"}
+    answers = {client.post(address, said).status_code for address in sorted(addresses)}
+    assert answers <= {200, 302, 401, 403, 404, 405}  # 200: the page of signing in, once more
+    assert list(User.objects.values_list("username", flat=True)) == ["ada"]
+    assert client.get(HOME).status_code == 401
+
+
+@pytest.mark.parametrize("weak", ["short-1", "1234567890", "grace-hopper"])
+def test_a_short_a_common_and_a_password_like_the_name_are_refused_at_every_door(
+    client: Client, monkeypatch: pytest.MonkeyPatch, weak: str
+):
+    chief = a_user("ada", password=SECRET, role="admin")
+    grace = a_user("gracehopper", password=SECRET)
+    chief.is_staff = chief.is_superuser = True
+    chief.save()
+    monkeypatch.setenv("DJANGO_SUPERUSER_PASSWORD", weak)
+    twice = {"usable_password": "true", "password1": weak, "password2": weak}
+
+    with pytest.raises(CommandError, match="DJANGO_SUPERUSER_PASSWORD"):
+        call_command("createsuperuser", username="gracehopper2", email="", interactive=False)
+    client.force_login(chief)
+    client.post("/admin/annotation/user/add/", {"username": "gracehopper3", "role": "curator", **twice})
+    client.post(f"/admin/annotation/user/{grace.pk}/password/", twice)
+    client.force_login(grace)
+    changed = {"old_password": SECRET, "new_password1": weak, "new_password2": weak}
+    assert client.post(reverse("password_change"), changed).status_code == 200
+
+    assert not User.objects.filter(username__startswith="gracehopper").exclude(pk=grace.pk).exists()
+    assert User.objects.get(pk=grace.pk).check_password(SECRET)
