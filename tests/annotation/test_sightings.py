@@ -63,6 +63,10 @@ def test_a_picture_that_nobody_was_shown_is_a_line_of_its_own_and_once(client: C
     client.force_login(a_user("another"))
     seen(client, address)
     assert len(told()) == 2
+    tag = client.head(address)["ETag"]
+    cache.clear()  # a quarter of an hour later
+    assert client.get(address, headers={"If-None-Match": tag}).status_code == 304
+    assert len(told()) == 3
 
 
 def test_what_is_refused_or_shows_nobody_leaves_no_line_and_costs_no_query(
