@@ -49,6 +49,7 @@ from inference.core.attributes import attribute
 IN_HAND = timedelta(hours=1)  # what is kept is settled within seconds; if nobody does it, it is asked of others then
 LARGEST = 2**63 - 1  # id
 AT_ONCE, LOOK_AT_MOST = 50, 1_000  # questions settled in one transaction, and in one go
+PAIRS_AT_ONCE = 10  # each is weighed by itself
 
 
 def record_answer(
@@ -234,7 +235,7 @@ def settle_kept() -> int:
     return sum(
         _settle_part(kind, name, part)
         for (kind, name), pks in groups.items()
-        for part in batched(pks, 1 if kind == Question.Kind.PAIR else AT_ONCE)
+        for part in batched(pks, PAIRS_AT_ONCE if kind == Question.Kind.PAIR else AT_ONCE)
     )
 
 

@@ -671,7 +671,7 @@ class Vote(models.Model):
     """What one answer says of an attribute of one face: consensus is made of these."""
 
     answer = models.ForeignKey(Answer, on_delete=models.CASCADE, related_name="votes")
-    annotator = models.ForeignKey(User, on_delete=models.PROTECT, related_name="+")
+    annotator = models.ForeignKey(User, on_delete=models.PROTECT, related_name="+", db_index=False)
     face = models.ForeignKey(Face, on_delete=models.CASCADE, related_name="votes")
     attribute = models.CharField(max_length=20)
     value = models.CharField(max_length=20)  # a class, "cannot_tell", or years
@@ -679,7 +679,11 @@ class Vote(models.Model):
 
     class Meta:
         constraints = [models.UniqueConstraint(fields=["answer", "face"], name="one_vote_per_answer_and_face")]
-        indexes = [models.Index(fields=["face", "attribute"], name="vote_by_face")]
+        indexes = [
+            models.Index(fields=["face", "attribute"], name="vote_by_face"),
+            # Of which of some faces somebody spoke, without a look at all that they ever said.
+            models.Index(fields=["annotator", "face"], name="vote_by_annotator"),
+        ]
 
 
 class DecisionQuerySet(models.QuerySet["Decision"]):

@@ -65,11 +65,10 @@ def make(open_: int, annotators: int) -> list[int]:
         for worth in rng.random(counts["grid"]).tolist()
     ]
     _store(grids)
-    _store(
-        QuestionFace(question=grid, face_id=faces[face], place=place, belief=0)
-        for grid in grids
-        for place, face in enumerate(rng.integers(FACES // 20) * 20 + np.arange(20))
-    )
+    of, place = f"(k - {counts['value']}) / 20", f"(k - {counts['value']}) % 20"
+    face = f"{faces[0]} + ({of} * 7919 % {FACES // 20}) * 20 + {place}"
+    count = counts["value"] + 20 * counts["grid"]
+    multiply(QuestionFace, count, question_id=f"{grids[0].pk} + {of}", face_id=face, place=place)
     ends = np.sort(rng.integers(0, PEOPLE - 1, (counts["pair"], 2)), axis=1)
     ends[:, 1] += 1  # nobody is asked about beside themselves
     worths = rng.random(counts["pair"]).tolist()
@@ -479,7 +478,7 @@ def main() -> None:
     parser.add_argument(
         "--thought", type=float, default=1.0, help="seconds that an annotator takes for an answer, about"
     )
-    parser.add_argument("--workers", type=int, default=2, help="web processes")
+    parser.add_argument("--workers", type=int, default=4, help="web processes")
     parser.add_argument("--claims", type=int, default=0)
     parser.add_argument("--profile", type=int, default=0, metavar="TURNS")
     parser.add_argument("--again", action="store_true", help="the site is there from an earlier time")

@@ -429,6 +429,9 @@ def test_dates_that_do_not_fit_are_looked_over_with_what_is_written_of_them(site
     expect(page.get_by_role("heading", name="Are these the right person, and the right dates?")).to_be_visible()
     expect(page.get_by_text("Their dates do not fit those of 4 other photos of this person.")).to_be_visible()
     expect(page.get_by_text("taken in May 2004, aged 7")).to_be_visible()
+    page.set_viewport_size({"width": 375, "height": 740})
+    whole = "(facts) => facts.offsetWidth > 140 && facts.scrollWidth <= facts.clientWidth"
+    assert page.locator(f"{TILE} .facts").first.evaluate(whole)  # on a phone, too, they are to be read
     keys(page, "d", "ArrowRight", "Space")
     expect(page.get_by_role("button", name="None is right")).to_be_visible()
     keys(page, "Enter")

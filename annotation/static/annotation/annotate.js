@@ -230,7 +230,8 @@ function fit() {
   if (!shown || at("grid").hidden) return;
   const grid = at("grid");
   const room = window.innerHeight - grid.getBoundingClientRect().top - window.scrollY - at("keys").offsetHeight - 24;
-  grid.style.setProperty("--columns", columnsThatFit(shown.question.faces.length, grid.clientWidth, room, { most: Math.max(260, innerWidth / 8) }));
+  const least = shown.question.kind === "record" ? 160 : 72; // dates are to be read on them
+  grid.style.setProperty("--columns", columnsThatFit(shown.question.faces.length, grid.clientWidth, room, { least, most: Math.max(260, innerWidth / 8) }));
 }
 
 function tile(face, index) {
