@@ -429,8 +429,8 @@ def profile(users: Sequence[int], turns: int) -> None:
 
 def _tell_spent(desks: Sequence[AtOnce]) -> None:
     for name in ("next", "answer"):
-        spent = 1000 * np.array([each for desk in desks for each in desk.spent[name][1:]])
-        waits = 1000 * np.array([each for desk in desks for _, each in desk.waits[name][1:]])
+        spent = 1000 * np.array([each for desk in desks for each in desk.spent[name]])
+        waits = 1000 * np.array([each for desk in desks for _, each in desk.waits[name]])
         print(f"{name}: {np.median(spent):.1f} ms of this process's core, {np.median(waits):.1f} ms in all", flush=True)
 
 
