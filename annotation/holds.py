@@ -84,6 +84,12 @@ def _of(column: str) -> QuerySet[LegalHold, int]:
     return standing().filter(**{f"{column}__isnull": False}).values_list(column, flat=True)
 
 
+def held_people() -> QuerySet[Identity, int]:
+    """Whom a hold is on, and whoever is one with them."""
+    people = Q(pk__in=_of("identity")) | Q(merged_into__in=_of("identity")) | Q(absorbed__in=_of("identity"))
+    return Identity.objects.filter(people).values_list("pk", flat=True)
+
+
 def require_none(photos: QuerySet[Photo], *, sources: Iterable[int] = (), people: Iterable[int] = ()) -> None:
     """Raises HeldBack if a hold keeps one of these."""
     named = standing().filter(

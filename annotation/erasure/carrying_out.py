@@ -1,7 +1,7 @@
 """An erasure from its beginning to its signed report; stopped anywhere, it goes on where it was."""
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -10,16 +10,16 @@ from django.db.models import Q, QuerySet
 from django.dispatch import Signal
 from django.utils import timezone
 
-from annotation import audit, gallery
-from annotation.erasure.files import drop_deliveries, overwrite, remove_files
+from annotation import audit, gallery, holds
+from annotation.erasure.files import deliveries_of, drop_deliveries, overwrite, remove_files
 from annotation.erasure.leftovers import drop_what_names_nobody
 from annotation.erasure.piece import Piece, write_down
 from annotation.erasure.pieces import erase_piece
 from annotation.erasure.report import report_of, signature
-from annotation.erasure.rows import delete, forget_people
+from annotation.erasure.rows import delete, forget_names_of, forget_people
 from annotation.erasure.scope import copies_of, count, faces_of, photos_of
 from annotation.errors import BadErasure, HeldBack
-from annotation.models import Erasure, Identity, Intake, KeptAnswer, Refusal, Source
+from annotation.models import Erasure, Identity, Intake, KeptAnswer, Photo, Refusal, Source
 from annotation.turns import beginning_again, take_turn
 from inference.core.images import PictureRefused
 
@@ -56,14 +56,15 @@ def carry_out(
             made.total = count(made)
             Erasure.objects.filter(pk=made.pk).update(total=made.total)
         _stop_intakes(made)
-        ended = False
+        ended, deliveries = False, set[str]()
         while not ended:  # somebody may have labelled another photo, or taken one in, since the last was erased
             while _next(made) is not None:
                 remove_files(made)
                 _renew(made)
                 on_progress(made.done, made.total or 0)
+            deliveries |= deliveries_of(made.ids) if made.kind == Kind.SOURCE else set()
             ended = end_rows(made)
-        _end(made)
+        _end(made, deliveries)
     except (HeldBack, OSError, PictureRefused) as error:
         log.warning("Erasure %s stopped: %s", made.pk, error)
         Erasure.objects.filter(pk=made.pk).update(
@@ -107,10 +108,10 @@ def _stop_intakes(made: Erasure) -> None:
         )
 
 
-def _end(made: Erasure) -> None:
+def _end(made: Erasure, deliveries: Collection[str]) -> None:
     remove_files(made)
     _renew(made)
-    extra: dict[str, int] = drop_deliveries()
+    extra: dict[str, int] = drop_deliveries(deliveries)
     extra["galleries"] = gallery.forget()
     for _, told in erased.send(sender=Erasure):
         extra.update(told)  # type: ignore[arg-type]
@@ -137,11 +138,20 @@ def _close(made: Erasure, report: dict[str, Any]) -> None:
 
 @beginning_again
 def end_rows(made: Erasure) -> bool:
-    """What is left of a person or a source, and what names ids in passing. False if there are photos to erase again."""
+    """What is left of a person or a source, and what names ids in passing. False if there are photos to erase again.
+
+    Raises HeldBack.
+    """
     piece = Piece()
     take_turn()
     if photos_of(made).exists() or faces_of(made).exists():
         return False
+    # One that was placed since the last piece, or on somebody who has no photo, is no less a hold.
+    holds.require_none(
+        Photo.objects.none(),
+        sources=made.ids if made.kind == Kind.SOURCE else (),
+        people=made.ids if made.kind == Kind.PERSON else (),
+    )
     if made.kind == Kind.PERSON:
         # Not those into whom they were merged since: a merge while they are erased makes nobody else one with them.
         theirs = Identity.objects.filter(Q(pk__in=made.ids) | Q(merged_into__in=made.ids))
@@ -149,6 +159,7 @@ def end_rows(made: Erasure) -> bool:
     if made.kind in (Kind.SOURCE, Kind.EXPIRY):
         delete(copies_of(made), piece)
         delete(Refusal.objects.filter(source__in=made.ids), piece)
+        forget_names_of(made.ids, piece)
     if made.kind == Kind.SOURCE:
         delete(Intake.objects.filter(source__in=made.ids), piece)
         delete(Source.objects.filter(pk__in=made.ids), piece)

@@ -2,7 +2,7 @@
 
 import logging
 import shutil
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from datetime import datetime, timedelta
 from pathlib import Path
 
@@ -45,14 +45,20 @@ def remove(key: str) -> bool:
     return there
 
 
-def drop_deliveries() -> dict[str, int]:
-    """Archives that were uploaded and are taken in hold the pictures, too."""
+def deliveries_of(sources: Collection[int]) -> set[str]:
+    """What was uploaded for these sources and lies there still: it waited, or its intake was stopped or failed."""
+    return set(Intake.objects.filter(source__in=sources).exclude(path="").values_list("path", flat=True))
+
+
+def drop_deliveries(gone_with: Collection[str] = ()) -> dict[str, int]:
+    """Archives that were uploaded and are taken in hold the pictures, too; so do those of a source that is gone."""
     waiting = set(
         Intake.objects.filter(state__in=[Intake.State.WAITING, Intake.State.RUNNING]).values_list("path", flat=True)
     )
     gone = 0
     for delivery in (Path(settings.DATA_DIR) / "uploads").glob("*/delivery*"):
-        if str(delivery) not in waiting and delivery.stat().st_mtime < (timezone.now() - AGAIN).timestamp():
+        old = delivery.stat().st_mtime < (timezone.now() - AGAIN).timestamp()  # a young one may have no row yet
+        if str(delivery) not in waiting and (old or str(delivery) in gone_with):
             shutil.rmtree(delivery.parent, ignore_errors=True)
             gone += 1
     return {"uploaded deliveries": gone}
@@ -110,9 +116,15 @@ def _models() -> set[str]:
 
 
 def sweep(now: datetime) -> int:
-    """Files of erasures an hour ago that somebody was writing then go once more. Returns how many."""
+    """Files of erasures an hour ago that somebody was writing then go once more. Returns how many.
+
+    So do deliveries that were too young then, or whose erasure was killed before it dropped them.
+    """
     found = 0
-    for row in ErasedFile.objects.filter(removed_at__lt=now - AGAIN).select_related("erasure")[:5_000]:
+    rows = list(ErasedFile.objects.filter(removed_at__lt=now - AGAIN).select_related("erasure")[:5_000])
+    if rows:
+        drop_deliveries()
+    for row in rows:
         key = tombstones.unsealed(row.key)
         if not Photo.objects.filter(sha256=Path(key).name[:64]).exists() and remove(key):
             log.warning("%s came back after %s and was removed once more", key.split("/")[0], row.erasure)

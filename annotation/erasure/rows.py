@@ -5,7 +5,7 @@ from typing import Any
 
 from django.db.models import Exists, OuterRef, Q, QuerySet
 
-from annotation import labels, ledger
+from annotation import holds, labels, ledger
 from annotation.core.batches import batched
 from annotation.erasure.piece import Piece
 from annotation.erasure.scope import with_absorbed
@@ -27,6 +27,7 @@ from annotation.models import (
 )
 
 CHUNK = 500
+IDENTITY = "identity"  # what a client's correction is about, where it is who somebody is
 
 
 def forget_faces(faces: list[int], photos: list[Photo], asked: list[int], piece: Piece) -> None:
@@ -73,6 +74,8 @@ def forget_people(people: list[int], piece: Piece) -> None:
         return
     named = Decision.objects.filter(Q(identity__in=people) | Q(other_identity__in=people))
     gone = forget_lines(list(named.values_list("pk", flat=True)), piece)
+    names = set(Identity.objects.filter(pk__in=people).exclude(name="").values_list("name", flat=True))
+    _forget_claims({name.casefold() for name in names}, piece)
     about = Question.objects.filter(Q(identity__in=people) | Q(other_identity__in=people))
     answers = set(Answer.objects.filter(question__in=about).values_list("pk", flat=True))
     delete(about, piece)
@@ -81,6 +84,39 @@ def forget_people(people: list[int], piece: Piece) -> None:
     scrub_answers(answers | gone.answers, set(), set(people), gone.named, piece)
     piece.people |= gone.identities | set(people)
     follow(gone, piece, without=set(people))
+
+
+def _forget_claims(names: Collection[str], piece: Piece) -> None:
+    """What clients said and were told on photos that stay: these names in it, in any spelling of their letters."""
+    given = Feedback.objects.filter(Q(attribute=IDENTITY) | ~Q(predicted={})) if names else Feedback.objects.none()
+    for row in given.only("claimed", "predicted").iterator(chunk_size=2_000):
+        claimed, predicted = _unnamed(row.claimed, names), _unnamed(row.predicted, names)
+        if (claimed, predicted) != (row.claimed, row.predicted):
+            Feedback.objects.filter(pk=row.pk).update(claimed=claimed, predicted=predicted)
+            piece.rows["annotation.Feedback (shortened)"] += 1
+
+
+def _unnamed(told: Any, names: Collection[str]) -> Any:
+    if isinstance(told, dict):
+        return {key: _unnamed(inner, names) for key, inner in told.items() if key.casefold() not in names}
+    if isinstance(told, list):
+        return [_unnamed(inner, names) for inner in told]
+    return "" if isinstance(told, str) and told.strip().casefold() in names else told
+
+
+def forget_names_of(sources: Collection[int], piece: Piece) -> None:
+    """Whom these sources named, and have no photo of any more: who has no face from elsewhere goes, the others lose
+    the name that the source gave them."""
+    for source in sources:
+        if Photo.objects.filter(source=source).exists():
+            continue  # a hold keeps some of it
+        named = Identity.objects.filter(imported_as__startswith=f"{source}/").exclude(pk__in=holds.held_people())
+        for chunk in batched(list(named.order_by("pk").values_list("pk", flat=True)), CHUNK):
+            said = Decision.objects.filter(identity__in=chunk, kind=Decision.Kind.NAME, by=Decision.By.IMPORT)
+            follow(forget_lines(list(said.values_list("pk", flat=True)), piece), piece)
+            Identity.objects.filter(pk__in=chunk).update(imported_as=None)
+            bare = Identity.objects.filter(pk__in=chunk, face_count=0, labels=None, merged_into=None)
+            forget_people(with_absorbed(list(bare.values_list("pk", flat=True))), piece)
 
 
 def forget_lines(lines: Collection[int], piece: Piece) -> ledger.Forgotten:

@@ -164,10 +164,12 @@ def ask(request: SignedIn) -> HttpResponse:
         if not each.is_valid():
             tell_mistakes(request, each)
             return back(request, "faces")
+    kept = QueryDict(mutable=True)
+    kept.update({name: value for name, value in chosen.dict().items() if name != "query"})  # it may be a name
     done = wanted.ask(
         faces=faces.of(visible.faces(request.user)),
         by=request.user,
-        because=chosen.urlencode()[:500],
+        because=kept.urlencode()[:500],
         **form.cleaned_data,
     )
     count = done.content["count"]

@@ -17,7 +17,7 @@ from django.db import connection, models
 from django.utils import timezone
 from PIL import Image
 
-from annotation import answers, erasure, faces, gallery, holds, intake, people, tombstones
+from annotation import answers, erasure, faces, gallery, holds, intake, people, records, tombstones
 from annotation.erasure import carrying_out, files, pieces
 from annotation.errors import BadErasure, HeldBack
 from annotation.models import (
@@ -33,6 +33,7 @@ from annotation.models import (
     Feedback,
     Identity,
     Label,
+    LegalHold,
     Membership,
     Photo,
     Question,
@@ -458,6 +459,78 @@ def test_a_hold_keeps_a_photo_whoever_asks_and_the_schedule_too():
     assert other
 
 
+@pytest.mark.parametrize("kind", ["source", "person"])
+def test_a_hold_that_comes_after_the_last_piece_keeps_what_is_left_and_itself(
+    kind: str, monkeypatch: pytest.MonkeyPatch
+):
+    admin, end = a_user(role="admin"), carrying_out.end_rows
+    on = a_source() if kind == "source" else Identity.objects.create(name="Of no photo")
+    asked = erasure.request(kind=kind, ids=[on.pk], reason="request 7", by=admin)
+
+    def held_first(made: Erasure) -> bool:
+        if not LegalHold.objects.exists():
+            holds.place(on=on, because="case 9", by=admin)
+        return end(made)
+
+    monkeypatch.setattr(carrying_out, "end_rows", held_first)
+    made = erasure.carry_out(asked.pk)
+
+    assert made is not None
+    assert made.state == "failed"
+    assert "case 9" in made.error
+    assert type(on).objects.filter(pk=on.pk).exists()
+    holds.lift(hold=LegalHold.objects.get(), because="over", by=admin)
+    erasure.go_on(made)
+    assert erasure.carry_out(made.pk).state == "done"
+    assert not type(on).objects.filter(pk=on.pk).exists()
+
+
+def test_what_was_uploaded_for_a_source_goes_with_it_however_young():
+    gone, stays = a_source(), a_source()
+    paths = [intake.keep_upload("some.zip", iter([b"PK of it"])) for _ in range(3)]
+    for source, path in zip((gone, gone, stays), paths, strict=True):
+        intake.start_intake(source=source, kind="archive", path=str(path), by=None)
+    gone.intakes.filter(path=paths[1]).update(state="failed", error="The disk is full.")
+
+    made = erase("source", gone.pk)
+
+    assert [path.exists() for path in paths] == [False, False, True]
+    assert made.counts["uploaded deliveries"] == 2
+
+
+def test_whom_a_source_named_has_no_name_by_it_once_it_is_gone():
+    first, second = a_source("First"), a_source("Second")
+    said = {"age": None, "values": {}, "votes": {}}
+    for name in ("Berta Sorge", "Clara Sorge"):
+        photo = a_photo(first, file=f"{name}.jpg", imported=said | {"identity": name})
+        a_face(photo)
+        records.write_down(photo)
+        Copy.objects.create(photo=photo, source=second, file=f"{photo.pk}.jpg")
+    clara = Identity.objects.get(name="Clara Sorge")
+    people.assign(face_ids=[a_face(a_photo(second)).pk], identity_id=clara.pk, by=a_user())
+
+    erase("source", first.pk)
+
+    assert Photo.objects.count() == 3
+    assert not [value for value in _dump() if "sorge" in value.casefold()]
+    assert (Identity.objects.get().pk, Identity.objects.get().face_count) == (clara.pk, 1)
+
+
+def test_what_clients_said_elsewhere_names_nobody_who_is_erased():
+    berta, by, other = a_person(1, "Berta Sorge"), a_user(), a_face()
+    told = {"candidates": [{"name": "Berta Sorge"}, {"name": "Clara"}], "box": [1, 2]}
+    for claimed in ("berta sorge", "Clara"):
+        Feedback.objects.create(
+            photo=other.photo, face=other, attribute="identity", claimed=claimed, predicted=told, by=by
+        )
+
+    erase("person", berta.pk)
+
+    assert list(Feedback.objects.order_by("pk").values_list("claimed", flat=True)) == ["", "Clara"]
+    assert not [value for value in _dump() if "berta" in value.casefold()]
+    assert Feedback.objects.first().predicted == {"candidates": [{"name": ""}, {"name": "Clara"}], "box": [1, 2]}
+
+
 def test_what_cannot_be_erased_is_told():
     berta, admin = a_person(1, "Berta Sorge"), a_user(role="admin")
     for options, told in (
@@ -498,7 +571,7 @@ def told(*words: str) -> str:
 def test_the_command_counts_first_and_erases_only_when_told_to(tmp_path: Path):
     berta, admin = a_person(2, "Berta Sorge"), a_user("root", role="admin")
 
-    assert "2  annotation.Photo" in told("erase", "person", "Berta Sorge")
+    assert "2  Photos" in told("erase", "person", "Berta Sorge")
     assert Photo.objects.count() == 2
     for words in (["--reason", "x"], ["--reason", "x", "--by", "nobody"], ["--by", "root"]):
         with pytest.raises(CommandError):
