@@ -1,13 +1,14 @@
 """What comes in through the doors, checked: filters of lists, sources, and whom an act is about."""
 
 import re
-from datetime import UTC, datetime, time, timedelta
+from datetime import UTC, date, datetime, time, timedelta
 from pathlib import Path
 from typing import Any, TypeVar, get_args
 
 from django import forms
 from django.conf import settings
 from django.db.models import Q, QuerySet
+from django.utils import timezone
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy as later
 
@@ -216,6 +217,14 @@ class RightsForm(forms.Form):
     retention_until = forms.DateField(
         required=False, widget=DateInput, label=later("Keep until"), help_text=later("Optional.")
     )
+
+    def clean_retention_until(self) -> date | None:
+        """A day that is over would erase all of it within the hour: that is an admin's to ask for, counts first."""
+        until: date | None = self.cleaned_data["retention_until"]
+        if until is not None and until < timezone.now().date():
+            told = _("{day} is over. Name today or a later day, or ask an admin to erase the source.")
+            raise forms.ValidationError(told.format(day=until))
+        return until
 
 
 class SourceForm(RightsForm):

@@ -1,5 +1,6 @@
 """Sources: made, their rights stated, photos taken in from the server, refusals told."""
 
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
@@ -7,9 +8,10 @@ from django.contrib.messages import get_messages
 from django.http import HttpResponse
 from django.test import Client
 from django.urls import reverse
+from django.utils import timezone
 from pytest_django import DjangoAssertNumQueries, DjangoCaptureOnCommitCallbacks, Settings
 
-from annotation import tasks
+from annotation import erasure, tasks
 from annotation.models import Intake, Source
 from tests.factories import a_face, a_person, a_photo, a_source, a_user
 
@@ -82,6 +84,17 @@ def test_rights_are_stated_afterwards(curator: Client) -> None:
 
     source.refresh_from_db()
     assert source.rights_stated
+
+
+def test_nobody_erases_a_source_by_a_day_that_is_over(curator: Client) -> None:
+    source, today = a_source(), timezone.now().date()
+    a_photo(source)
+    for day, kept in ((today - timedelta(days=1), None), (today, today)):
+        stated = {"licence": "CC0", "legal_basis": "research", "retention_until": day}
+        page = curator.post(reverse("state-rights", args=[source.pk]), stated, follow=True).content.decode()
+        source.refresh_from_db()
+        assert (source.retention_until, "is over. Name today" in page) == (kept, kept is None)
+        assert erasure.expire() == []
 
 
 def test_a_folder_below_the_open_ones_is_taken_in(
