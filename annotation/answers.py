@@ -402,7 +402,7 @@ def undo_answer(*, answer_id: int, by: User | None, now: datetime | None = None)
     `by` is no curator.
     """
     answer = Answer.objects.select_for_update().filter(pk=answer_id).first()
-    if answer is None or not (by is None or answer.annotator_id == by.pk or by.curates) or _is_hidden(answer, by):
+    if answer is None or not (by is None or by.curates or _is_own(answer, by)) or _is_hidden(answer, by):
         raise NotUndoable(f"There is no answer {answer_id} of yours.")
     if answer.undone_at is not None:
         raise NotUndoable(f"Answer {answer_id} was undone before, on {answer.undone_at:%Y-%m-%d %H:%M}.")
@@ -416,6 +416,11 @@ def undo_answer(*, answer_id: int, by: User | None, now: datetime | None = None)
         _ask_no_more(answer.content["questions"], now)
     if answer.question_id is not None and answer.content["verdict"] != "skip":  # a skip settled nothing
         _ask_again(answer.question_id, unless_settled=answer.reassigned_at is not None)
+
+
+def _is_own(answer: Answer, by: User) -> bool:
+    """An answer of theirs. An act, a merge or a name, is a curator's: whoever is none any more takes none back."""
+    return answer.annotator_id == by.pk and "act" not in answer.content
 
 
 def _is_hidden(answer: Answer, by: User | None) -> bool:

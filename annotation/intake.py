@@ -425,7 +425,9 @@ def _again(source: Source, intake: Intake, arrival: Arrival, known: Photo) -> Ta
     Refusal.objects.filter(source=source, file=arrival.file).delete()
     said = arrival.described.get("imported")
     if said is not None and not _says(known, said):
-        reason = f"Its picture came before as {known.file!r}, with other labels. Remove one of the two from the set."
+        # Of another source's file nobody is told here: not all who read this see that source.
+        place = f"as {known.file!r}" if known.source_id == source.pk else "in another source"
+        reason = f"Its picture came before {place}, with other labels. Remove one of the two from the set."
         return _refuse(source, intake, arrival.file, "contradicts", reason)
     if (known.source_id, known.file) == (source.pk, arrival.file):
         return Taken("taken" if known.intake_id == intake.pk else "known", known)

@@ -877,7 +877,9 @@ def lines_of(face: Face, user: User) -> list[Decision]:
         about |= Q(kind=Decision.Kind.VALUE, identity__in=_once(label.identity))
     lines = visible.decisions(user).filter(about)
     related = ("identity", "other_identity", "person", "answer", "undoes", "undone_by")
-    return list(lines.select_related(*related).order_by("-pk")[:200])
+    found = list(lines.select_related(*related).order_by("-pk")[:200])
+    visible.tell_evidence(user, found)
+    return found
 
 
 def attribute_labels(face: Face) -> list[AttributeLabel]:

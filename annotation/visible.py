@@ -7,7 +7,7 @@ A photo came from a source that received its bytes, first or again (`Copy`). Som
 of it what that source said: `as_received`.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from typing import TypeVar
 
 from django.db.models import Count, Exists, IntegerField, Model, OuterRef, Q, QuerySet, Subquery
@@ -31,6 +31,7 @@ from annotation.models import (
 )
 
 Row = TypeVar("Row", bound=Model)
+CAME_ALONG = ("set", "file", "born", "taken")  # of a line's evidence: what a photo's source said
 
 
 # ---- conditions
@@ -206,7 +207,30 @@ def _tell_faces(user: User, shown: Sequence[Face]) -> None:
     for face in shown:
         if face.duplicate_of_id not in seen:
             face.duplicate_of = None
+    tell_evidence(user, [line for face in shown for line in _read_with(face)])
     _tell_photos(user, [face.photo for face in shown if "photo" in face._state.fields_cache])
+
+
+def _read_with(face: Face) -> Iterator[Decision]:
+    """The lines that were read along with a face: those that its labels rest on."""
+    described = getattr(face, "_prefetched_objects_cache", {}).get("attribute_labels", ())
+    for label in (face._state.fields_cache.get("label"), *described):
+        if label is not None and "decision" in label._state.fields_cache:
+            yield label.decision
+
+
+def tell_evidence(user: User, lines: Collection[Decision]) -> None:
+    """Lines of the ledger, in place: what came along with a photo of a source that is not seen is in none of them.
+
+    A duplicate's label rests on a line about the photo that stands for it; a birth date may be of any photo.
+    """
+    if not user.restricted:
+        return
+    about = {line.face_id for line in lines if line.face_id is not None}
+    own = set(Face.objects.filter(_first_of(user, "photo"), pk__in=about).values_list("pk", flat=True))
+    for line in lines:
+        if line.face_id not in own or "person" in line.evidence:
+            line.evidence = {name: told for name, told in line.evidence.items() if name not in CAME_ALONG}
 
 
 def _tell_photos(user: User, shown: Sequence[Photo]) -> None:

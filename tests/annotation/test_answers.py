@@ -232,6 +232,16 @@ def test_an_answer_is_undone_once_and_by_its_author_or_a_curator():
         undo_answer(answer_id=said.pk, by=a_user())
 
 
+def test_whoever_is_no_curator_any_more_takes_back_their_answers_and_none_of_their_acts():
+    curator, question = a_user(), a_question()
+    said = answer(question, curator)
+    act = people.rename(identity_id=Identity.objects.get().pk, name="Ada", by=curator)
+    curator.role = "annotator"
+    with pytest.raises(NotUndoable, match="no answer"):
+        undo_answer(answer_id=act.pk, by=curator)
+    undo_answer(answer_id=said.pk, by=curator)
+
+
 def a_person(faces: int = 2) -> Identity:
     question = a_question(faces)
     answer(question)

@@ -12,7 +12,7 @@ from django.core.management import CommandError, call_command
 from PIL import Image
 
 from annotation import faces, intake, records
-from annotation.models import AttributeLabel, Decision, Identity, Label, Photo, User, Vote
+from annotation.models import AttributeLabel, Decision, Identity, Label, Photo, Refusal, User, Vote
 from tests.factories import a_face, a_photo, a_source
 from tests.inference.core.drawn_face import drawn_face
 
@@ -94,6 +94,14 @@ def test_one_picture_with_two_labels_is_refused(tmp_path: Path):
 
     assert report["refused"] == {"contradicts": 1}
     assert labels_of("a.png") == {"gender": "female"}
+    assert "'a.png'" in Refusal.objects.get().reason
+
+    a_set(tmp_path / "theirs", {"c.png": {"gender": "male"}})
+    (tmp_path / "theirs" / "c.png").write_bytes((folder / "a.png").read_bytes())
+    imported(tmp_path / "theirs")
+    reason = Refusal.objects.get(file="c.png").reason  # read by who sees that source, and not the first
+    assert "in another source" in reason
+    assert "a.png" not in reason
 
 
 def test_a_folder_of_another_layout_is_refused_before_anything_is_taken(tmp_path: Path):

@@ -10,7 +10,7 @@ from django.db import IntegrityError, connection, transaction
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
 
-from annotation import accounts, conflicts, export, gallery, people, queue, reads, tokens, visible
+from annotation import accounts, conflicts, export, gallery, people, queue, reads, records, tokens, visible
 from annotation.answers import record_answer, undo_answer
 from annotation.errors import AccountRefused, BadAct, NotUndoable, QuestionClosed
 from annotation.models import AuditEvent, Copy, Face, Identity, KeptAnswer, Photo, Question, Source, User
@@ -100,6 +100,23 @@ def test_a_photo_whose_seen_source_was_erased_since_it_was_read_tells_nothing():
 
     [told] = visible.as_seen(user, read)
     assert (told.source.name, told.file, told.query, told.name, told.source_url) == ("", "", "", "", "")
+
+
+def test_the_evidence_of_a_line_tells_nothing_of_a_source_that_is_not_seen(client: Client):
+    first, second = a_source("secret set"), a_source("second")
+    said = {"identity": "Ada", "age": [20, 21], "values": {"gender": "female"}, "votes": {}}
+    photo = a_photo(first, file="secret.jpg", imported=said)
+    face = a_face(photo)
+    Copy.objects.create(photo=photo, source=second, file="mine.jpg")
+    a_face(a_photo(second, duplicate_of=photo), duplicate_of=face)  # whose labels rest on the lines of the other
+    records.write_down(photo)
+    for user, told in ((only(second), False), (only(first), True), (a_user(), True)):
+        client.force_login(user)
+        page = client.get(f"/faces/{face.pk}/").content.decode()
+        taken_along = list(export.rows(by=user))
+        assert ("secret" in page, "secret" in str(taken_along)) == (told, told)
+        assert ("secret" in client.get("/api/v1/labels").content.decode()) is told
+        assert taken_along[-1]["identity_name"] == "Ada"
 
 
 def test_somebody_of_two_sources_is_seen_by_the_faces_that_are_theirs_and_renamed_by_nobody_who_sees_no_others():

@@ -175,3 +175,5 @@ def test_a_pass_opens_a_picture_until_the_next_day_is_over(monkeypatch: pytest.M
     monkeypatch.undo()
     assert not access.may_see(an_annotator(), "face-crop", face.pk, given)
     assert not access.may_see(annotator, "face-crop", a_face().pk, given)
+    annotator.role = "client"  # whoever is asked nothing any more
+    assert not access.may_see(annotator, "face-crop", face.pk, given)
