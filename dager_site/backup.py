@@ -130,9 +130,9 @@ def _written(target: Target, scratch: Path, where: Path, with_key: bool, tell: T
     ), listed
 
 
-def key_print() -> str:
-    """Two sites with one signing key have one print."""
-    return salted_hmac("dager_site.backup", "which key", algorithm="sha256").hexdigest()[:16]
+def key_print(key: str | None = None) -> str:
+    """Two sites with one signing key have one print; without a key that of this site."""
+    return salted_hmac("dager_site.backup", "which key", secret=key, algorithm="sha256").hexdigest()[:16]
 
 
 def places() -> dict[str, Path]:

@@ -14,6 +14,7 @@ import hashlib
 import io
 import json
 import os
+import re
 import shutil
 import tarfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -26,6 +27,7 @@ import pyarrow.parquet as pq
 
 FORMAT = 1
 DESCRIPTION, SECRET, CONTENT, ROWS = "backup.json", "secret_key", "content", "rows-"
+PLACES, MODEL = ("files", "releases", "models", "uploads"), re.compile(r"model [0-9]{1,18}")
 PIECE = 1 << 20
 KINDS: Mapping[str, pa.DataType] = {
     "whole": pa.int64(),
@@ -278,12 +280,23 @@ class Backup:
             yield from zip(*columns, strict=True)
 
     def check(self) -> None:
-        """Hash all of it. Raises BadBackup for the first file that is not what was backed up."""
+        """Hash all of it. Raises BadBackup for the first file that is not what was backed up.
+
+        An id is no signature: whoever can change a backup can make it fit. What it names is looked at, too.
+        """
+        for table in self.description.tables:
+            for name in (table.name, *(name for name, _kind in table.columns)):
+                if not (name.isascii() and name.isidentifier()):  # it becomes part of a query
+                    raise BadBackup(f"The backup names a table or column {name!r}. It was tampered with.")
         for part in (*self.description.files, *(part for table in self.description.tables for part in table.parts)):
+            if not (part.file.startswith(ROWS) and all(map(_is_plain, part.file.split("/")))):
+                raise BadBackup(f"The backup names a file {part.file!r}, which no backup has. It was tampered with.")
             self._require(part.file, part.sha256, part.size)
-        for _place, key, sha256, size in self.files():
-            if key.startswith("/") or ".." in Path(key).parts:
+        for place, key, sha256, size in self.files():
+            if key.startswith("/") or "\0" in key or ".." in Path(key).parts or not Path(key).name:
                 raise BadBackup(f"The backup has a file {key!r}, which leads out of its place. It was tampered with.")
+            if place not in PLACES and not MODEL.fullmatch(place):
+                raise BadBackup(f"The backup has a file for {place!r}, a place that no site has. It was tampered with.")
             self._require(content_name(sha256), sha256, size)
 
     def _require(self, name: str, sha256: str, size: int) -> None:

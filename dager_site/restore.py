@@ -185,6 +185,13 @@ def _require_empty() -> None:
 
 
 def _require_key(backup: Backup, other_key: bool) -> None:
+    if backup.description.has_key:
+        try:
+            key = backup.path(SECRET).read_text()
+        except (OSError, ValueError) as error:
+            raise BadBackup(f"The backup's {SECRET} cannot be read ({error}). Use another backup.") from error
+        if key_print(key) != backup.description.key:
+            raise BadBackup(f"The backup's {SECRET} is not the key that it was made with. It was tampered with.")
     if backup.description.has_key or backup.description.key == key_print() or other_key:
         return
     raise BadBackup(
@@ -268,8 +275,7 @@ def _migrate(backup: Backup | None) -> None:
 
 def _load(backup: Backup, tell: Tell) -> None:
     tables = {table.name for table in backup.description.tables}
-    there = set(connection.introspection.table_names())
-    if lost := sorted(tables - there):
+    if lost := sorted(tables.difference(_own_tables())):
         raise BadBackup(f"The database has no table {lost[0]}, which the backup has rows of. It is of another version.")
     with _unguarded(), connection.cursor() as cursor:
         for name in _own_tables():

@@ -1,6 +1,7 @@
 """A backup holds all of the site as it was at one moment, is whole or none, and comes back on any database."""
 
 import errno
+import hashlib
 import json
 import os
 import shutil
@@ -11,6 +12,8 @@ from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 from celery.signals import worker_init
 from django.conf import settings as used
@@ -24,7 +27,7 @@ from annotation import append_only, audit, erasure, export, holds, tombstones
 from annotation.models import AuditEvent, Face, LegalHold, Photo, Release, Source, User
 from dager_site import backup as making
 from dager_site.backup import back_up, models
-from dager_site.backup_format import DESCRIPTION, BadBackup, Folder, as_json, open_backup
+from dager_site.backup_format import DESCRIPTION, FILES, BadBackup, Folder, Part, as_json, open_backup
 from dager_site.restore import MARK, require_whole, restore
 from inference.models import ModelVersion
 from tests.factories import a_face, a_photo, a_picture, a_source, a_user
@@ -263,6 +266,46 @@ def test_what_is_damaged_half_or_tampered_with_is_refused_before_anything_change
     (site / DESCRIPTION).unlink()
     with pytest.raises(CommandError, match="broken off"):
         call_command("restore", str(site))
+    assert rows() == before
+
+
+def test_one_that_was_made_to_fit_by_whoever_tampered_with_it_is_refused_all_the_same(site: Path, settings: Any):
+    made = back_up(site, with_key=True)
+    before, said = rows(), (site / DESCRIPTION).read_text()
+    key = (site / "secret_key").read_text()
+    first, *others = made.tables
+    evil = 'x") VALUES (1); DROP TABLE annotation_user; --'
+    for changed, told in (
+        ({"tables": [replace(first, columns=[(evil, "whole"), *first.columns]), *others]}, "table or column"),
+        ({"tables": [replace(first, name=evil), *others]}, "table or column"),
+        ({"files": [replace(made.files[0], file="rows-x/../../outside"), *made.files[1:]]}, "no backup has"),
+    ):
+        (site / DESCRIPTION).write_text(open_backup_of(said, site, **changed))
+        with pytest.raises(BadBackup, match=told):
+            restore(site, replace=True)
+    for place, named in (
+        ("data", "secret_key"),
+        ("model ../..", "x"),
+        ("files", ""),
+        ("files", "a\0b"),
+        ("files", "../x"),
+    ):
+        empty = hashlib.sha256(b"").hexdigest()
+        (site / "content" / empty[:2]).mkdir(exist_ok=True)
+        (site / "content" / empty[:2] / empty).write_bytes(b"")
+        listed = pa.Table.from_pylist(
+            [{"place": place, "key": named, "sha256": empty, "size": 0, "changed": 0}], schema=FILES
+        )
+        pq.write_table(listed, site / "rows-evil.parquet")
+        data = (site / "rows-evil.parquet").read_bytes()
+        part = Part("rows-evil.parquet", hashlib.sha256(data).hexdigest(), len(data), 1)
+        (site / DESCRIPTION).write_text(open_backup_of(said, site, files=[part]))
+        with pytest.raises(BadBackup, match="tampered"):
+            restore(site, replace=True)
+    (site / DESCRIPTION).write_text(said)
+    (site / "secret_key").write_text(key[:-1] + "!")
+    with pytest.raises(BadBackup, match="not the key that it was made with"):
+        restore(site, replace=True)
     assert rows() == before
 
 
