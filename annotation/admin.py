@@ -14,7 +14,8 @@ from django.core.exceptions import PermissionDenied
 from django.core.paginator import Paginator
 from django.db.models import Count, Max, Q, QuerySet
 from django.forms import BooleanField, ModelForm, ModelMultipleChoiceField
-from django.http import HttpRequest
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import redirect
 from django.urls import reverse
 from django.utils import timezone
 from django.utils.functional import cached_property
@@ -169,6 +170,12 @@ class People(UserAdmin):
         """Another admin is no lower: that account, and its password, is changed on the server."""
         mine = obj is None or obj == request.user or accounts.outranks(request.user, obj)  # type: ignore[arg-type]
         return mine and super().has_change_permission(request, obj)
+
+    def user_change_password(self, request: HttpRequest, id: str, form_url: str = "") -> HttpResponse:
+        """One's own is changed by whoever knows the old one, on the page for that."""
+        if id == str(request.user.pk):
+            return redirect("password_change")
+        return super().user_change_password(request, id, form_url)
 
     def get_readonly_fields(self, request: HttpRequest, obj: User | None = None) -> list[str]:
         """Nobody raises, lowers or switches off themselves."""

@@ -15,7 +15,7 @@ whoever can write to the database (past its triggers) did not remove a line in t
 import hashlib
 import json
 import logging
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextvars import ContextVar
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -41,6 +41,7 @@ class Origin:
 
     request: str = ""
     token: int | None = None
+    reader: Callable[[], User | None] = lambda: None  # who is signed in, for what no stage is told of
 
 
 origin: ContextVar[Origin | None] = ContextVar("origin", default=None)

@@ -91,7 +91,7 @@ def keep(request: HttpRequest, response: HttpResponseBase, sight: Sight) -> None
     action = ACTIONS.get(route, sight.action)
     if action == Action.SEE and not sight:
         return
-    user = _reader(request)
+    user = reader(request)
     said = {name: request.GET[name] for name in SAYS if name in request.GET and action != Action.SEE}
     said |= {name: str(found.kwargs[name]) for name in SAYS if name in found.kwargs}
     subject = f"{_noun(route)} {found.kwargs['pk']}" if "pk" in found.kwargs else ""
@@ -104,14 +104,15 @@ def keep(request: HttpRequest, response: HttpResponseBase, sight: Sight) -> None
 
 
 def _keep_picture(request: HttpRequest, route: str, pk: int) -> None:
-    user, subject = _reader(request), f"{PICTURES[route]} {pk}"
+    user, subject = reader(request), f"{PICTURES[route]} {pk}"
     if user is None or subject not in _told(user):
         audit.write(Action.SEE, by=user, subject=subject, details={"page": route})
         if user is not None:
             _remember(user, [subject])
 
 
-def _reader(request: HttpRequest) -> User | None:
+def reader(request: HttpRequest) -> User | None:
+    """Who is signed in."""
     return request.user if isinstance(request.user, User) else None
 
 

@@ -88,7 +88,7 @@ class Audited:
     def __call__(self, request: HttpRequest) -> HttpResponse:
         sight = sightings.Sight()
         seen = sightings.current.set(sight)
-        from_here = audit.origin.set(audit.Origin(request=request_id.get()))
+        from_here = audit.origin.set(audit.Origin(request_id.get(), reader=lambda: sightings.reader(request)))
         try:
             response = self.get_response(request)
             sightings.keep(request, response, sight)

@@ -5,9 +5,11 @@ import time
 from typing import Any
 
 from django.conf import settings
+from django.contrib.auth import authenticate
 from django.contrib.auth.backends import ModelBackend
-from django.contrib.auth.forms import AuthenticationForm
+from django.contrib.auth.forms import AuthenticationForm, PasswordChangeForm
 from django.contrib.auth.signals import user_logged_in, user_logged_out
+from django.contrib.auth.views import PasswordChangeView
 from django.core.exceptions import ValidationError
 from django.db.models.signals import post_save
 from django.dispatch import receiver
@@ -49,15 +51,42 @@ _user = Prepared[User](lambda pk: User.objects.filter(pk=pk))
 
 class SignIn(AuthenticationForm):
     def get_invalid_login_error(self) -> ValidationError:
-        minutes = getattr(self.request, "has_to_wait", 0)
-        if not minutes:
-            return super().get_invalid_login_error()
-        told = ngettext(
-            "Too many tries went wrong. The next one counts in %(n)d minute.",
-            "Too many tries went wrong. The next one counts in %(n)d minutes.",
-            minutes,
-        )
-        return ValidationError(told % {"n": minutes}, code="wait")
+        return _has_to_wait(self.request) or super().get_invalid_login_error()
+
+
+class OwnPassword(PasswordChangeForm):
+    """Whoever sits at somebody's open session guesses the old password no faster here than at the door."""
+
+    def __init__(self, user: User, *args: Any, request: HttpRequest, **options: Any) -> None:
+        super().__init__(user, *args, **options)
+        self.request = request
+
+    def clean_old_password(self) -> str:
+        old = str(self.cleaned_data["old_password"])
+        if authenticate(self.request, username=self.user.get_username(), password=old) is None:
+            wrong = ValidationError(self.error_messages["password_incorrect"], code="password_incorrect")
+            raise _has_to_wait(self.request) or wrong
+        return old
+
+
+class ChangePassword(PasswordChangeView):
+    form_class = OwnPassword
+    success_url = "/"
+
+    def get_form_kwargs(self) -> dict[str, Any]:
+        return super().get_form_kwargs() | {"request": self.request}
+
+
+def _has_to_wait(request: HttpRequest | None) -> ValidationError | None:
+    minutes = getattr(request, "has_to_wait", 0)
+    if not minutes:
+        return None
+    told = ngettext(
+        "Too many tries went wrong. The next one counts in %(n)d minute.",
+        "Too many tries went wrong. The next one counts in %(n)d minutes.",
+        minutes,
+    )
+    return ValidationError(told % {"n": minutes}, code="wait")
 
 
 def address_of(request: HttpRequest) -> str:
@@ -95,6 +124,10 @@ def went(sender: object, request: HttpRequest, user: User | None, **_more: objec
 
 @receiver(post_save, sender=User)
 def kept(sender: object, instance: User, created: bool, **_more: object) -> None:
-    """Another password, whoever set it and wherever: its hash is in every session, which all end by that."""
+    """Another password, whoever set it and wherever: its hash is in every session, which all end by that.
+
+    By nobody: on the server.
+    """
     if not created and instance._password is not None:  # type: ignore[attr-defined]  # as it was set, until it is saved
-        audit.write(audit.Action.PASSWORD, by=None, subject=f"account {instance.pk}")
+        told = audit.origin.get()
+        audit.write(audit.Action.PASSWORD, by=told.reader() if told else None, subject=f"account {instance.pk}")

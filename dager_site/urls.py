@@ -13,7 +13,7 @@ from annotation.api import Predicts
 from dager_site import dashboard
 from dager_site.health import healthz, readyz
 from dager_site.metrics import Metrics
-from dager_site.sign_in import SignIn
+from dager_site.sign_in import ChangePassword, SignIn
 from inference import api as predictions
 
 signed_in = {"permission_classes": [IsAuthenticated]}
@@ -21,6 +21,7 @@ predicts = {"permission_classes": [Predicts]}
 
 # Browsers ask for it on pages that name no icon, such as Django's admin.
 icon = login_not_required(RedirectView.as_view(url=static("annotation/icon.svg"), http_method_names=["get", "head"]))
+own_password = RedirectView.as_view(pattern_name="password_change", http_method_names=["get", "head"])
 
 urlpatterns = [
     path("favicon.ico", icon, name="favicon"),
@@ -34,7 +35,7 @@ urlpatterns = [
     path("dashboard/again", dashboard.again, name="dashboard-again"),
     path("sign-in", auth.LoginView.as_view(redirect_authenticated_user=True, authentication_form=SignIn), name="login"),
     path("sign-out", auth.LogoutView.as_view(), name="logout"),
-    path("password", auth.PasswordChangeView.as_view(success_url="/"), name="password_change"),
+    path("password", ChangePassword.as_view(), name="password_change"),
     path("api/", RedirectView.as_view(pattern_name="api-docs", http_method_names=["get", "head"]), name="api"),
     path("api/schema", SpectacularAPIView.as_view(**signed_in), name="schema"),
     path(
@@ -42,6 +43,7 @@ urlpatterns = [
         login_required(SpectacularSwaggerSplitView.as_view(**signed_in, url_name="schema")),
         name="api-docs",
     ),
+    path("admin/", include([path("password_change/", own_password)])),  # by the one page that asks for the old one
     path("admin/", admin.site.urls),
     path("api/v1/predict", predictions.Predict.as_view(**predicts), name="predict"),
     path("api/v1/predict/batch", predictions.PredictBatch.as_view(**predicts), name="predict-batch"),

@@ -120,3 +120,34 @@ def test_a_short_a_common_and_a_password_like_the_name_are_refused_at_every_door
 
     assert not User.objects.filter(username__startswith="gracehopper").exclude(pk=grace.pk).exists()
     assert User.objects.get(pk=grace.pk).check_password(SECRET)
+
+
+def test_the_old_password_is_guessed_no_faster_at_an_open_session_than_at_the_door(client: Client):
+    ada = a_user("ada", role="admin", password=SECRET)
+    accounts.keep(ada, by=None)
+    client.force_login(ada)
+    new = {"new_password1": "another horse battery", "new_password2": "another horse battery"}
+    pages = [client.post(reverse("password_change"), new | {"old_password": word}) for word in [*"abcde", SECRET]]
+    assert [page.status_code for page in pages] == [200] * 6
+    assert "The next one counts in 1 minute." in pages[-1].content.decode()
+    assert actions().count("sign_in_failed") == 5
+    # Django's admin has two more such pages: both lead to this one.
+    for address in ("/admin/password_change/", f"/admin/annotation/user/{ada.pk}/password/"):
+        assert client.get(address).headers["Location"] == reverse("password_change")
+        assert client.post(address, new | {"password1": SECRET, "password2": SECRET}).status_code in (302, 405)
+    SignInTries.objects.all().delete()
+    assert client.post(reverse("password_change"), new | {"old_password": SECRET}).status_code == 302
+    assert User.objects.get().check_password("another horse battery")
+
+
+def test_the_log_says_who_gave_somebody_another_password(client: Client):
+    boss, ada = a_user("boss", role="admin"), a_user("ada", role="annotator", password=SECRET)
+    accounts.keep(boss, by=None)
+    client.force_login(boss)
+    words = {"usable_password": "true", "password1": "another horse battery", "password2": "another horse battery"}
+    assert client.post(f"/admin/annotation/user/{ada.pk}/password/", words).status_code == 302
+    ada.refresh_from_db()
+    ada.set_password(SECRET)
+    ada.save()  # on the server
+    lines = AuditEvent.objects.filter(action="password", subject=f"account {ada.pk}").order_by("pk")
+    assert [line.by for line in lines] == [boss, None]
