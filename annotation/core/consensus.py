@@ -14,7 +14,9 @@ ROUNDS = 100
 SETTLED = 1e-4  # no belief moves by more than this between two rounds
 AVERAGE_IS_RIGHT = 0.7  # before anything is known of anybody: a voter is right so often, and otherwise errs evenly
 OF_POOL = 10.0  # answers' worth of the average voter that each confusion starts from: who answered little is average
-OF_NOBODY = 5.0  # answers' worth of the guess above that the average voter starts from
+# Answers' worth of the guess above, for each class, that the average voter starts from. With five, few answers about
+# seven classes explained one another: FER+'s control slice, simulated, was settled right in 0.90 instead of 0.96.
+OF_NOBODY = 50.0
 BAR = 0.99  # belief from which on a question is settled
 MACHINE_AT_MOST = 0.98  # of the machine's belief when it votes: one reliable "no" is enough to ask somebody else
 SLIPS = 0.02  # of anybody's answers, at the least: reliability learnt from answers that nobody checked flatters

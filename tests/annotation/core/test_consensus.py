@@ -85,6 +85,19 @@ def test_one_answer_makes_nobody_infallible():
     assert 0.6 < found.belief[0, 1] < 0.9
 
 
+def test_few_answers_about_seven_classes_do_not_make_the_rare_ones_explain_all():
+    """As a control slice begins: three people, right in 0.75, and classes of which some are rare."""
+    rng = np.random.default_rng(0)
+    truth = rng.choice(7, size=160, p=[0.34, 0.27, 0.14, 0.11, 0.08, 0.04, 0.02])
+    item = np.repeat(np.arange(160), 3)
+    said = np.where(rng.random(480) < 0.75, truth[item], rng.integers(0, 7, 480))
+
+    votes = Votes(item, np.tile(np.arange(3), 160), said)
+    found = dawid_skene(votes, items=160, voters=3, classes=7, machine=np.full((160, 7), 1 / 7))
+
+    assert np.mean(found.belief.argmax(axis=1) == truth) > 0.85  # with a tenth of OF_NOBODY it is 0.79
+
+
 def test_the_machine_is_a_voter():
     votes = Votes(np.array([0, 1]), np.array([0, 0]), np.array([0, 0]))
     machine = np.array([[0.99, 0.01], [0.01, 0.99]])
