@@ -82,7 +82,8 @@ def keep(request: HttpRequest, response: HttpResponseBase, sight: Sight) -> None
     found = request.resolver_match
     route = (found and found.url_name) or ""
     looked_again = response.status_code == 304 and route in PICTURES  # the browser kept it, and shows it
-    if found is None or not (response.status_code in (200, 201, 206) or looked_again):
+    mistaken = response.status_code == 400 and bool(sight)  # a form that is shown again, with what it is about
+    if found is None or not (response.status_code in (200, 201, 206) or looked_again or mistaken):
         return
     if route in PICTURES:
         if not sight.by_pass:

@@ -114,3 +114,12 @@ def test_rows_of_the_api_people_and_exports_are_told_by_their_ids(client: Client
     assert [details["page"] for _, details in told("export")] == ["labels-csv"]
     client.get(reverse("labels-csv"), {"source": "a\x00b\n" + 200 * "c"})
     assert told("export")[-1][1]["source"] == "ab" + 98 * "c"
+
+
+def test_a_form_that_is_shown_again_with_its_mistake_shows_people_all_the_same(client: Client):
+    client.force_login(a_user(role="admin"))
+    face = a_face()
+    asked = {"kind": "photo", "ids": str(face.photo_id), "reason": "request 7", "confirm": "7"}
+    assert client.post(reverse("erasure-ask"), asked).status_code == 400
+    line = AuditEvent.objects.get(action="see")
+    assert line.details["photos"] == [face.photo_id]
