@@ -51,6 +51,7 @@ Row = TypeVar("Row", bound=Model)
 EXEMPLARS = 6  # enough to know a person by, few enough to take in at a glance
 MANY = 10_000  # beyond this a list says "more than": nobody needs the exact number, and counting it takes seconds
 COUNT_AGAIN = 30  # seconds
+COUNT_SOURCE_AGAIN = 300  # seconds: of a source with a million photos it takes three
 STREAK = 200  # of answers to gold that are looked at
 
 
@@ -956,7 +957,16 @@ class SourceCounts:
 
 
 def source_counts(of: Collection[int]) -> dict[int, SourceCounts]:
-    """What came of each of these sources."""
+    """What came of each of these sources; of one with many photos as of some minutes ago: counting takes seconds."""
+    known = {pk: counts for pk in of if (counts := cache.get(f"source.{pk}")) is not None}
+    for pk, counts in _count_sources([pk for pk in of if pk not in known]).items():
+        known[pk] = counts
+        if counts.get("photos", 0) > MANY:
+            cache.set(f"source.{pk}", counts, COUNT_SOURCE_AGAIN)
+    return {pk: SourceCounts(**counts) for pk, counts in known.items()}
+
+
+def _count_sources(of: Collection[int]) -> dict[int, dict[str, int]]:
     columns: dict[str, QuerySet[Any]] = {
         "photos": Source.objects.filter(pk__in=of).values_list("pk").annotate(count=Count("photos")),
         "copies": Source.objects.filter(pk__in=of).values_list("pk").annotate(count=Count("copies")),
@@ -970,7 +980,7 @@ def source_counts(of: Collection[int]) -> dict[int, SourceCounts]:
     for column, rows in columns.items():
         for pk, count in rows.order_by():
             counts[pk][column] = count
-    return {pk: SourceCounts(**found) for pk, found in counts.items()}
+    return counts
 
 
 def chosen_faces(photos: Iterable[Photo]) -> dict[int, Face]:

@@ -126,6 +126,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--faces", type=int, default=1_000_000)
     parser.add_argument("--times", type=int, default=40)
+    parser.add_argument("--again", action="store_true", help="the site is there from an earlier time")
     parser.add_argument("--restricted", action="store_true", help="by curators of some sources, too")
     asked = parser.parse_args()
     with tempfile.TemporaryDirectory(prefix="dager-bench-") as data:
@@ -137,9 +138,12 @@ def main() -> None:
         from django.test import Client  # noqa: PLC0415
 
         settings.ALLOWED_HOSTS.append("testserver")
-        call_command("migrate", verbosity=0)
-        curator = make(asked.faces)
-        if connection.vendor == "postgresql":
+        from annotation.models import User  # noqa: PLC0415
+
+        if not asked.again:
+            call_command("migrate", verbosity=0)
+        curator = User.objects.get(username="carol") if asked.again else make(asked.faces)
+        if connection.vendor == "postgresql" and not asked.again:
             with connection.cursor() as cursor:
                 cursor.execute("VACUUM ANALYZE")  # as autovacuum does in time
         print(f"{connection.vendor}, {asked.faces:,} faces")
