@@ -280,6 +280,7 @@ ERASED: dict[str, Text] = {
     "annotation.Answer (shortened)": later("Answers of which a part went"),
     "annotation.Vote": later("Votes"),
     "annotation.Feedback": later("Corrections by clients"),
+    "annotation.Feedback (shortened)": later("Corrections of which a part went"),
     "annotation.KeptAnswer": later("Kept answers of the API"),
     "annotation.FaceSearch (shortened)": later("Searches by face of which a part went"),
     "annotation.MapPoint": later("Points on the map"),

@@ -367,7 +367,7 @@ LATER = """
 from django.db import migrations
 
 class Migration(migrations.Migration):
-    dependencies = [("annotation", "0001_first_release")]
+    dependencies = [("annotation", "LAST")]
     operations = [
         migrations.RunSQL("ALTER TABLE annotation_user ADD later integer DEFAULT 7", "ALTER TABLE annotation_user DROP later"),
         migrations.RunSQL("UPDATE annotation_user SET first_name = 'later'", migrations.RunSQL.noop),
@@ -380,12 +380,13 @@ def later_version(site: Path, settings: Any, tmp_path: Path, monkeypatch: pytest
     """The app as it will be one migration on, with a backup that stands at today's."""
     back_up(site)
     shutil.copytree(Path(append_only.__file__).parent / "migrations", tmp_path / "later_migrations")
-    (tmp_path / "later_migrations" / "0002_later.py").write_text(LATER)
+    ((_, last),) = MigrationLoader(None).graph.leaf_nodes("annotation")
+    (tmp_path / "later_migrations" / "9999_later.py").write_text(LATER.replace("LAST", last))
     monkeypatch.syspath_prepend(tmp_path)
     settings.MIGRATION_MODULES = {"annotation": "later_migrations"}
     call_command("migrate", verbosity=0)
     yield site
-    call_command("migrate", "annotation", "0001", verbosity=0)
+    call_command("migrate", "annotation", last, verbosity=0)
 
 
 def test_one_of_an_older_version_is_brought_up_to_this_one(later_version: Path):
@@ -397,11 +398,9 @@ def test_one_of_an_older_version_is_brought_up_to_this_one(later_version: Path):
 
 def test_one_from_before_the_migrations_were_made_one_stands_at_that_one(site: Path):
     made = back_up(site)
-    [migration] = [each for each in MigrationLoader(None).disk_migrations.values() if each.app_label == "annotation"]
-    for names, told in (
-        ([name for _, name in migration.replaces], False),
-        ([name for _, name in migration.replaces[:-1]], None),
-    ):
+    own = {name: each for (app, name), each in MigrationLoader(None).disk_migrations.items() if app == "annotation"}
+    replaced = [name for _, name in own.pop("0001_first_release").replaces]
+    for names, told in (([*replaced, *own], False), ([*replaced[:-1], *own], None)):
         text = open_backup_of(
             (site / DESCRIPTION).read_text(), site, migrations=made.migrations | {"annotation": names}
         )
