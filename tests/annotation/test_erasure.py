@@ -512,7 +512,7 @@ def test_whom_a_source_named_has_no_name_by_it_once_it_is_gone():
     erase("source", first.pk)
 
     assert Photo.objects.count() == 3
-    assert not [value for value in _dump() if "sorge" in value.casefold()]
+    assert not [value for value in _dump() if b"sorge" in value.lower()]
     assert (Identity.objects.get().pk, Identity.objects.get().face_count) == (clara.pk, 1)
 
 
@@ -527,7 +527,7 @@ def test_what_clients_said_elsewhere_names_nobody_who_is_erased():
     erase("person", berta.pk)
 
     assert list(Feedback.objects.order_by("pk").values_list("claimed", flat=True)) == ["", "Clara"]
-    assert not [value for value in _dump() if "berta" in value.casefold()]
+    assert not [value for value in _dump() if b"berta" in value.lower()]
     assert Feedback.objects.first().predicted == {"candidates": [{"name": ""}, {"name": "Clara"}], "box": [1, 2]}
 
 
