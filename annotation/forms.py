@@ -1,14 +1,13 @@
 """What comes in through the doors, checked: filters of lists, sources, and whom an act is about."""
 
 import re
-from datetime import UTC, date, datetime, time, timedelta
+from datetime import UTC, datetime, time, timedelta
 from pathlib import Path
 from typing import Any, TypeVar, get_args
 
 from django import forms
 from django.conf import settings
 from django.db.models import Q, QuerySet
-from django.utils import timezone
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy as later
 
@@ -26,6 +25,7 @@ from annotation.models import (
     Question,
     Source,
     User,
+    require_day_to_come,
 )
 from annotation.tokens import MOST_CALLS
 from annotation.words import called
@@ -218,13 +218,10 @@ class RightsForm(forms.Form):
         required=False, widget=DateInput, label=later("Keep until"), help_text=later("Optional.")
     )
 
-    def clean_retention_until(self) -> date | None:
-        """A day that is over would erase all of it within the hour: that is an admin's to ask for, counts first."""
-        until: date | None = self.cleaned_data["retention_until"]
-        if until is not None and until < timezone.now().date():
-            told = _("{day} is over. Name today or a later day, or ask an admin to erase the source.")
-            raise forms.ValidationError(told.format(day=until))
-        return until
+    def clean(self) -> dict[str, Any]:
+        cleaned = super().clean() or {}
+        require_day_to_come(cleaned.get("retention_until"))
+        return cleaned
 
 
 class SourceForm(RightsForm):

@@ -1,10 +1,11 @@
 """The data that annotation owns, in the order of its way: from source and photo to decision and label."""
 
 import uuid
-from datetime import datetime
+from datetime import date, datetime
 from typing import Any, ClassVar
 
 from django.contrib.auth.models import AbstractUser, UserManager
+from django.core.exceptions import ValidationError
 from django.core.validators import RegexValidator
 from django.db import connection, models
 from django.db.models import F, Q
@@ -13,6 +14,7 @@ from django.db.models.functions import Coalesce
 from django.utils import timezone
 from django.utils.crypto import salted_hmac
 from django.utils.functional import cached_property
+from django.utils.translation import gettext as _
 
 from annotation.errors import AuditIsAppendOnly, LedgerIsAppendOnly
 from inference.models import ModelVersion
@@ -117,6 +119,16 @@ class SignInTries(models.Model):
         return f"{self.failures} failed"
 
 
+def require_day_to_come(until: date | None) -> None:
+    """A day that is over would erase all of a source within the hour: that is an admin's to ask for, counts first.
+
+    Raises ValidationError.
+    """
+    if until is not None and until < timezone.now().date():
+        told = _("{day} is over. Name today or a later day, or ask an admin to erase the source.")
+        raise ValidationError({"retention_until": told.format(day=until)})
+
+
 class Source(models.Model):
     """Where a batch of photos came from and under which rights."""
 
@@ -136,6 +148,12 @@ class Source(models.Model):
 
     def __str__(self) -> str:
         return self.name
+
+    def clean(self) -> None:
+        """Raises ValidationError for a day that is over, unless it stood there before."""
+        before = Source.objects.filter(pk=self.pk).values_list("retention_until", flat=True).first()
+        if self.retention_until != before:
+            require_day_to_come(self.retention_until)
 
     @property
     def rights_stated(self) -> bool:

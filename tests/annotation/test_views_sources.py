@@ -14,7 +14,7 @@ from django.utils import timezone
 from pytest_django import DjangoAssertNumQueries, DjangoCaptureOnCommitCallbacks, Settings
 
 from annotation import erasure, reads, tasks
-from annotation.models import Intake, Source
+from annotation.models import Intake, Source, User
 from tests.factories import a_face, a_person, a_photo, a_source, a_user
 
 pytestmark = pytest.mark.django_db
@@ -97,6 +97,20 @@ def test_nobody_erases_a_source_by_a_day_that_is_over(curator: Client) -> None:
         source.refresh_from_db()
         assert (source.retention_until, "is over. Name today" in page) == (kept, kept is None)
         assert erasure.expire() == []
+
+
+def test_nor_do_the_admin_and_the_api_take_such_a_day(client: Client) -> None:
+    source, over = a_source(), timezone.now().date() - timedelta(days=1)
+    User.objects.filter(pk=a_user("boss", role="admin").pk).update(is_staff=True, is_superuser=True)
+    client.force_login(User.objects.get(username="boss"))
+    stated = {"name": source.name, "licence": "CC0", "legal_basis": "research", "retention_until": over.isoformat()}
+    address = reverse("admin:annotation_source_change", args=[source.pk])
+    assert "is over. Name today" in client.post(address, stated).content.decode()
+    made = client.post("/api/v1/sources", stated | {"name": "another"}, content_type="application/json")
+    assert (made.status_code, "is over. Name today" in made.json()["error"]["message"]) == (400, True)
+    assert not Source.objects.exclude(retention_until=None).exists()
+    Source.objects.update(retention_until=over)  # it came to its end by itself, and a hold keeps it
+    assert client.post(address, stated | {"licence": "CC BY"}).status_code == 302
 
 
 def test_a_folder_below_the_open_ones_is_taken_in(
