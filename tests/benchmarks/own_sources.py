@@ -68,7 +68,7 @@ def measure(users: dict[str, int], times: int, explain: bool) -> None:
     if explain:
         for name in users:
             user = User.objects.get(pk=users[name])
-            for part in visible.may_be_asked(user, queue._free(user, None, queue.timezone.now(), None)):
+            for part in visible.may_be_asked(user, queue._free(user.pk, user.curates, None, queue.timezone.now())):
                 print(f"---- {name}\n{part[:20].explain(analyze=True)}")
     connection.close()
 
