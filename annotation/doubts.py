@@ -6,9 +6,9 @@ from django.db import transaction
 from annotation import live_settings
 from annotation.core.doubt import disbelieved
 from annotation.core.sampling import face_key, in_control_slice
-from annotation.models import AttributeLabel, Decision, Proposal, Question, QuestionFace, Vote
+from annotation.models import AttributeLabel, Decision, Proposal, Question, Vote
 from annotation.presence import faces_there
-from annotation.questions import withdraw
+from annotation.questions import store, withdraw
 from inference.core.attributes import Attribute
 
 WORTH = 0.05  # what nobody has answered yet comes first
@@ -71,7 +71,7 @@ def _ask(attribute: Attribute, face: int, value: str, belief: np.typing.NDArray[
     votes = Vote.objects.filter(face=face, attribute=attribute.name, answer__undone_at=None).count()
     author = f"by {votes} answer{'s' if votes != 1 else ''}" if votes else "by the set that it came with"
     best = int(belief.argmax())
-    question = Question.objects.create(
+    question = Question(
         kind=Question.Kind.VALUE,
         purpose=Question.Purpose.DOUBT,
         attribute=attribute.name,
@@ -80,4 +80,4 @@ def _ask(attribute: Attribute, face: int, value: str, belief: np.typing.NDArray[
         reason=f"Labelled {value} {author}. The models, which have not seen that, say {attribute.values[best]} "
         f"({belief[best]:.0%}).",
     )
-    QuestionFace.objects.create(question=question, face_id=face, place=0, belief=float(belief[best]))
+    store([(question, [(face, float(belief[best]))])])

@@ -5,8 +5,9 @@ from django.db import transaction
 
 from annotation import live_settings
 from annotation.core.estimates import BEYOND, improbable
-from annotation.models import AttributeLabel, Decision, Label, Proposal, Question, QuestionFace
+from annotation.models import AttributeLabel, Decision, Label, Proposal, Question
 from annotation.presence import faces_there, known_people
+from annotation.questions import store
 from inference.core.attributes import REAL_AGE
 
 SEEN = "The network sees"
@@ -45,7 +46,7 @@ def ask() -> int:
         still = known_people({people[faces[row]] for row in picked})
         picked = [row for row in picked if faces[row] in there and people[faces[row]] in still]
         for row in picked:
-            question = Question.objects.create(
+            question = Question(
                 kind=Question.Kind.RECORD,
                 attribute=REAL_AGE.name,
                 identity_id=people[faces[row]],
@@ -53,7 +54,7 @@ def ask() -> int:
                 reason=f"{SEEN} about {estimated[row]:.0f} years, the dates or the record say {known[row]:.1f}: "
                 f"{off[row]:.1f} times as far apart as is usual at that age.",
             )
-            QuestionFace.objects.create(question=question, face_id=faces[row], place=0, belief=0.0)
+            store([(question, [(faces[row], 0.0)])])
     return len(picked)
 
 

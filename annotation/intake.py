@@ -21,7 +21,7 @@ from django.db import IntegrityError, transaction
 from django.db.models import F
 from django.utils import timezone
 
-from annotation import audit, records, tombstones
+from annotation import audit, questions, records, tombstones
 from annotation.core import archives, downloads, folders, manifests
 from annotation.core.ages import ImpossibleAge
 from annotation.core.datasets import readers
@@ -431,13 +431,16 @@ def _again(source: Source, intake: Intake, arrival: Arrival, known: Photo) -> Ta
         return _refuse(source, intake, arrival.file, "contradicts", reason)
     if (known.source_id, known.file) == (source.pk, arrival.file):
         return Taken("taken" if known.intake_id == intake.pk else "known", known)
-    copy, new = Copy.objects.get_or_create(
-        photo=known,
-        source=source,
-        file=arrival.file,
-        defaults={"intake": intake}
-        | {key: arrival.described[key] for key in ("query", "source_url") if key in arrival.described},
-    )
+    with transaction.atomic():
+        copy, new = Copy.objects.get_or_create(
+            photo=known,
+            source=source,
+            file=arrival.file,
+            defaults={"intake": intake}
+            | {key: arrival.described[key] for key in ("query", "source_url") if key in arrival.described},
+        )
+        if new and source.pk != known.source_id:
+            questions.came_again(known)
     return Taken("copy" if new or copy.intake_id == intake.pk else "known", known)
 
 

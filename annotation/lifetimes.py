@@ -17,7 +17,7 @@ from annotation.core.batches import batched
 from annotation.core.dates import PartialDate
 from annotation.models import AttributeLabel, Decision, Face, Label, Photo, Question, QuestionFace
 from annotation.presence import faces_there, known_people
-from annotation.questions import withdraw
+from annotation.questions import store, withdraw
 from inference.core.attributes import REAL_AGE
 
 CHUNK = 400
@@ -196,7 +196,7 @@ def _ask(lifetime: Lifetime, disputed: list[int]) -> None:
     if not disputed or not known_people([lifetime.person]):
         return  # erased meanwhile
     others = len(lifetime.records) - len(disputed)
-    question = Question.objects.create(
+    question = Question(
         kind=Question.Kind.RECORD,
         attribute=REAL_AGE.name,
         identity_id=lifetime.person,
@@ -205,7 +205,4 @@ def _ask(lifetime: Lifetime, disputed: list[int]) -> None:
         if others
         else "Their dates contradict each other.",
     )
-    QuestionFace.objects.bulk_create(
-        QuestionFace(question=question, face_id=face, place=place, belief=0.0)
-        for place, face in enumerate(disputed[:MOST])
-    )
+    store([(question, [(face, 0.0) for face in disputed[:MOST]])])

@@ -536,6 +536,9 @@ class Question(models.Model):
     identity = models.ForeignKey(Identity, null=True, on_delete=models.CASCADE, related_name="questions")
     other_identity = models.ForeignKey(Identity, null=True, on_delete=models.CASCADE, related_name="+")
     faces = models.ManyToManyField(Face, through="QuestionFace", related_name="questions")
+    # The one source that its faces came from: whoever sees some sources only is asked what is of theirs. None: several
+    # brought them. `questions.store` writes it down; once another source brings one of the photos, too, it is none.
+    source = models.ForeignKey(Source, null=True, on_delete=models.SET_NULL, related_name="+", db_index=False)
     worth = models.FloatField(default=0.0)  # labels it would settle × doubt, the highest first
     belief = models.FloatField(default=0.0)  # how sure the machine is of "yes"
     leased_to = models.ForeignKey(User, null=True, on_delete=models.SET_NULL, related_name="leases")
@@ -549,6 +552,7 @@ class Question(models.Model):
         indexes = [
             models.Index(fields=["-worth", "id"], condition=Q(state="open"), name="question_open_by_worth"),
             models.Index(fields=["kind", "-worth", "id"], condition=Q(state="open"), name="question_open_of_kind"),
+            models.Index(fields=["source", "-worth", "id"], condition=Q(state="open"), name="question_open_of_source"),
             models.Index(fields=["id"], condition=KEPT, name="question_kept"),
             models.Index(fields=["-id"], condition=TO_DECIDE, name="question_to_decide"),
             models.Index(fields=["-id"], condition=DECIDED, name="question_decided"),

@@ -6,16 +6,70 @@ from itertools import groupby
 from typing import Any
 
 from django.db import transaction
-from django.db.models import Exists, OuterRef, Q, QuerySet
+from django.db.models import Count, Exists, F, Max, Min, OuterRef, Q, QuerySet, Subquery, Value
 from django.utils import timezone
 
 from annotation.core.batches import batched
-from annotation.models import Cluster, ClusteringRun, Decision, Face, Identity, Membership, Question, QuestionFace
+from annotation.models import (
+    Cluster,
+    ClusteringRun,
+    Decision,
+    Face,
+    Identity,
+    Label,
+    Membership,
+    Photo,
+    Question,
+    QuestionFace,
+)
 from annotation.presence import faces_there, people_there
 
 GRID = 32  # faces a page: as many as 1280 × 800 show without scrolling, each a hundred pixels wide
 CHUNK = 500
 WORTH_OF_WANTED = 100.0  # what a curator wants asked comes first: a page of faces is worth 32 at most
+
+Page = Sequence[tuple[int, float]]  # faces in the order in which they are shown, each with the machine's belief
+
+
+@transaction.atomic(savepoint=False)
+def store(asked: Sequence[tuple[Question, Page]]) -> list[Question]:
+    """New questions, with the faces that each of them shows."""
+    questions = Question.objects.bulk_create([question for question, _ in asked], batch_size=CHUNK)
+    QuestionFace.objects.bulk_create(
+        (
+            QuestionFace(question=question, face_id=face, place=place, belief=belief)
+            for question, (_, shown) in zip(questions, asked, strict=True)
+            for place, (face, belief) in enumerate(shown)
+        ),
+        batch_size=1_000,
+    )
+    for chunk in batched([question.pk for question in questions], CHUNK):
+        find_sources(Question.objects.filter(pk__in=chunk))
+    return questions
+
+
+def find_sources(questions: QuerySet[Question]) -> None:
+    """Write down the one source that all photos of a question came from: of a pair, all of the two people's."""
+    shown = QuestionFace.objects.filter(question=OuterRef("pk"))
+    people = Label.objects.filter(Q(identity=OuterRef("identity")) | Q(identity=OuterRef("other_identity")))
+    pair = Question.Kind.PAIR
+    questions.exclude(kind=pair).update(source=_only_source(shown))
+    questions.filter(kind=pair).update(source=_only_source(people))
+
+
+def _only_source(rows: QuerySet[Any]) -> Subquery:
+    """Of the photos of these rows' faces; null where several sources brought them, or one of them."""
+    source, copied = F("face__photo__source"), "face__photo__copies"
+    told = rows.order_by().annotate(all=Value(1)).values("all")
+    told = told.annotate(
+        first=Min(source), last=Max(source), again=Count(copied, filter=~Q(**{f"{copied}__source": source}))
+    )
+    return Subquery(told.filter(first=F("last"), again=0).values("first"))
+
+
+def came_again(photo: Photo) -> None:
+    """Another source brought this photo, too: what shows it is not of one source any more."""
+    Question.objects.filter(shown__face__photo=photo, source__isnull=False).update(source=None)
 
 
 @transaction.atomic
@@ -64,17 +118,8 @@ def _ask(run: ClusteringRun, members: QuerySet[Membership]) -> int:
     count = 0
     faces_there(())  # nobody is erased between what is read here and what is written
     for piece in batched(_pages(rows, known), CHUNK):
-        questions = Question.objects.bulk_create([question for question, _ in piece])
-        QuestionFace.objects.bulk_create(
-            QuestionFace(question=question, face_id=face, place=place, belief=belief)
-            for question, (_, page) in zip(questions, piece, strict=True)
-            for place, (face, belief) in enumerate(page)
-        )
-        count += len(questions)
+        count += len(store(piece))
     return count
-
-
-Page = list[tuple[int, float]]  # faces with the belief that each belongs, the most doubtful first
 
 
 def _pages(rows: Iterable[tuple[int, int, float]], known: dict[int, int | None]) -> Iterable[tuple[Question, Page]]:
@@ -109,11 +154,11 @@ def ask_about_pairs(pairs: Iterable[tuple[int, int, float, int]]) -> int:
 
     A pair that was ever asked, or is open, is not asked again. Returns how many are new.
     """
-    asked, wanted = 0, list(pairs)
+    asked, wanted = dict[tuple[int, int], Question](), list(pairs)
     there = people_there({pk for one, other, _, _ in wanted for pk in (one, other)})
     for one, other, belief, faces in wanted:
         low, high = sorted((one, other))
-        if not {low, high} <= there:
+        if not {low, high} <= there or (low, high) in asked:
             continue
         if (
             Question.objects.filter(kind=Question.Kind.PAIR, identity=low, other_identity=high)
@@ -123,11 +168,10 @@ def ask_about_pairs(pairs: Iterable[tuple[int, int, float, int]]) -> int:
             continue
         # Merging relabels nothing but makes two people of one right: half a label each.
         value = 0.5 * faces * belief
-        Question.objects.create(
+        asked[low, high] = Question(
             kind=Question.Kind.PAIR, identity_id=low, other_identity_id=high, belief=belief, worth=value
         )
-        asked += 1
-    return asked
+    return len(store([(question, ()) for question in asked.values()]))
 
 
 def drop_moot_pairs(people: Collection[int]) -> int:
@@ -186,11 +230,5 @@ def ask_single(attribute: str, faces: Collection[int], purpose: Question.Purpose
         kept.exclude(purpose=Question.Purpose.VERDICT).update(purpose=purpose, worth=worth)
     asked = set(kept.values_list("shown__face", flat=True))
     new = [face for face in faces if face in there and face not in asked]
-    questions = Question.objects.bulk_create(
-        Question(kind=Question.Kind.VALUE, attribute=attribute, purpose=purpose, worth=worth) for _ in new
-    )
-    QuestionFace.objects.bulk_create(
-        QuestionFace(question=question, face_id=face, place=0, belief=0.0)
-        for question, face in zip(questions, new, strict=True)
-    )
-    return len(new)
+    asks = {"kind": Question.Kind.VALUE, "attribute": attribute, "purpose": purpose, "worth": worth}
+    return len(store([(Question(**asks), [(face, 0.0)]) for face in new]))

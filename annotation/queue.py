@@ -29,14 +29,16 @@ def take_next(
     if annotator.paused_at is not None:
         raise AnnotatorPaused(annotator.paused_because)
     taken = list[Question]()
-    below, size = None, FIRST_LOOK  # of faces in grids that they did, this person has spoken: they ask others
-    while len(taken) < ahead:
-        candidates = _best(annotator, kind, now, below, size)
-        may = _not_spoken_of(annotator, _seen_whole(annotator, candidates))
-        taken += _lease(may, annotator, now, at_most=ahead - len(taken))
-        if len(candidates) < size:
-            break
-        below, size = candidates[-1], min(2 * size, LOOK_AT_MOST)
+    for parts in visible.may_be_asked(annotator):
+        below, size = None, FIRST_LOOK  # of faces in grids that they did, this person has spoken: they ask others
+        while len(taken) < ahead:
+            candidates = _best(annotator, parts, kind, now, below, size)
+            new = [each for each in candidates if each not in taken]
+            may = _not_spoken_of(annotator, _seen_whole(annotator, new))
+            taken += _lease(may, annotator, now, at_most=ahead - len(taken))
+            if len(candidates) < size:
+                break
+            below, size = candidates[-1], min(2 * size, LOOK_AT_MOST)
     return taken
 
 
@@ -85,12 +87,12 @@ def _free(annotator: int, curates: bool, kind: str | None, now: datetime) -> Que
     return questions.order_by("-worth", "id")
 
 
-def _best(annotator: User, kind: str | None, now: datetime, below: Question | None, size: int) -> list[Question]:
-    """The first of these below another one; for whoever sees some sources only, the first of those that show something
-    of them.
+def _best(
+    annotator: User, parts: Sequence[Q], kind: str | None, now: datetime, below: Question | None, size: int
+) -> list[Question]:
+    """The first of these parts of the queue below another question.
 
-    Each part is a query of its own: a database finds it from the worth of the questions where much of them is theirs,
-    and from their faces where little is. In one query it could not.
+    Each part is a query of its own: in one query a database would not find it by an index.
     """
     if below is None and not annotator.restricted:
         return _first_look(annotator.curates, kind)(annotator.pk, now)
@@ -98,10 +100,7 @@ def _best(annotator: User, kind: str | None, now: datetime, below: Question | No
     if below is not None:
         after = Q(worth__lt=below.worth) | Q(id__gt=below.pk)
         questions = questions.filter(after, worth__lte=below.worth)
-    parts = [list(part[:size]) for part in visible.may_be_asked(annotator, questions)]
-    if len(parts) == 1:
-        return parts[0]
-    found = {question.pk: question for part in parts for question in part}
+    found = {question.pk: question for part in parts for question in questions.filter(part)[:size]}
     return sorted(found.values(), key=lambda question: (-question.worth, question.pk))[:size]
 
 

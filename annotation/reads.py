@@ -5,7 +5,7 @@ from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import partial
-from itertools import takewhile
+from itertools import chain, takewhile
 from typing import Any, Generic, TypeVar
 
 from django.core import signing
@@ -568,10 +568,11 @@ def _count_seldom(user: User, rows: QuerySet[Question], name: str) -> int:
 
 
 def _count_seen(user: User, rows: QuerySet[Question]) -> int:
-    """As `count_up_to_many`, of questions that somebody restricted sees: found from their faces where these are few."""
+    """As `count_up_to_many`, of questions that somebody restricted sees: found as those are that they are asked."""
     found = set[int]()
-    for part in visible.may_be_asked(user, rows):
-        found.update(part.order_by().values_list("pk", flat=True)[: MANY + 1])
+    for part in chain.from_iterable(visible.may_be_asked(user)):
+        if len(found) <= MANY:
+            found.update(rows.filter(part).order_by().values_list("pk", flat=True)[: MANY + 1])
     return min(len(found), MANY + 1)
 
 

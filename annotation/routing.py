@@ -33,7 +33,7 @@ from annotation.models import (
     Vote,
 )
 from annotation.presence import faces_there
-from annotation.questions import ask_single, withdraw
+from annotation.questions import ask_single, store, withdraw
 from annotation.votes import face_keys
 from inference.core.attributes import Attribute
 
@@ -279,10 +279,4 @@ def _ask(asked: Iterable[Asked], attribute: Attribute) -> None:
         question.kind = Question.Kind.GRID if grid else Question.Kind.VALUE
         question.attribute = attribute.name
         question.belief = float(np.mean([each.confidence for each in faces]))
-    Question.objects.bulk_create([question for question, _ in asked], batch_size=500)
-    shown = [
-        QuestionFace(question=question, face_id=each.face, place=place, belief=each.confidence)
-        for question, faces in asked
-        for place, each in enumerate(faces)
-    ]
-    QuestionFace.objects.bulk_create(shown, batch_size=1_000)
+    store([(question, [(each.face, each.confidence) for each in faces]) for question, faces in asked])

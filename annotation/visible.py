@@ -31,6 +31,7 @@ from annotation.models import (
 )
 
 Row = TypeVar("Row", bound=Model)
+SOURCES_APART = 10  # whoever sees no more of them is asked from each by itself
 CAME_ALONG = ("set", "file", "born", "taken")  # of a line's evidence: what a photo's source said
 
 
@@ -104,23 +105,28 @@ def questions(user: User) -> QuerySet[Question]:
     return Question.objects.filter(both_seen | (faces_seen & about[0] & about[1] & about[2]))
 
 
-def may_be_asked(user: User, rows: QuerySet[Question]) -> list[QuerySet[Question]]:
-    """What of these might be seen, in parts each of which a database finds from either end: `questions` tells for sure.
+SOURCES_APART = 10  # that somebody sees: of so many each is looked through by itself
 
-    All of them that are seen are in one part or another, some in two.
+
+def may_be_asked(user: User) -> list[list[Q]]:
+    """Which questions might be seen, in parts each of which a database finds by an index: `questions` tells for sure.
+
+    First what came from one source, which is found at once; then what several brought. All that are seen are in one
+    part or another, some in two.
     """
     if not user.restricted:
-        return [rows]
-    own = user.own_sources
+        return [[Q()]]
+    own, pair = user.own_sources, Q(kind=Question.Kind.PAIR)
+    of_one = [Q(source=pk) for pk in own] if len(own) <= SOURCES_APART else [Q(source__in=own)]
     shown = QuestionFace.objects.filter(question=OuterRef("pk"))
-    known = Label.objects.filter(identity=OuterRef("identity"))
-    pairs = rows.filter(kind=Question.Kind.PAIR)
-    return [
-        rows.filter(Exists(shown.filter(face__photo__source__in=own))),
-        rows.filter(Exists(shown.filter(face__photo__copies__source__in=own))),
-        pairs.filter(Exists(known.filter(face__photo__source__in=own))),
-        pairs.filter(Exists(known.filter(face__photo__copies__source__in=own))),
+    # Two people may have lost all faces of a source since they were asked about.
+    people = Label.objects.filter(identity=OuterRef("identity"))
+    of_several = [
+        asked & Q(Exists(rows.filter(**{f"face__photo__{path}__in": own})))
+        for asked, rows in ((Q(source=None) & ~pair, shown), (pair, people))
+        for path in ("source", "copies__source")
     ]
+    return [of_one, of_several]
 
 
 def _person_at(path: str) -> Q:

@@ -28,11 +28,11 @@ from annotation.models import (
     Photo,
     Proposal,
     Question,
-    QuestionFace,
     Source,
     User,
 )
 from annotation.proposals import packed
+from annotation.questions import store
 from inference import registry
 from inference.core.attributes import ATTRIBUTES
 from inference.models import ModelVersion
@@ -124,16 +124,12 @@ def a_question(faces: Sequence[Face] | int = 3, **fields: object) -> Question:
     """A question about a cluster of these faces, or of so many new ones."""
     faces = [a_face() for _ in range(faces)] if isinstance(faces, int) else faces
     cluster = fields.pop("cluster", None) or a_cluster(faces)
-    question = Question.objects.create(kind="cluster", cluster=cluster, **({"worth": 1.0, "belief": 0.9} | fields))
-    QuestionFace.objects.bulk_create(
-        QuestionFace(question=question, face=face, place=place, belief=0.9) for place, face in enumerate(faces)
-    )
-    return question
+    return _with_faces(Question(kind="cluster", cluster=cluster, **({"worth": 1.0, "belief": 0.9} | fields)), faces)
 
 
 def a_pair(one: Identity | None = None, other: Identity | None = None, belief: float = 0.9) -> Question:
     one, other = one or Identity.objects.create(), other or Identity.objects.create()
-    return Question.objects.create(kind="pair", identity=one, other_identity=other, belief=belief, worth=0.5)
+    return store([(Question(kind="pair", identity=one, other_identity=other, belief=belief, worth=0.5), [])])[0]
 
 
 def a_proposal(face: Face, belief: Sequence[float], attribute: str = "gender", **fields: object) -> Proposal:
@@ -170,11 +166,7 @@ def a_single(face: Face | None = None, attribute: str = "gender", **fields: obje
 
 
 def _with_faces(question: Question, faces: Sequence[Face]) -> Question:
-    question.save()
-    QuestionFace.objects.bulk_create(
-        QuestionFace(question=question, face=face, place=place, belief=0.9) for place, face in enumerate(faces)
-    )
-    return question
+    return store([(question, [(face.pk, 0.9) for face in faces])])[0]
 
 
 def a_person(faces: Sequence[Face] | int = 1, name: str = "", by: User | None = None) -> Identity:

@@ -13,10 +13,10 @@ from django.core.files.storage import default_storage
 from django.utils import timezone
 from PIL import Image
 
-from annotation import intake
+from annotation import accounts, intake, queue
 from annotation.errors import BadIntake, SourceExists
 from annotation.models import Copy, Intake, Photo, Refusal, Source
-from tests.factories import a_source, a_user
+from tests.factories import a_face, a_single, a_source, a_user
 
 pytestmark = pytest.mark.django_db
 
@@ -82,6 +82,17 @@ def test_the_same_bytes_from_another_source_are_a_copy(folder: Path):
     deliver(folder)
     assert counts(deliver(folder)) == (0, 6, 0, 2, 1)
     assert Photo.objects.count() == 5
+
+
+def test_whoever_sees_the_source_that_brings_a_photo_again_is_asked_about_it(folder: Path):
+    first, second = a_source(), a_source()
+    deliver(folder, first)
+    asked, curator = a_single(a_face(Photo.objects.earliest("pk"))), a_user(role="curator")
+    asked.refresh_from_db()
+    accounts.restrict(curator, [second], by=None)
+    assert (asked.source, queue.take_next(curator)) == (first, [])
+    deliver(folder, second)
+    assert queue.take_next(curator) == [asked]
 
 
 def stop_at(monkeypatch: pytest.MonkeyPatch, number: int, error: BaseException) -> None:

@@ -1,5 +1,6 @@
 """What somebody sees of some sources: by rows, by words, and what they may change. Every address: test_own_sources."""
 
+from itertools import pairwise
 from uuid import uuid4
 
 import numpy as np
@@ -180,6 +181,38 @@ def test_they_are_asked_only_what_they_see_whole():
             record_answer(question_id=question.pk, annotator=user, client_id=uuid4(), content=content)
     assert {each.pk for each in visible.questions(user)} == {each.pk for each in asked}
     assert len(queue.take_next(an_annotator(), ahead=10)) == 5  # what is held by nobody else
+
+
+def test_all_that_is_seen_whole_is_asked_whichever_sources_brought_it():
+    """By chance: grids and singles of photos that one or two of three sources brought; whoever sees some of these."""
+    draw = np.random.default_rng(7)
+    sources = [a_source() for _ in range(3)]
+    faces = [face for source in sources for face in faces_of(source, 8)]
+    for face in draw.choice(faces, 8, replace=False):
+        Copy.objects.create(photo=face.photo, source=sources[draw.integers(3)], file=f"again/{face.pk}.jpg")
+    for count in (1, 1, 2, 2, 3, 4) * 4:
+        a_grid(list(draw.choice(faces, count, replace=False)))
+    people_ = [a_person(list(pair)) for pair in draw.choice(faces, (4, 2), replace=False)]
+    for one, other in pairwise(people_):
+        a_pair(one, other)
+    assert Question.objects.filter(source=None).count() not in (0, Question.objects.count())
+    for seen in ([0], [2], [0, 1], [1, 2], [0, 1, 2]):
+        user = only(*(sources[number] for number in seen), role="annotator")
+        want = {each.pk for each in visible.questions(user)}
+        assert {each.pk for each in queue.take_next(user, ahead=100)} == want
+        assert reads.tally(user, idle=False).open == len(want)
+        queue.give_back(user)
+    assert want == set(Question.objects.values_list("pk", flat=True))
+
+
+def test_of_somebody_who_lost_the_faces_of_a_source_those_are_asked_who_see_the_others():
+    mine, other = a_source(), a_source()
+    kept, (gone,) = faces_of(mine, 1), faces_of(other, 1)
+    person = a_person([gone])
+    asked = a_pair(person, a_person(kept))
+    people.assign(face_ids=[faces_of(mine, 1)[0].pk], identity_id=person.pk, by=a_user())
+    people.not_a_face(face_ids=[gone.pk], by=a_user())
+    assert queue.take_next(only(mine, role="annotator"), ahead=10) == [asked]
 
 
 def test_a_curator_decides_and_takes_back_only_what_they_see():

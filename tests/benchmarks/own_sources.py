@@ -3,13 +3,15 @@
 python -m tests.services -- python -m tests.benchmarks.own_sources            (PostgreSQL, a million open questions)
 
 The desk's made-up questions, whose photos are dealt out to sources of which one has a third of them, one a hundredth,
-one a thousandth, and one none. Each annotator claims ten questions, as the page does, and gives them back, in turns.
+one a thousandth, and one none. A hundredth of the photos came from another source, too. Each annotator claims ten
+questions, as the page does, and gives them back, in turns.
 """
 
 import argparse
 import os
 import tempfile
 import time
+from itertools import chain
 
 import django
 import numpy as np
@@ -17,13 +19,14 @@ from django.core.management import call_command
 
 from tests.benchmarks import desk
 
+STRAYS = 0.01  # of the photos, by chance: another source brought them, too
 SHARES = {"everything": 1.0, "a third": 1 / 3, "a hundredth": 0.01, "a thousandth": 0.001, "nothing": 0.0}
 
 
 def deal_out() -> dict[str, int]:
     """The photos to sources; returns an annotator of each share, by its name."""
-    from annotation import accounts  # noqa: PLC0415  Django is set up by now
-    from annotation.models import Photo, Source, User  # noqa: PLC0415
+    from annotation import accounts, questions  # noqa: PLC0415  Django is set up by now
+    from annotation.models import Copy, Photo, Question, Source, User  # noqa: PLC0415
 
     photos = list(Photo.objects.order_by("pk").values_list("pk", flat=True))
     users, begin = {}, 0
@@ -37,6 +40,12 @@ def deal_out() -> dict[str, int]:
         Photo.objects.filter(pk__in=photos[begin : begin + count]).update(source=source)
         begin += count
         accounts.restrict(user, [source], by=None)
+    rng, sources = np.random.default_rng(2), list(Source.objects.order_by("pk"))
+    again = rng.choice(photos, int(STRAYS * len(photos)), replace=False).tolist()
+    Copy.objects.bulk_create(
+        [Copy(photo_id=pk, source=sources[pk % len(sources)], file=f"again/{pk}.jpg") for pk in again], batch_size=1_000
+    )
+    questions.find_sources(Question.objects.all())
     return users
 
 
@@ -68,8 +77,9 @@ def measure(users: dict[str, int], times: int, explain: bool) -> None:
     if explain:
         for name in users:
             user = User.objects.get(pk=users[name])
-            for part in visible.may_be_asked(user, queue._free(user.pk, user.curates, None, queue.timezone.now())):
-                print(f"---- {name}\n{part[:20].explain(analyze=True)}")
+            free = queue._free(user.pk, user.curates, None, queue.timezone.now())
+            for part in chain.from_iterable(visible.may_be_asked(user)):
+                print(f"---- {name}\n{free.filter(part)[:20].explain(analyze=True)}")
     connection.close()
 
 
