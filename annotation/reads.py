@@ -17,6 +17,7 @@ from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
 from annotation import lifetimes, live_settings, progress, sightings, visible
+from annotation.core.batches import batched
 from annotation.core.sampling import draw
 from annotation.models import (
     Agreement,
@@ -50,6 +51,7 @@ Row = TypeVar("Row", bound=Model)
 
 EXEMPLARS = 6  # enough to know a person by, few enough to take in at a glance
 MANY = 10_000  # beyond this a list says "more than": nobody needs the exact number, and counting it takes seconds
+AT_ONCE = 500  # rows looked at again by their ids
 COUNT_AGAIN = 30  # seconds
 COUNT_SOURCE_AGAIN = 300  # seconds: of a source with a million photos it takes three
 STREAK = 200  # of answers to gold that are looked at
@@ -168,7 +170,7 @@ def _funnel_of(user: User) -> dict[str, int]:
         "faces": faces.count(),
         "embedded": embedded.count(),
         "clusters": clusters_with_faces(user).count(),
-        "questions": _count_seen(user, visible.questions(user).filter(state=Question.State.OPEN)),
+        "questions": _count_seen(user, Question.objects.filter(state=Question.State.OPEN)),
         "labels": visible.labels(user).filter(verdict=Label.Verdict.IDENTITY).count(),
     }
 
@@ -518,7 +520,7 @@ def tally(annotator: User, kind: str | None = None, *, idle: bool, now: datetime
 
 
 def _waiting(annotator: User, kind: str | None) -> QuerySet[Question]:
-    waiting = visible.questions(annotator).filter(state=Question.State.OPEN)
+    waiting = Question.objects.filter(state=Question.State.OPEN)
     if not annotator.curates:
         waiting = waiting.exclude(purpose=Question.Purpose.VERDICT)
     return waiting.filter(kind=kind) if kind else waiting
@@ -568,12 +570,19 @@ def _count_seldom(user: User, rows: QuerySet[Question], name: str) -> int:
 
 
 def _count_seen(user: User, rows: QuerySet[Question]) -> int:
-    """As `count_up_to_many`, of questions that somebody restricted sees: found as those are that they are asked."""
-    found = set[int]()
+    """As `count_up_to_many`, of questions that somebody sees. One that is about a person or of several sources is looked
+    at as when it is asked."""
+    if not user.restricted:
+        return count_up_to_many(rows)
+    plain = Q(source__in=user.own_sources, identity=None, cluster__identity=None)
+    count, found = count_up_to_many(rows.filter(plain)), set[int]()
     for part in chain.from_iterable(visible.may_be_asked(user)):
-        if len(found) <= MANY:
-            found.update(rows.filter(part).order_by().values_list("pk", flat=True)[: MANY + 1])
-    return min(len(found), MANY + 1)
+        if count <= MANY:
+            found.update(rows.filter(part).exclude(plain).order_by().values_list("pk", flat=True)[: MANY + 1])
+    for chunk in batched(sorted(found), AT_ONCE):
+        if count <= MANY:
+            count += visible.questions(user).filter(pk__in=chunk).count()
+    return min(count, MANY + 1)
 
 
 def gold_streak(annotator: User) -> int:

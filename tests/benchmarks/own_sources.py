@@ -40,7 +40,7 @@ def deal_out() -> dict[str, int]:
         Photo.objects.filter(pk__in=photos[begin : begin + count]).update(source=source)
         begin += count
         accounts.restrict(user, [source], by=None)
-    rng, sources = np.random.default_rng(2), list(Source.objects.order_by("pk"))
+    rng, sources = np.random.default_rng(2), list(Source.objects.order_by("pk").exclude(name="nothing"))
     again = rng.choice(photos, int(STRAYS * len(photos)), replace=False).tolist()
     Copy.objects.bulk_create(
         [Copy(photo_id=pk, source=sources[pk % len(sources)], file=f"again/{pk}.jpg") for pk in again], batch_size=1_000
