@@ -570,8 +570,8 @@ def _count_seldom(user: User, rows: QuerySet[Question], name: str) -> int:
 
 
 def _count_seen(user: User, rows: QuerySet[Question]) -> int:
-    """As `count_up_to_many`, of questions that somebody sees. One that is about a person or of several sources is looked
-    at as when it is asked."""
+    """As `count_up_to_many`, of questions that somebody sees. Those about a person, or of several sources, are looked at
+    as when they are asked."""
     if not user.restricted:
         return count_up_to_many(rows)
     plain = Q(source__in=user.own_sources, identity=None, cluster__identity=None)

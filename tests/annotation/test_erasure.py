@@ -79,6 +79,7 @@ COLUMNS = {
     "annotation.Identity.merged_into": GOES,
     "annotation.Cluster.identity": TAKEN_OFF,
     "annotation.Membership.face": GOES,
+    "annotation.Question.source": TAKEN_OFF,
     "annotation.Question.identity": GOES,
     "annotation.Question.other_identity": GOES,
     "annotation.QuestionFace.face": GOES,
