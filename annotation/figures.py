@@ -6,7 +6,7 @@ Where no index holds what is counted, it is counted in stretches of rows: exact,
 import os
 import shutil
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -47,6 +47,7 @@ CHUNK = 500
 AT_MOST = 120_000  # ms of one answer that count as work: beyond, somebody had a break
 SPANS = {"hour": HOUR, "day": DAY, "week": WEEK}
 AGES = 5  # years a bar
+LARGE = 10_000  # photos of a source that is counted in the background
 SOURCES = 12  # that are told apart; those with fewer labels are one
 OTHERS = ""  # what those are called in the data
 
@@ -296,12 +297,41 @@ def disks() -> list[dict[str, Any]]:
     return list(found.values())
 
 
+# ---- sources
+
+
+def sources() -> dict[str, Any]:
+    """What came of each source with so many photos that counting takes a while."""
+    large = Source.objects.annotate(count=Count("photos")).filter(count__gt=LARGE)
+    return {str(pk): counts for pk, counts in of_sources(list(large.values_list("pk", flat=True))).items()}
+
+
+def of_sources(of: Collection[int]) -> dict[int, dict[str, int]]:
+    """What came of each of these sources, counted now."""
+    chosen, labels = Source.objects.filter(pk__in=of), Label.objects.filter(verdict=Label.Verdict.IDENTITY)
+    columns: dict[str, QuerySet[Any]] = {
+        "photos": chosen.values_list("pk").annotate(count=Count("photos")),
+        "copies": chosen.values_list("pk").annotate(count=Count("copies")),
+        "refusals": chosen.values_list("pk").annotate(count=Count("refusals")),
+        "faces": Face.objects.filter(photo__source__in=of).values_list("photo__source").annotate(count=Count("pk")),
+        "labels": labels.filter(face__photo__source__in=of)
+        .values_list("face__photo__source")
+        .annotate(count=Count("pk")),
+    }
+    counts: dict[int, dict[str, int]] = {pk: {} for pk in of}
+    for column, rows in columns.items():
+        for pk, count in rows.order_by():
+            counts[pk][column] = count
+    return counts
+
+
 PARTS: dict[str, Part] = {
     "funnel": Part(funnel, timedelta(seconds=15)),
     "queue": Part(queue, timedelta(seconds=15)),
     "effort": Part(effort, timedelta(seconds=30)),
     "labels": Part(labels, timedelta(seconds=30)),
     "quality": Part(quality, timedelta(minutes=1)),
+    "sources": Part(sources, timedelta(minutes=1)),
     "database": Part(lambda: {"bytes": database_bytes()}, timedelta(minutes=5)),
     "files": Part(files, timedelta(hours=1)),
 }

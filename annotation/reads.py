@@ -16,7 +16,7 @@ from django.utils import timezone
 from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
-from annotation import lifetimes, live_settings, progress, sightings, visible
+from annotation import figures, lifetimes, live_settings, progress, sightings, visible
 from annotation.core.batches import batched
 from annotation.core.sampling import draw
 from annotation.models import (
@@ -39,7 +39,7 @@ from annotation.models import (
     QuestionFace,
     Refusal,
     Reliability,
-    Source,
+    Snapshot,
     User,
     Vote,
 )
@@ -53,7 +53,6 @@ EXEMPLARS = 6  # enough to know a person by, few enough to take in at a glance
 MANY = 10_000  # beyond this a list says "more than": nobody needs the exact number, and counting it takes seconds
 AT_ONCE = 500  # rows looked at again by their ids
 COUNT_AGAIN = 30  # seconds
-COUNT_SOURCE_AGAIN = 300  # seconds: of a source with a million photos it takes three
 STREAK = 200  # of answers to gold that are looked at
 
 
@@ -570,8 +569,8 @@ def _count_seldom(user: User, rows: QuerySet[Question], name: str) -> int:
 
 
 def _count_seen(user: User, rows: QuerySet[Question]) -> int:
-    """As `count_up_to_many`, of questions that somebody sees. Those about a person, or of several sources, are looked at
-    as when they are asked."""
+    """As `count_up_to_many`, of questions that somebody sees. What is about a person, or of several sources, is looked
+    at as when it is asked."""
     if not user.restricted:
         return count_up_to_many(rows)
     plain = Q(source__in=user.own_sources, identity=None, cluster__identity=None)
@@ -967,30 +966,11 @@ class SourceCounts:
 
 
 def source_counts(of: Collection[int]) -> dict[int, SourceCounts]:
-    """What came of each of these sources; of one with many photos as of some minutes ago: counting takes seconds."""
-    known = {pk: counts for pk in of if (counts := cache.get(f"source.{pk}")) is not None}
-    for pk, counts in _count_sources([pk for pk in of if pk not in known]).items():
-        known[pk] = counts
-        if counts.get("photos", 0) > MANY:
-            cache.set(f"source.{pk}", counts, COUNT_SOURCE_AGAIN)
+    """What came of each of these sources; of one with many photos as the dashboard counted it last."""
+    counted: dict[str, Any] = Snapshot.objects.values_list("parts__sources__is", flat=True).first() or {}
+    known = {pk: counted[str(pk)] for pk in of if str(pk) in counted}
+    known |= figures.of_sources([pk for pk in of if pk not in known])
     return {pk: SourceCounts(**counts) for pk, counts in known.items()}
-
-
-def _count_sources(of: Collection[int]) -> dict[int, dict[str, int]]:
-    columns: dict[str, QuerySet[Any]] = {
-        "photos": Source.objects.filter(pk__in=of).values_list("pk").annotate(count=Count("photos")),
-        "copies": Source.objects.filter(pk__in=of).values_list("pk").annotate(count=Count("copies")),
-        "refusals": Source.objects.filter(pk__in=of).values_list("pk").annotate(count=Count("refusals")),
-        "faces": Face.objects.filter(photo__source__in=of).values_list("photo__source").annotate(count=Count("pk")),
-        "labels": Label.objects.filter(face__photo__source__in=of, verdict=Label.Verdict.IDENTITY)
-        .values_list("face__photo__source")
-        .annotate(count=Count("pk")),
-    }
-    counts: dict[int, dict[str, int]] = {pk: {} for pk in of}
-    for column, rows in columns.items():
-        for pk, count in rows.order_by():
-            counts[pk][column] = count
-    return counts
 
 
 def chosen_faces(photos: Iterable[Photo]) -> dict[int, Face]:

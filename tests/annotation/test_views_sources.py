@@ -1,19 +1,17 @@
 """Sources: made, their rights stated, photos taken in from the server, refusals told."""
 
-from collections.abc import Iterator
 from datetime import timedelta
 from pathlib import Path
 
 import pytest
 from django.contrib.messages import get_messages
-from django.core.cache import cache
 from django.http import HttpResponse
 from django.test import Client
 from django.urls import reverse
 from django.utils import timezone
 from pytest_django import DjangoAssertNumQueries, DjangoCaptureOnCommitCallbacks, Settings
 
-from annotation import erasure, reads, tasks
+from annotation import dashboard, erasure, figures, reads, tasks
 from annotation.models import Intake, Source, User
 from tests.factories import a_face, a_person, a_photo, a_source, a_user
 
@@ -194,20 +192,13 @@ def test_refusals_as_csv_hold_no_formula(curator: Client) -> None:
     assert response["Content-Disposition"].startswith("attachment")
 
 
-@pytest.fixture
-def forgotten() -> Iterator[None]:
-    """What the test leaves in the cache is of rows that other tests do not have."""
-    yield
-    cache.clear()
-
-
-@pytest.mark.usefixtures("forgotten")
-def test_a_source_with_many_photos_is_counted_now_and_then(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(reads, "MANY", 2)
+def test_a_source_with_many_photos_is_counted_in_the_background(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(figures, "LARGE", 2)
     few, many = a_source(), a_source()
     for source in (few, many, many, many):
         a_face(a_photo(source))
     before = reads.source_counts([few.pk, many.pk])
+    dashboard.take()
     for source in (few, many):
         a_face(a_photo(source))
 
