@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
-import onnxruntime
 
 from inference.core.attributes import APPARENT_AGE, EMOTION, GENDER, OLDEST, Attribute
 from inference.core.embed import CropsDoNotFit
 from inference.core.late import Late
+from inference.core.onnx_graph import session
 from inference.core.packaged import packaged_file
 from inference.core.types import AttributeModel, Beliefs, Crops, CropSpec
 
@@ -32,9 +32,7 @@ class DlibAttribute:
     """
 
     def __init__(self, model: Path, attribute: Attribute, crop: CropSpec, *, threads: int = 1) -> None:
-        options = onnxruntime.SessionOptions()
-        options.intra_op_num_threads = options.inter_op_num_threads = threads
-        self._session = onnxruntime.InferenceSession(str(model), options, providers=["CPUExecutionProvider"])
+        self._session = session(model, threads=threads)
         self.attribute = attribute
         self.crop = crop
 

@@ -38,7 +38,7 @@ class OnnxEmbedder:
         flip: bool = False,
         threads: int = 1,
     ) -> None:
-        self._session = session(str(model), threads=threads)
+        self._session = session(model, threads=threads)
         self._input = self._session.get_inputs()[0]
         self._batch = _batch_of(model, self._input.shape, crop.size)
         self._mean = np.array(mean, np.float32) * 255

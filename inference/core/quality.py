@@ -1,6 +1,7 @@
 """How well a face can be told apart: pose, sharpness, light, and whether it is worth asking about."""
 
 from dataclasses import dataclass
+from functools import reduce
 
 import cv2
 import numpy as np
@@ -52,11 +53,17 @@ def measure(
         size=size,
         sharpness=sharpness,
         brightness=brightness,
-        gray=bool(np.ptp(crop.astype(np.int16), axis=2).mean() < _GRAY),
+        gray=_colour(crop) < _GRAY,
         truncated=outside > _TRUNCATED or reaches_frame(detection.box, width=width, height=height),
         usable=not reason,
         reason=reason,
     )
+
+
+def _colour(crop: Picture) -> float:
+    """The mean difference between a pixel's largest and smallest channel, 0–255."""
+    channels = cv2.split(crop)  # numpy takes twenty times as long along an axis of three
+    return float(np.subtract(reduce(np.maximum, channels), reduce(np.minimum, channels)).mean())
 
 
 def _reason(limits: Limits, size: float, sharpness: float, brightness: float, outside: float, pose: Pose) -> str:
