@@ -52,7 +52,7 @@ from annotation.core.answers import SkipReason
 from annotation.core.practice import EXAMPLES, SIDE, Example
 from annotation.core.release_formats.formats import FORMATS
 from annotation.core.release_query import ReleaseQuery
-from annotation.errors import NotUndoable
+from annotation.errors import NotUndoable, QueueAway
 from annotation.models import (
     AccessToken,
     Answer,
@@ -997,7 +997,8 @@ class Releases(Filtered):
         """Hash all its files anew, in the background: `checked_at` and `damage` tell the outcome."""
         release = self.get_object()
         releases.opened(release)
-        transaction.on_commit(lambda: tasks.verify_release.delay(release.pk), robust=True)
+        if tasks.verify_release.delay(release.pk) is None:
+            raise QueueAway
         return Response(ReleaseSerializer(release).data, status=status.HTTP_202_ACCEPTED)
 
     @extend_schema(

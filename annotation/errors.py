@@ -80,6 +80,15 @@ class ReleaseExists(AnnotationError):
         )
 
 
+class QueueAway(AnnotationError):
+    """Of what no sweep would find: all else is sent later."""
+
+    code = "queue_away"
+
+    def __init__(self) -> None:
+        super().__init__("The queue does not answer, so nobody was told to do it. Try again in a minute.")
+
+
 class ReleaseNotDone(AnnotationError):
     code = "release_not_done"
 

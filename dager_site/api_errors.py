@@ -42,6 +42,7 @@ STATUS: dict[type[Exception], int] = {
     annotation.ReleaseExists: status.HTTP_409_CONFLICT,
     annotation.ReleaseHasErased: status.HTTP_410_GONE,
     annotation.ReleaseNotDone: status.HTTP_409_CONFLICT,
+    annotation.QueueAway: status.HTTP_503_SERVICE_UNAVAILABLE,
     annotation.RunNotProposed: status.HTTP_409_CONFLICT,
     annotation.RunOutdated: status.HTTP_409_CONFLICT,
     annotation.SourceExists: status.HTTP_409_CONFLICT,

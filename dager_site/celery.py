@@ -1,13 +1,17 @@
 """The Celery application. `celery -A dager_site worker` finds it here."""
 
 import json
+import logging
 import os
+import time
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from celery import Celery, Task
+from celery.result import AsyncResult
 from celery.signals import before_task_publish, task_prerun, worker_init
 from django.conf import settings
+from kombu.exceptions import OperationalError
 from redis import Redis
 
 from dager_site.backup_format import BadBackup
@@ -22,8 +26,37 @@ else:
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "dager_site.settings")
 REQUEST = "dager_request_id"  # the header of a message
-PATIENCE = 2.0  # seconds that whoever asks the broker about itself waits
-app = Celery("dager")
+AWAY = 10.0  # seconds that a broker which did not answer is left alone
+
+log = logging.getLogger(__name__)
+
+
+class Sent(Task):  # type: ignore[misc]
+    """Whoever sends one waits for a broker that hangs once, and then not for a while, however much is sent.
+
+    What cannot be sent is found by the sweep, as is whatever a kill loses; where there is no sweep for it, the sender
+    looks whether there is a result, and says so.
+    """
+
+    back_at: ClassVar[float] = 0.0  # by time.monotonic(): all threads of a process know of it
+
+    def apply_async(self, *args: Any, **options: Any) -> AsyncResult | None:
+        if time.monotonic() < Sent.back_at:
+            return None
+        try:
+            return super().apply_async(*args, **options)
+        except OperationalError as error:
+            Sent.back_at = time.monotonic() + AWAY
+            self._lost(error)
+        except OSError as error:  # the queue of files: no space
+            self._lost(error)
+        return None
+
+    def _lost(self, error: Exception) -> None:
+        log.warning("The queue does not answer, so %s was not sent: %s", self.name, error)
+
+
+app = Celery("dager", task_cls=Sent)
 app.config_from_object("django.conf:settings", namespace="CELERY")
 app.autodiscover_tasks()
 
@@ -52,7 +85,7 @@ def _prepare(**_: object) -> None:
 
 def broker() -> Redis:
     """The broker itself, where it is Redis. Its calls raise RedisError."""
-    return Redis.from_url(settings.REDIS, socket_timeout=PATIENCE, socket_connect_timeout=PATIENCE)
+    return Redis.from_url(settings.REDIS, **settings.REDIS_PATIENCE)
 
 
 def make_queue_folders() -> None:

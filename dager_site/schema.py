@@ -18,7 +18,7 @@ ERRORS = {
     "415": "What was sent is neither JSON nor a form, or does not say which.",
     "422": "The Idempotency-Key came before with another body.",
     "429": "More calls than may be made this minute; `Retry-After` says when to go on, in seconds.",
-    "503": "No model is live, or the server is overloaded; try again.",
+    "503": "No model is live, the queue does not answer, or the server is overloaded; try again.",
 }
 # What any call may answer; what each app says besides is in its own errors.
 CODES = {

@@ -57,8 +57,11 @@ QUEUE_DIR = DATA_DIR / "queue"
 CELERY_BROKER_URL = REDIS or "filesystem://localhost"
 if not REDIS:
     CELERY_BROKER_TRANSPORT = "dager_site.message_folder:Transport"
+# Seconds. Without them, a Redis that takes connections and says nothing holds a web request for ever. A worker's wait
+# for work is not bound by them: it reads once there is something to read.
+REDIS_PATIENCE = {"socket_timeout": 1.0, "socket_connect_timeout": 1.0}
 CELERY_BROKER_TRANSPORT_OPTIONS = (
-    {"visibility_timeout": 3600}
+    {"visibility_timeout": 3600} | REDIS_PATIENCE
     if REDIS
     else {
         # kombu's queue of files: enough for one machine, nothing to install. What a kill loses, the sweep finds.
@@ -81,6 +84,7 @@ CACHES = {
     else {"BACKEND": "django.core.cache.backends.locmem.LocMemCache", "OPTIONS": {"MAX_ENTRIES": 10_000}}
 }
 CELERY_BROKER_CONNECTION_RETRY_ON_STARTUP = True
+CELERY_TASK_PUBLISH_RETRY_POLICY = {"max_retries": 1}  # by a new connection: the old one may just have been closed
 CELERY_TASK_IGNORE_RESULT = True
 CELERY_ACCEPT_CONTENT = ["json"]  # nothing that is run by being read
 CELERY_TASK_SERIALIZER = "json"

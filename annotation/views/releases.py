@@ -18,7 +18,7 @@ from annotation.core.release import DATASHEET
 from annotation.core.release_formats.formats import FORMATS
 from annotation.core.release_query import query_of
 from annotation.core.splits import SPLITS
-from annotation.errors import AnnotationError
+from annotation.errors import AnnotationError, QueueAway
 from annotation.forms import ReleaseForm
 from annotation.models import Release
 from annotation.views.page import SignedIn, act, only, page
@@ -145,7 +145,8 @@ def _table(name: str, of: Mapping[str, Mapping[str, int]]) -> dict[str, Any]:
 @act(GROUP_AND_EXPORT)
 def verify(request: SignedIn, pk: int) -> HttpResponse:
     shown = get_object_or_404(Release, pk=pk, state=Release.State.DONE)
-    transaction.on_commit(lambda: tasks.verify_release.delay(shown.pk))
+    if tasks.verify_release.delay(shown.pk) is None:
+        raise QueueAway
     told = _("All files of {name} are being hashed anew. This page tells the outcome.")
     messages.success(request, told.format(name=shown.name))
     return redirect("release", pk)
