@@ -180,8 +180,8 @@ class Idempotent(APIView):
     """A POST that comes with a key is done once, however often a bad line has the client send it.
 
     What it does and the answer that is kept of it are one transaction: whoever is killed leaves both or neither. What
-    is no row: messages to the workers go out after it, and those that are lost the sweep sends, from the rows (but a
-    wish to hash a release anew, which no row keeps: `checked_at` tells whether it was); a file that no row names yet
+    is no row: messages to the workers go out after it, and those that are lost the sweep sends, from the rows (a wish
+    to hash a release anew, which no row keeps, is refused if it cannot be sent); a file that no row names yet
     is known by its content, or named by chance, and taken by nobody.
     """
 

@@ -145,8 +145,10 @@ class FeedbackInput(serializers.Serializer):
         """It is kept beside the photo, in whichever database: what that could not hold is refused before."""
         try:
             text = json.dumps(told, allow_nan=False)
-        except (ValueError, RecursionError) as error:
-            raise ValidationError("It holds a number that is not finite, or is nested too deep.") from error
+            json.dumps(told, ensure_ascii=False).encode()
+        except (ValueError, RecursionError) as error:  # half a character is a ValueError, too
+            message = "It holds a number that is not finite, or half a character, or is nested too deep."
+            raise ValidationError(message) from error
         if len(text) > MOST_TOLD or "\\u0000" in text:
             raise ValidationError(f"It has more than {MOST_TOLD:,} letters, or a NUL among them.")
         return told

@@ -3,7 +3,8 @@
 import logging
 from typing import Any
 
-from django.core.exceptions import PermissionDenied
+from django.conf import settings
+from django.core.exceptions import PermissionDenied, RequestDataTooBig, TooManyFieldsSent, TooManyFilesSent
 from django.http import Http404, HttpRequest, HttpResponse, JsonResponse
 from django.shortcuts import render
 from rest_framework import exceptions, status
@@ -54,6 +55,14 @@ STATUS: dict[type[Exception], int] = {
     inference.NoLiveModel: status.HTTP_503_SERVICE_UNAVAILABLE,
 }
 
+# What Django counts while it reads a request: by itself it would answer with a page that tells nothing.
+TOO_MUCH: dict[type[Exception], str] = {
+    RequestDataTooBig: f"More than {settings.DATA_UPLOAD_MAX_MEMORY_SIZE / 1e6:g} MB were sent that are no files. Send "
+    "them in parts, and photos as files of a form.",
+    TooManyFilesSent: f"More than {settings.DATA_UPLOAD_MAX_NUMBER_FILES} files were sent. Send them in parts.",
+    TooManyFieldsSent: f"More than {settings.DATA_UPLOAD_MAX_NUMBER_FIELDS} fields were sent. Send those described.",
+}
+
 
 def envelope(error: Exception, context: dict[str, Any]) -> Response | None:
     """DRF's exception handler. What nobody foresaw goes on to Django, which logs it and answers 500."""
@@ -61,6 +70,8 @@ def envelope(error: Exception, context: dict[str, Any]) -> Response | None:
     if type(error) in STATUS:
         set_rollback()
         return Response(_body(code_of(error), str(error), getattr(error, "field", "")), status=STATUS[type(error)])
+    if type(error) in TOO_MUCH:
+        error = exceptions.ParseError(TOO_MUCH[type(error)])
     answer = exception_handler(error, context)
     if answer is None:
         return None

@@ -14,7 +14,7 @@ from django.core.files.uploadhandler import FileUploadHandler, MemoryFileUploadH
 from drf_spectacular.utils import extend_schema
 from rest_framework import serializers
 from rest_framework.exceptions import ParseError
-from rest_framework.parsers import JSONParser, MultiPartParser
+from rest_framework.parsers import BaseParser, JSONParser, MultiPartParser
 from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
@@ -41,12 +41,17 @@ class _InMemory(MemoryFileUploadHandler):
         self.activated = True
 
 
-class ShallowJson(JSONParser):
-    """Brackets without end are refused as any other text that is no JSON."""
+class PhotosInJson(BaseParser):
+    """As large as a request with photos may be: what is a JSONParser, DRF gives no more than a form may have.
+
+    Brackets without end are refused as any other text that is no JSON.
+    """
+
+    media_type = JSONParser.media_type
 
     def parse(self, *args: Any, **kwargs: Any) -> Any:
         try:
-            return super().parse(*args, **kwargs)
+            return JSONParser().parse(*args, **kwargs)
         except RecursionError as error:
             raise ParseError("The JSON is nested too deep. Send an object with the photos in it.") from error
 
@@ -54,7 +59,7 @@ class ShallowJson(JSONParser):
 class TakesPhotos(APIView):
     """Photos as the files of a form, or as base64 in JSON."""
 
-    parser_classes = [MultiPartParser, ShallowJson]
+    parser_classes = [MultiPartParser, PhotosInJson]
 
     def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
         """Before anything is read: how much comes, and where it goes. Raises BadPhoto."""
@@ -103,8 +108,9 @@ def _bytes(sent: Any, field: str) -> bytes:
         return bytes(sent.read())
     if not isinstance(sent, str):
         raise BadPhoto("not_base64", f"{field} must be a file or a text in base64, not {type(sent).__name__}.", field)
+    text = sent.partition(",")[2] if sent.startswith("data:") else sent
     try:
-        return base64.b64decode(sent.partition(",")[2] if sent.startswith("data:") else sent, validate=True)
+        return base64.b64decode("".join(text.split()), validate=True)  # many a tool breaks its lines
     except (binascii.Error, ValueError) as error:
         raise BadPhoto("not_base64", f"{field} is no base64: {error}.", field) from error
 

@@ -67,8 +67,8 @@ class Together:
             while self._waiting and faces + len(self._waiting[0].crops) <= LARGEST_BATCH:
                 batch.append(self._waiting.popleft())
                 faces += len(batch[-1].crops)
-        metrics.batch(self._name, faces)
         try:
+            metrics.batch(self._name, faces)
             self._answer(batch)
         finally:
             for request in batch[1:]:

@@ -14,6 +14,7 @@ from inference.core.types import Box, Detector, FaceFound, Landmarker, Picture
 # central it is: two people side by side differ less than that, someone passing behind them more.
 _MAIN_SHARE = 0.5
 CLOSE_SIDE = 256  # px; what a cropped face is enlarged to before it is looked for
+CLOSE_MOST = 1024  # px of its longer side by that: a strip of 20,000 × 1 would fill the memory
 FRAME = 0.25  # of that side, all around
 
 
@@ -43,7 +44,8 @@ def framed(picture: Picture) -> tuple[Picture, float, int]:
 
     With it how many times it was enlarged, and how many pixels the frame is wide.
     """
-    enlarged = max(1.0, CLOSE_SIDE / min(picture.shape[:2]))
+    height, width = picture.shape[:2]
+    enlarged = max(1.0, min(CLOSE_SIDE / min(height, width), CLOSE_MOST / max(height, width)))
     larger = cv2.resize(picture, None, fx=enlarged, fy=enlarged, interpolation=cv2.INTER_CUBIC)
     frame = round(FRAME * min(larger.shape[:2]))
     return np.pad(larger, ((frame, frame), (frame, frame), (0, 0)), mode="edge").astype(np.uint8), enlarged, frame

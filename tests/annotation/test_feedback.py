@@ -151,7 +151,15 @@ def test_everybody_sees_their_own_and_curators_all(client: Client, portrait: byt
 
 
 @pytest.mark.parametrize(
-    "odd", ['{"a": NaN}', '{"a": 1e400}', "[" * 100_000, '{"a": "\\u0000"}', '{"a": "' + "x" * 70_000 + '"}']
+    "odd",
+    [
+        '{"a": NaN}',
+        '{"a": 1e400}',
+        "[" * 100_000,
+        '{"a": "\\u0000"}',
+        '{"a": "\\ud800"}',
+        '{"a": "' + "x" * 70_000 + '"}',
+    ],
 )
 def test_what_no_database_could_hold_is_refused_before_the_photo_is_kept(client: Client, portrait: bytes, odd: str):
     told = give(client, portrait, predicted=odd)

@@ -11,12 +11,13 @@ from uuid import uuid4
 import pytest
 from django.conf import settings
 from django.db import connection, transaction
+from django.test import Client
 
 from annotation import intake, progress
 from annotation.answers import record_answer, settle_kept
 from annotation.core.drawn import draw_sample
 from annotation.errors import QuestionClosed, QuestionHeld
-from annotation.models import Answer, Decision, Embedding, Face, Identity, Photo, Question, Reliability, Vote
+from annotation.models import Answer, Decision, Embedding, Face, Identity, Photo, Question, Reliability, Source, Vote
 from annotation.queue import take_next
 from tests.factories import a_face, a_proposal, a_question, a_single, a_user, an_annotator
 
@@ -117,6 +118,24 @@ def test_one_answer_sent_many_times_at_once_counts_once():
 
 
 @pytest.mark.timeout(300)
+def test_one_request_sent_many_times_at_once_under_one_key_is_done_once():
+    curator = a_user("carol", role="curator")
+
+    def send(name: str):
+        client = Client()
+        client.force_login(curator)
+        return client.post("/api/v1/sources", {"name": name}, "application/json", headers={"Idempotency-Key": "one"})
+
+    told = in_threads(send, ["Spring"] * 8)
+
+    assert Source.objects.count() == 1
+    assert {each.status_code for each in told} <= {201, 409}
+    assert {each.json()["error"]["code"] for each in told if each.status_code == 409} <= {"key_in_hand"}
+    assert {each.json()["id"] for each in told if each.status_code == 201} == {Source.objects.get().pk}
+    assert send("Spring").headers["Idempotent-Replayed"] == "true"
+    assert send("Autumn").status_code == 422
+
+
 def test_a_worker_takes_photos_all_the_way_to_questions(tmp_path: Path):
     draw_sample(tmp_path / "sample", people=4, photos_each=4)
     source = intake.create_source(name="belt", by=a_user())

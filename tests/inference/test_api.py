@@ -84,6 +84,50 @@ def test_base64_in_json_says_the_same_as_a_file(client, portrait):
     assert client.post("/api/v1/predict", {"photo": f"data:image/jpeg;base64,{text}"}, JSON).json() == as_file
 
 
+def test_base64_may_have_its_lines_broken_and_be_as_large_as_a_photo_may(client, portrait):
+    broken = base64.encodebytes(portrait).decode()
+    large = base64.b64encode(portrait + bytes(2_000_000)).decode()  # what comes after a picture's end is no part of it
+
+    assert "\n" in broken
+    for text in (broken, large):
+        assert len(client.post("/api/v1/predict", {"photo": text}, JSON).json()["faces"]) == 1
+
+
+@pytest.mark.parametrize(
+    ("form", "told"),
+    [
+        ({"photos": [SimpleUploadedFile("a", b"x") for _ in range(101)]}, "100 files"),
+        ({"photos": "a" * 1_100_000}, "1 MB"),
+        ({f"field{number}": "a" for number in range(1001)}, "1000 fields"),
+    ],
+)
+def test_a_form_that_is_more_than_django_reads_is_told_what_to_do(client, form, told):
+    answer = client.post("/api/v1/predict/batch", form)
+
+    assert (answer.status_code, answer.json()["error"]["code"]) == (400, "parse_error")
+    assert told in answer.json()["error"]["message"]
+
+
+def test_whatever_a_picture_is_like_its_request_is_answered(client):
+    portrait = draw_portrait(10368, 1)
+    gray = np.asarray(portrait.convert("L")).astype(np.uint16)
+    turned = Image.Exif()
+    turned[0x112] = 6
+
+    def told(picture: Image.Image, kind: str = "PNG", **more: object) -> tuple[int, int, int]:
+        content = BytesIO()
+        picture.save(content, kind, **more)
+        answer = client.post("/api/v1/predict", {"photo": sent(content.getvalue())}).json()
+        return answer["width"], answer["height"], len(answer["faces"])
+
+    assert told(portrait.convert("CMYK"), "JPEG") == (360, 420, 1)
+    assert told(Image.fromarray(gray * 257)) == (360, 420, 1)
+    assert told(portrait.rotate(90, expand=True), "JPEG", exif=turned) == (360, 420, 1)
+    assert told(portrait, "WEBP", save_all=True, append_images=[portrait]) == (360, 420, 1)
+    for size in ((1, 1), (2, 3), (20_000, 1), (1, 20_000), (31, 700)):
+        assert told(Image.new("RGB", size)) == (*size, 0)
+
+
 def test_of_a_batch_each_succeeds_or_fails_alone(client, portrait):
     group = bytes_of(draw_group([10245, 11178], 3))
     answer = client.post("/api/v1/predict/batch", {"photos": [sent(portrait), sent(b"no picture"), sent(group)]})

@@ -7,7 +7,7 @@ from threading import Barrier, Event
 import numpy as np
 import pytest
 
-from inference.batching import Together
+from inference.batching import BrokenOff, Together
 from inference.core.attributes import GENDER
 from inference.core.bundle import cold_start, open_embedder
 from inference.core.cold_attributes import COLD
@@ -86,6 +86,42 @@ def test_one_that_fails_fails_alone():
     with pytest.raises(ValueError, match="too bright"):
         together(wanted[3])
     assert list(together(wanted[0])[0]) == list(wanted[0].sum(axis=(1, 2, 3)))
+
+
+def test_who_is_served_with_one_that_is_killed_is_told_and_the_next_are_served():
+    class Killed(BaseException):
+        pass
+
+    network, died = Slow(), list[np.ndarray]()
+
+    def run(given: np.ndarray) -> tuple[np.ndarray, None]:
+        if len(given) == 2:
+            died.append(given)
+            raise Killed
+        return network(given)
+
+    together = Together(run)
+
+    def let_go() -> None:
+        while len(together._waiting) < 2:
+            time.sleep(0.001)
+        network.go_on.set()
+
+    def ask(number: int) -> object:
+        if number:
+            network.begun.wait(5)
+        try:
+            return together(crops(1, number))
+        except (Killed, BrokenOff) as error:
+            return error
+
+    with ThreadPoolExecutor(4) as pool:
+        pool.submit(let_go)
+        answers = list(pool.map(ask, range(3)))
+
+    assert {type(answer) for answer in answers[1:]} == {Killed, BrokenOff}  # whoever led, and whoever was with them
+    assert len(died) == 1
+    assert list(together(crops(1))[0]) == list(answers[0][0])
 
 
 def test_no_batch_grows_beyond_what_is_faster():

@@ -5,7 +5,7 @@ import pytest
 from PIL import Image
 
 from inference.core.detect import cold_detector
-from inference.core.faces import find_faces, most_centred
+from inference.core.faces import find_faces, framed, most_centred
 from inference.core.landmarks import cold_landmarker
 from inference.core.types import Box, FaceFound, Picture
 from tests.inference.core.drawn_face import add_face, drawn_face
@@ -48,6 +48,13 @@ def test_a_small_face_in_the_middle_does_not_win_over_the_main_one() -> None:
     faces = faces_of(several(((230, 210), 1.3), ((480, 200), 0.35)))
 
     assert [face.chosen for face in faces] == [True, False]
+
+
+def test_a_cropped_face_is_enlarged_but_a_strip_does_not_fill_the_memory() -> None:
+    enlarged, times, frame = framed(np.zeros((64, 80, 3), np.uint8))
+    assert (enlarged.shape, times, frame) == ((256 + 2 * 64, 320 + 2 * 64, 3), 4, 64)
+    assert framed(np.zeros((1, 20_000, 3), np.uint8))[0].shape == (1, 20_000, 3)
+    assert framed(np.zeros((2, 500, 3), np.uint8))[0].nbytes < 50_000
 
 
 def test_of_faces_alike_in_size_the_most_centred_wins() -> None:
