@@ -76,7 +76,7 @@ def decode(data: bytes, pixels: int, max_side: int | None) -> tuple[dict[str, An
         image.draft(None, at_least(image.size, max_side))
     kind = (FILE_ENDINGS | SEVERAL)[str(image.format)]
     image.load()
-    image = ImageOps.exif_transpose(image)
+    ImageOps.exif_transpose(image, in_place=True)
     if max_side is not None and max(image.size) > max_side:
         image.thumbnail((max_side, max_side), Image.Resampling.BILINEAR, reducing_gap=2.0)
     picture = np.asarray(to_rgb(image))
@@ -131,7 +131,7 @@ def to_rgb(image: Image.Image) -> Image.Image:
         flat = Image.new("RGB", layer.size, BACKGROUND)
         flat.paste(layer, mask=layer.getchannel("A"))
         return flat
-    return image.convert("RGB")
+    return image if image.mode == "RGB" else image.convert("RGB")
 
 
 def sixteen_bits(image: Image.Image) -> Image.Image:

@@ -24,6 +24,10 @@ class Graph:
         self._nodes: list[onnx.NodeProto] = []
         self._constants: list[onnx.TensorProto] = []
 
+    def planes(self, pixels: str) -> str:
+        """Bytes (n, height, width, 3) as convolutions take them: floats, a plane for each colour."""
+        return self._step("Cast", [self._step("Transpose", [pixels], perm=[0, 3, 1, 2])], to=TensorProto.FLOAT)
+
     def convolution(
         self, x: str, weights: Floats, bias: Floats, *, stride: int = 1, pad: int = 0, relu: bool = False
     ) -> str:
@@ -51,11 +55,11 @@ class Graph:
         return self._step("Resize", [x, "", scales], **way)
 
     def session(self, source: str, outputs: Sequence[str], *, threads: int = 1) -> onnxruntime.InferenceSession:
-        """Ready to be run: `source` are the pixels (n, 3, height, width); outputs have four dimensions, too."""
+        """Ready to be run: `source` are bytes (n, height, width, 3); outputs have four dimensions, too."""
         graph = helper.make_graph(
             self._nodes,
             "network",
-            [helper.make_tensor_value_info(source, TensorProto.FLOAT, ["n", 3, "height", "width"])],
+            [helper.make_tensor_value_info(source, TensorProto.UINT8, ["n", "height", "width", 3])],
             [helper.make_tensor_value_info(name, TensorProto.FLOAT, [None] * 4) for name in outputs],
             self._constants,
         )

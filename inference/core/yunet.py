@@ -52,8 +52,7 @@ class YuNet:
         below, beside = -height % MULTIPLE, -width % MULTIPLE
         if below or beside:
             picture = np.pad(picture, ((0, below), (0, beside), (0, 0)))
-        pixels = np.stack(cv2.split(picture)).astype(np.float32)[None]
-        told = self._network.run(None, {"pixels": pixels})
+        told = self._network.run(None, {"pixels": np.ascontiguousarray(picture)[None]})
         faces = np.concatenate([_decoded(level[0], stride, least) for level, stride in zip(told, STRIDES, strict=True)])
         return faces[_distinct(faces, least)]
 
@@ -109,7 +108,10 @@ class _Writer:
         self._graph, self._weights = Graph(), weights
 
     def session(self) -> onnxruntime.InferenceSession:
-        told = [self._head(level, number) for number, level in enumerate(self._neck(self._backbone("pixels")))]
+        told = [
+            self._head(level, number)
+            for number, level in enumerate(self._neck(self._backbone(self._graph.planes("pixels"))))
+        ]
         return self._graph.session("pixels", told)
 
     def _backbone(self, x: str) -> list[str]:

@@ -36,8 +36,9 @@ def test_what_a_network_says_does_not_change_by_it():
 
 def test_a_network_of_ours_is_written_with_such_weights_as_nought():
     graph = Graph()
-    tiny = graph.convolution("pixels", np.full((1, 3, 1, 1), SMALLEST / 4, np.float32), np.zeros(1, np.float32))
+    planes = graph.planes("pixels")
+    tiny = graph.convolution(planes, np.full((1, 3, 1, 1), SMALLEST / 4, np.float32), np.zeros(1, np.float32))
 
-    (told,) = graph.session("pixels", [tiny]).run(None, {"pixels": np.full((1, 3, 1, 1), 2, np.float32)})
+    (told,) = graph.session("pixels", [tiny]).run(None, {"pixels": np.full((1, 1, 1, 3), 2, np.uint8)})
 
     assert told.tolist() == [[[[0.0]]]]
