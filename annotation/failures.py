@@ -7,7 +7,7 @@ from typing import Any
 
 from django.db.models import QuerySet
 
-from annotation import clustering
+from annotation import clustering, sightings
 from annotation.models import ClusteringRun, Face, Intake, Photo, Release, User
 
 CHUNK = 500  # SQLite takes so many values in one query, and more
@@ -109,8 +109,11 @@ def count(kinds: Mapping[str, Kind]) -> dict[str, int]:
 
 
 def listed(kinds: Mapping[str, Kind], most: int) -> list[Failure]:
-    """The latest of each kind, so many at most."""
-    return [_failure(name, kind, row) for name, kind in kinds.items() for row in _rows(kind)[:most]]
+    """The latest of each kind, so many at most. A photo is told of by its file, which may say who is on it."""
+    found = [_failure(name, kind, row) for name, kind in kinds.items() for row in _rows(kind)[:most]]
+    of = {name: [each.pk for each in found if each.kind == name] for name in ("photo", "face")}
+    sightings.show(photos=of["photo"], faces=of["face"])
+    return found
 
 
 def _rows(kind: Kind) -> QuerySet[Any]:

@@ -175,9 +175,9 @@ INSTALLED_APPS = [
 ]
 MIDDLEWARE = [
     "dager_site.middleware.Traced",
+    "dager_site.middleware.ContentSecurityPolicy",  # also of refusals and static files, which those below answer
     "django.middleware.security.SecurityMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
-    "dager_site.middleware.ContentSecurityPolicy",
     "django.middleware.http.ConditionalGetMiddleware",  # an ETag for whatever is read: unchanged, it is not sent again
     "django.contrib.sessions.middleware.SessionMiddleware",
     "django.middleware.common.CommonMiddleware",

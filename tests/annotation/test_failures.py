@@ -1,9 +1,11 @@
 """What failed is in one list, and goes on when it is tried again."""
 
 import pytest
+from django.test import Client
+from django.urls import reverse
 
 from annotation import belt, failures
-from annotation.models import ClusteringRun, Face, Intake, Photo, Release
+from annotation.models import AuditEvent, ClusteringRun, Face, Intake, Photo, Release
 from inference import registry
 from tests.factories import a_face, a_photo, a_run, a_source, a_user
 
@@ -29,6 +31,17 @@ def test_all_that_failed_is_listed_with_its_reason_and_its_page():
     assert {each.of_page for each in failures.listed(failures.KINDS, 10) if each.kind == "intake"} == {
         Intake.objects.get().source_id
     }
+
+
+def test_the_dashboard_that_names_failed_photos_and_faces_is_in_the_audit_log(client: Client):
+    client.force_login(a_user())
+    client.get(reverse("dashboard"))
+    assert not AuditEvent.objects.filter(details__page="dashboard").exists()
+    one_of_each()
+    client.get(reverse("dashboard"))
+    told = AuditEvent.objects.get(details__page="dashboard").details
+    assert told["photos"] == [Photo.objects.exclude(failure="").get().pk]
+    assert told["faces"] == [Face.objects.exclude(failure="").get().pk]
 
 
 def test_what_is_tried_again_is_due_again():

@@ -93,3 +93,14 @@ def test_a_file_that_came_with_a_script_in_it_leaves_as_a_picture_and_nothing_el
     for name in ("x.jpg", "x.svg", "x.png", "x.html"):
         assert intake.take_upload(source=a_source(), name=name, data=svg, by=curator).outcome == "refused"
     assert set(Photo.objects.values_list("format", flat=True)) == {"jpg", "png", "webp"}
+
+
+@pytest.mark.django_db
+def test_what_is_answered_before_any_view_has_the_policy_too(client: Client):
+    style = client.get("/static/annotation/app.css")
+    stranger = client.get("/sign-in", headers={"host": "elsewhere.example"})
+    assert (style.status_code, stranger.status_code) == (200, 400)
+    for response in (style, stranger):
+        assert "default-src" in response["Content-Security-Policy"]
+        assert response["X-Content-Type-Options"] == "nosniff"
+    style.close()
