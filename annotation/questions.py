@@ -69,7 +69,9 @@ def _only_source(rows: QuerySet[Any]) -> Subquery:
 
 def came_again(photo: Photo) -> None:
     """Another source brought this photo, too: what shows it is not of one source any more."""
-    Question.objects.filter(shown__face__photo=photo, source__isnull=False).update(source=None)
+    shows = Question.objects.filter(shown__face__photo=photo, source__isnull=False).order_by("pk")
+    ids = shows.select_for_update(of=("self",), no_key=True).values_list("pk", flat=True)
+    Question.objects.filter(pk__in=list(ids)).update(source=None)
 
 
 @transaction.atomic
