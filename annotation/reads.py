@@ -10,8 +10,8 @@ from typing import Any, Generic, TypeVar
 
 from django.core import signing
 from django.core.cache import cache
-from django.db.models import Count, F, IntegerField, Model, OuterRef, Q, QuerySet, Subquery, Window
-from django.db.models.functions import Coalesce, RowNumber
+from django.db.models import Count, F, Model, OuterRef, Q, QuerySet, Subquery, Window
+from django.db.models.functions import RowNumber
 from django.utils import timezone
 from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
@@ -180,7 +180,7 @@ def _funnel_of(user: User) -> dict[str, int]:
 def people(user: User) -> QuerySet[Identity]:
     """Everyone who has a face; of whoever sees some sources only, a face that is seen, and how many as `seen`."""
     if user.restricted:
-        return visible.identities(user).annotate(seen=visible.faces_of(user))
+        return Identity.objects.filter(visible.of(user, "labels__face__photo")).annotate(seen=Count("labels"))
     return Identity.objects.filter(face_count__gt=0)
 
 
@@ -322,18 +322,14 @@ def unchecked_clusters(user: User) -> QuerySet[Cluster]:
     and how many as `seen`."""
     if user.restricted:
         unknown = Q(identity=None) | ~Q(identity__in=visible.identities(user))
-        return Cluster.objects.annotate(seen=_seen_in_cluster(user)).filter(unknown, run=current_run(), seen__gte=2)
+        return clusters_with_faces(user).filter(unknown, seen__gte=2)  # type: ignore[misc]
     return Cluster.objects.filter(run=current_run(), identity=None, face_count__gte=2)
 
 
 def clusters_with_faces(user: User) -> QuerySet[Cluster]:
     """The clusters of the grouping that holds in which somebody restricted sees faces, and how many as `seen`."""
-    return Cluster.objects.annotate(seen=_seen_in_cluster(user)).filter(run=current_run(), seen__gte=1)
-
-
-def _seen_in_cluster(user: User) -> Coalesce:
-    members = members_seen(user).filter(cluster=OuterRef("pk")).order_by().values("cluster")
-    return Coalesce(Subquery(members.annotate(count=Count("pk")).values("count"), IntegerField()), 0)
+    in_sight = Cluster.objects.filter(visible.of(user, "memberships__face__photo"), run=current_run())
+    return in_sight.annotate(seen=Count("memberships"))
 
 
 def members_seen(user: User) -> QuerySet[Membership]:
@@ -344,10 +340,10 @@ def without_strangers(user: User, clusters: Sequence[Cluster]) -> Sequence[Clust
     """The same clusters, in place: of how many faces, and of whom, as this person sees them. Never to be saved."""
     if user.restricted:
         known = set(visible.identities(user).filter(clusters__in=clusters).values_list("pk", flat=True))
-        rows = Cluster.objects.filter(pk__in=[each.pk for each in clusters])
-        counts = dict(rows.annotate(seen=_seen_in_cluster(user)).values_list("pk", "seen"))
+        members = members_seen(user).filter(cluster__in=clusters).order_by()
+        counts = dict(members.values_list("cluster").annotate(count=Count("pk")))
         for each in clusters:
-            each.face_count = counts[each.pk]
+            each.face_count = counts.get(each.pk, 0)
             if each.identity_id not in known:
                 each.identity = None
     return clusters

@@ -10,8 +10,7 @@ of it what that source said: `as_received`.
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from typing import TypeVar
 
-from django.db.models import Count, Exists, IntegerField, Model, OuterRef, Q, QuerySet, Subquery
-from django.db.models.functions import Coalesce
+from django.db.models import Count, Exists, Model, OuterRef, Q, QuerySet
 from django.utils import timezone
 
 from annotation.models import (
@@ -182,12 +181,6 @@ def answers(user: User, *, to_undo: bool = False) -> QuerySet[Answer]:
 # ---- as they are told
 
 
-def faces_of(user: User, path: str = "pk") -> Coalesce:
-    """How many faces that this person sees somebody has, by the person's id at this path."""
-    found = labels(user).filter(identity=OuterRef(path)).order_by().values("identity")
-    return Coalesce(Subquery(found.annotate(count=Count("pk")).values("count"), IntegerField()), 0)
-
-
 def as_seen(user: User, rows: Sequence[Row]) -> Sequence[Row]:
     """The same rows, in place, telling nothing of what this person does not see. They are to be shown, never saved."""
     if user.restricted:
@@ -201,8 +194,8 @@ def as_seen(user: User, rows: Sequence[Row]) -> Sequence[Row]:
 
 
 def _tell_people(user: User, people: Sequence[Identity]) -> None:
-    known = Identity.objects.filter(pk__in=[each.pk for each in people])
-    counts = dict(known.annotate(seen=faces_of(user)).values_list("pk", "seen"))
+    seen = labels(user).filter(identity__in=[each.pk for each in people]).order_by()
+    counts = dict(seen.values_list("identity").annotate(count=Count("pk")))
     for person in people:
         person.face_count = counts.get(person.pk, 0)
 
