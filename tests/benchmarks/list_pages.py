@@ -145,7 +145,11 @@ def main() -> None:
         if not asked.again:
             call_command("migrate", verbosity=0)
         curator = User.objects.get(username="carol") if asked.again else make(asked.faces)
-        looking = [("everything", curator), *(dealt_out() if asked.restricted else [])]
+        looking = [("everything", curator)]
+        if asked.restricted and asked.again:
+            looking += [(name, User.objects.get(username=name)) for name in SHARES]
+        elif asked.restricted:
+            looking += dealt_out()
         if connection.vendor == "postgresql" and not asked.again:
             with connection.cursor() as cursor:
                 cursor.execute("VACUUM ANALYZE")  # as autovacuum does in time
