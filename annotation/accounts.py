@@ -74,7 +74,8 @@ def restrict(account: User, sources: Iterable[Source] | None, *, by: User | None
         details = {"from": known, "to": wanted}
         audit.write(audit.Action.SCOPE, by=by, subject=f"account {before.pk}", details=details)
     account.refresh_from_db()
-    account.__dict__.pop("own_sources", None)
+    for cached in ("own_sources", "came_again"):
+        account.__dict__.pop(cached, None)
 
 
 def _require_may(before: User | None, account: User, by: User) -> None:

@@ -67,6 +67,16 @@ class User(AbstractUser):
         """Of somebody restricted: the ids of the sources that they see. A request looks them up once."""
         return sorted(self.sources.values_list("pk", flat=True))
 
+    @cached_property
+    def came_again(self) -> list[int] | None:
+        """The photos that these sources brought after another one had; None if there are many. Likewise."""
+        copies = Copy.objects.filter(source__in=self.own_sources).exclude(photo__source__in=self.own_sources)
+        found = list(copies.order_by().values_list("photo", flat=True).distinct()[: FEW + 1])
+        return found if len(found) <= FEW else None
+
+
+FEW = 500  # photos that are named one by one: a database finds them by an index
+
 
 class AccessToken(models.Model):
     """A key with which programs act for a person, within its scopes. Of the key itself only a hash is kept."""

@@ -41,6 +41,9 @@ def of(user: User, photo: str = "") -> Q:
     """That the photo at this path (of a photo itself: none) came from a source that this person sees."""
     if not user.restricted:
         return Q()
+    again = user.came_again
+    if again is not None:
+        return _first_of(user, photo) | Q(**{f"{photo or 'pk'}__in": again})
     copied = Copy.objects.filter(photo=OuterRef(photo or "pk"), source__in=user.own_sources)
     return _first_of(user, photo) | Q(Exists(copied))
 

@@ -31,7 +31,7 @@ AWAY = 10.0  # seconds that a broker which did not answer is left alone
 log = logging.getLogger(__name__)
 
 
-class Sent(Task):  # type: ignore[misc]
+class Sent(Task):
     """Whoever sends one waits for a broker that hangs once, and then not for a while, however much is sent.
 
     What cannot be sent is found by the sweep, as is whatever a kill loses; where there is no sweep for it, the sender

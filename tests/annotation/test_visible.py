@@ -11,7 +11,7 @@ from django.db import IntegrityError, connection, transaction
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
 
-from annotation import accounts, conflicts, export, gallery, people, queue, reads, records, tokens, visible
+from annotation import accounts, conflicts, export, gallery, models, people, queue, reads, records, tokens, visible
 from annotation.answers import record_answer, undo_answer
 from annotation.errors import AccountRefused, BadAct, NotUndoable, QuestionClosed
 from annotation.models import AuditEvent, Copy, Face, Identity, KeptAnswer, Photo, Question, Source, User
@@ -183,8 +183,10 @@ def test_they_are_asked_only_what_they_see_whole():
     assert len(queue.take_next(an_annotator(), ahead=10)) == 5  # what is held by nobody else
 
 
-def test_all_that_is_seen_whole_is_asked_whichever_sources_brought_it():
+@pytest.mark.parametrize("few", [500, 0])
+def test_all_that_is_seen_whole_is_asked_whichever_sources_brought_it(few: int, monkeypatch: pytest.MonkeyPatch):
     """By chance: grids and singles of photos that one or two of three sources brought; whoever sees some of these."""
+    monkeypatch.setattr(models, "FEW", few)
     draw = np.random.default_rng(7)
     sources = [a_source() for _ in range(3)]
     faces = [face for source in sources for face in faces_of(source, 8)]
