@@ -194,7 +194,7 @@ class UsedModelSerializer(serializers.Serializer):
 class PredictedPhotoSerializer(serializers.Serializer):
     width = serializers.IntegerField(help_text="of the upright photo, in pixels")
     height = serializers.IntegerField(help_text="in pixels")
-    faces = PredictedFaceSerializer(many=True, help_text="from left to right; empty where none was found")
+    faces = PredictedFaceSerializer(many=True, help_text="from left to right, 500 at most; empty where none was found")
 
 
 class PredictionSerializer(PredictedPhotoSerializer):

@@ -22,6 +22,7 @@ FULL_SIDE = 2560  # nothing is searched at a larger scale than this: 25 tiles, u
 TILE, TILE_OVERLAP = 640, 96  # the overlap holds every face that only the close look can see
 SMALL_FACE = 24.0  # px in the first pass; such a face, or none at all, is a reason to look closer
 CROWD = 5  # so is a group
+MOST = 500  # faces; a picture put together of ten thousand small ones would be looked at for minutes
 
 
 class YuNetDetector:
@@ -32,7 +33,7 @@ class YuNetDetector:
         self._score = score
 
     def detect(self, picture: Picture) -> list[Detection]:
-        """Every face of the picture, best first. The close look costs at most 25 tiles, whatever the picture's size."""
+        """The faces of the picture, at most 500, best first. The close look costs at most 25 tiles, whatever the picture's size."""
         longer = max(picture.shape[:2])
         first = self._look(picture, min(1.0, FIRST_SIDE / longer))
         seen = first + (self._look(picture, AFAR_SIDE / longer) if longer > AFAR_ABOVE else [])
@@ -110,13 +111,15 @@ def _detection(face: npt.NDArray[np.float32], scale: float, offset: tuple[int, i
 
 
 def merged(faces: list[Detection]) -> list[Detection]:
-    """One detection for each face that several looks saw: the best, then what it does not cover.
+    """One detection for each face that several looks saw: the best, then what it does not cover; the surest MOST.
 
     Greedy non-maximum suppression at IoU 0.3; a box that lies mostly inside a better one goes, too: it is a part of
     that face, seen too closely. (At 0.4, small faces in a crowd stay twice, as looks differ by a pixel or two.)
     """
     kept: list[Detection] = []
     for face in sorted(faces, key=lambda face: (-face.score, -face.box.area, face.box.x, face.box.y)):
+        if len(kept) == MOST:
+            break
         if face.box.area > 0 and not any(_same(face.box, better.box) for better in kept):
             kept.append(face)
     return kept

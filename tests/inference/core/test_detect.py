@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from inference.core.detect import TILE, TILE_OVERLAP, _starts, cold_detector, merged
+from inference.core.detect import MOST, TILE, TILE_OVERLAP, _starts, cold_detector, merged
 from inference.core.types import Box, Detection, Picture
 from tests.inference.core.drawn_face import add_face, drawn_face
 
@@ -111,6 +111,12 @@ def test_of_two_detections_of_one_face_the_better_stays() -> None:
 
 def test_a_part_of_a_better_face_goes() -> None:
     assert len(merged([a_detection(0, 0.9, side=100), a_detection(30, 0.8, side=30)])) == 1
+
+
+def test_of_more_faces_than_anybody_photographs_the_surest_are_told() -> None:
+    many = [a_detection(100 * place, 0.7 + place / 10_000) for place in range(2 * MOST)]
+
+    assert [face.score for face in merged(many)] == [face.score for face in many[: MOST - 1 : -1]]
 
 
 @pytest.mark.parametrize("length", [1, TILE, TILE + 1, 1024, 2560])
