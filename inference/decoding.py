@@ -1,19 +1,24 @@
 """Bytes that nobody vouches for in, pictures out, with the limits of the settings.
 
-Each thread that decodes has a process to itself meanwhile: a picture that hangs holds up nobody else's.
+Each thread that decodes has a process to itself meanwhile: a picture that hangs holds up nobody else's for long.
 """
 
 import atexit
 import os
 from collections import deque
+from threading import Semaphore
 
 from django.conf import settings
 
 from inference.core.images import Decoded, Decoder, Limits, PictureRefused
 
 IDLE = os.cpu_count() or 1  # processes that are kept for the next pictures; more would not be faster
+# Seconds that a picture waits for one of them: starting another takes as long as decoding fifty photos, and whoever
+# waits so long waits for pictures that hang.
+PATIENCE = 0.5
 
 _idle: deque[Decoder] = deque()  # taking and giving back is one step each: no lock is needed
+_turns = Semaphore(IDLE)
 
 
 def limits() -> Limits:
@@ -26,6 +31,15 @@ def limits() -> Limits:
 
 def decode(data: bytes, *, max_side: int | None = None) -> Decoded:
     """Decode a file that nobody vouches for. Raises PictureRefused."""
+    in_turn = _turns.acquire(timeout=PATIENCE)
+    try:
+        return _decode(data, max_side)
+    finally:
+        if in_turn:
+            _turns.release()
+
+
+def _decode(data: bytes, max_side: int | None) -> Decoded:
     try:
         decoder = _idle.pop()
     except IndexError:

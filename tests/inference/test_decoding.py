@@ -4,7 +4,7 @@ from collections import deque
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from io import BytesIO
-from threading import Event
+from threading import Event, Semaphore
 
 import pytest
 from PIL import Image
@@ -46,6 +46,31 @@ def test_while_one_picture_hangs_others_are_decoded(monkeypatch: pytest.MonkeyPa
         with pytest.raises(NotAPicture):
             slow.result(10)
     assert len(decoding._idle) == min(2, decoding.IDLE)
+
+
+def test_of_many_at_once_no_more_than_cores_are_decoded_and_no_process_is_started_for_the_others(
+    monkeypatch: pytest.MonkeyPatch,
+):
+    started, at_work, real = list[Decoder](), list[int](), Decoder.decode
+    monkeypatch.setattr(decoding, "Decoder", lambda: started.append(Decoder()) or started[-1])
+    monkeypatch.setattr(decoding, "PATIENCE", 60)
+
+    def counted(self: Decoder, data: bytes, **how: int) -> object:
+        at_work.append(decoding.IDLE - decoding._turns._value)
+        return real(self, data, **how)
+
+    monkeypatch.setattr(Decoder, "decode", counted)
+    with ThreadPoolExecutor(8) as pool:
+        assert {each.width for each in pool.map(decode, [jpeg()] * 40)} == {40}
+    assert max(at_work) <= decoding.IDLE
+    assert len(started) <= decoding.IDLE
+
+
+def test_while_all_of_them_hang_another_process_is_started(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(decoding, "PATIENCE", 0.01)
+    monkeypatch.setattr(decoding, "_turns", Semaphore(0))
+    assert decode(jpeg()).width == 40
+    assert not decoding._turns.acquire(blocking=False)  # a turn that nobody had is not given back
 
 
 def test_the_limits_are_those_of_now_whoever_decodes(settings: Settings):
