@@ -33,7 +33,7 @@ class YuNetDetector:
         self._score = score
 
     def detect(self, picture: Picture) -> list[Detection]:
-        """The faces of the picture, at most MOST, best first. The close look costs at most 25 tiles, however large it is."""
+        """The faces of the picture, at most MOST, best first; the close look costs at most 25 tiles."""
         longer = max(picture.shape[:2])
         first = self._look(picture, min(1.0, FIRST_SIDE / longer))
         seen = first + (self._look(picture, AFAR_SIDE / longer) if longer > AFAR_ABOVE else [])
