@@ -13,7 +13,7 @@ from torch.nn import functional
 
 from inference.core.attributes import EMOTION, Attribute
 from inference.core.compiled import Compiled
-from inference.core.embed import CropsDoNotFit, unit
+from inference.core.embed import LARGEST_BATCH, CropsDoNotFit, unit
 from inference.core.types import Beliefs, Crops, CropSpec, Vectors
 
 FEATURES = 128
@@ -21,7 +21,6 @@ SIDE = 64  # pixels, gray
 THEIR_ORDER = ("angry", "disgusted", "fearful", "happy", "sad", "surprised", "neutral")
 STEPS = (16, 32, 64, 128)  # channels after each of the four residual modules
 EPSILON = 1e-3  # of Keras' batch normalisation
-BATCH = 64
 
 
 class _Separable(nn.Module):
@@ -136,7 +135,7 @@ class MiniXceptionEmotion:
         """Distributions (n, 7), and unit vectors (n, 128), for crops (n, 64, 64, 3). Raises CropsDoNotFit."""
         if crops.ndim != 4 or crops.dtype != np.uint8 or (len(crops) and crops.shape[1:] != (SIDE, SIDE, 3)):
             raise CropsDoNotFit(crops.shape, SIDE)
-        told = [self._run(crops[start : start + BATCH]) for start in range(0, len(crops), BATCH)]
+        told = [self._run(crops[start : start + LARGEST_BATCH]) for start in range(0, len(crops), LARGEST_BATCH)]
         if not told:
             return np.zeros((0, len(self._order))), np.zeros((0, FEATURES), np.float32)
         return np.concatenate([belief for belief, _ in told]), np.concatenate([seen for _, seen in told])

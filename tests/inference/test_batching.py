@@ -13,7 +13,7 @@ from inference.core.bundle import cold_start, open_embedder
 from inference.core.cold_attributes import COLD
 from inference.core.embed import LARGEST_BATCH
 
-AT_ONCE = 8
+AT_ONCE = 4  # so many that all the others fit into one batch
 
 
 def crops(count: int, seed: int = 0, side: int = 4) -> np.ndarray:
