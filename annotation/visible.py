@@ -30,7 +30,7 @@ from annotation.models import (
 )
 
 Row = TypeVar("Row", bound=Model)
-SOURCES_APART = 10  # whoever sees no more of them is asked from each by itself
+SOURCES_APART = 10  # of whoever sees no more of them each is looked through by itself
 CAME_ALONG = ("set", "file", "born", "taken")  # of a line's evidence: what a photo's source said
 
 
@@ -107,9 +107,6 @@ def questions(user: User) -> QuerySet[Question]:
     return Question.objects.filter(both_seen | (faces_seen & about[0] & about[1] & about[2]))
 
 
-SOURCES_APART = 10  # that somebody sees: of so many each is looked through by itself
-
-
 def may_be_asked(user: User) -> list[list[Q]]:
     """Which questions might be seen, in parts each of which a database finds by an index: `questions` tells for sure.
 
@@ -121,11 +118,11 @@ def may_be_asked(user: User) -> list[list[Q]]:
     own, pair = user.own_sources, Q(kind=Question.Kind.PAIR)
     of_one = [Q(source=pk) for pk in own] if len(own) <= SOURCES_APART else [Q(source__in=own)]
     shown = QuestionFace.objects.filter(question=OuterRef("pk"))
-    # Two people may have lost all faces of a source since they were asked about.
-    people = Label.objects.filter(identity=OuterRef("identity"))
+    # Two people may have lost all faces of a source since they were asked about, or be one with somebody else.
+    people = [Label.objects.filter(identity=OuterRef(path)) for path in ("identity", "identity__merged_into")]
     of_several = [
         asked & Q(Exists(rows.filter(**{f"face__photo__{path}__in": own})))
-        for asked, rows in ((Q(source=None) & ~pair, shown), (pair, people))
+        for asked, rows in ((Q(source=None) & ~pair, shown), *((pair, faces) for faces in people))
         for path in ("source", "copies__source")
     ]
     return [of_one, of_several]

@@ -217,6 +217,17 @@ def test_of_somebody_who_lost_the_faces_of_a_source_those_are_asked_who_see_the_
     assert queue.take_next(only(mine, role="annotator"), ahead=10) == [asked]
 
 
+def test_of_somebody_who_is_one_with_another_those_are_asked_who_see_all_faces_of_both():
+    mine, second = a_source(), a_source()
+    one, into = a_person([*faces_of(mine, 1), *faces_of(second, 1)]), a_person(faces_of(second, 1))
+    asked = a_pair(one, a_person(faces_of(mine, 1)))
+    people.merge(identity_ids=[one.pk], into_id=into.pk, by=a_user())
+    user = only(mine, second, role="annotator")
+    assert queue.take_next(user) == list(visible.questions(user)) == [asked]
+    assert reads.tally(user, idle=False).open == 1
+    assert queue.take_next(only(second, role="annotator")) == []
+
+
 def test_a_curator_decides_and_takes_back_only_what_they_see():
     mine, other = a_source(), a_source()
     user, everybody = only(mine), a_user()
