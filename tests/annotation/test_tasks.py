@@ -117,7 +117,6 @@ def test_one_answer_sent_many_times_at_once_counts_once():
     assert Decision.objects.filter(kind="label").count() == 3
 
 
-@pytest.mark.timeout(300)
 def test_one_request_sent_many_times_at_once_under_one_key_is_done_once():
     curator = a_user("carol", role="curator")
 
@@ -136,6 +135,7 @@ def test_one_request_sent_many_times_at_once_under_one_key_is_done_once():
     assert send("Autumn").status_code == 422
 
 
+@pytest.mark.timeout(300)
 def test_a_worker_takes_photos_all_the_way_to_questions(tmp_path: Path):
     draw_sample(tmp_path / "sample", people=4, photos_each=4)
     source = intake.create_source(name="belt", by=a_user())

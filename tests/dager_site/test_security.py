@@ -104,3 +104,12 @@ def test_what_is_answered_before_any_view_has_the_policy_too(client: Client):
         assert "default-src" in response["Content-Security-Policy"]
         assert response["X-Content-Type-Options"] == "nosniff"
     style.close()
+
+
+@pytest.mark.django_db
+def test_a_page_that_the_browser_keeps_keeps_its_policy(client: Client):
+    client.force_login(a_user())
+    page = client.get("/api/docs/")
+    again = client.get("/api/docs/", headers={"if-none-match": page["ETag"]})
+    assert again.status_code == 304
+    assert again.get("Content-Security-Policy", page["Content-Security-Policy"]) == page["Content-Security-Policy"]
