@@ -30,7 +30,7 @@ from annotation.core.refusals import Refusal as Refused
 from annotation.core.refusals import Skipped
 from annotation.errors import BadIntake, SourceExists
 from annotation.models import FILE_NAME_LENGTH, Copy, Intake, Photo, Refusal, Source, User
-from annotation.turns import take_turn
+from annotation.turns import beginning_again, take_turn
 from inference.core.images import PictureRefused
 from inference.decoding import decode
 
@@ -362,11 +362,14 @@ def take(source: Source, intake: Intake, arrival: Arrival) -> Taken:
     known = Photo.objects.filter(sha256=sha256).first()
     if known is None:
         return _new(source, intake, arrival, data, sha256)
+    return _known(source, intake, arrival, known)
+
+
+def _known(source: Source, intake: Intake, arrival: Arrival, known: Photo) -> Taken:
     try:
-        with transaction.atomic():
-            return _again(source, intake, arrival, known)
+        return _again(source, intake, arrival, known)
     except (IntegrityError, Photo.DoesNotExist):  # it, or the source, is erased at this moment
-        return _gone(source, intake, arrival, sha256)
+        return _gone(source, intake, arrival)
 
 
 def _new(source: Source, intake: Intake, arrival: Arrival, data: bytes, sha256: str) -> Taken:
@@ -408,18 +411,19 @@ def _new(source: Source, intake: Intake, arrival: Arrival, data: bytes, sha256: 
         known = Photo.objects.filter(sha256=sha256).first()
         if known is None:
             default_storage.delete(photo.key)
-            return _gone(source, intake, arrival, sha256)
-        return _again(source, intake, arrival, known)
+            return _gone(source, intake, arrival)
+        return _known(source, intake, arrival, known)
     return Taken("taken", photo)
 
 
-def _gone(source: Source, intake: Intake, arrival: Arrival, sha256: str) -> Taken:
+def _gone(source: Source, intake: Intake, arrival: Arrival) -> Taken:
     """Raises BadIntake if it is the source that is gone."""
     if not Source.objects.filter(pk=source.pk).exists():
         raise BadIntake(f"The source {source.name!r} was erased meanwhile. Nothing more is taken in.")
     return _refuse(source, intake, arrival.file, "erased", ERASED)
 
 
+@beginning_again
 def _again(source: Source, intake: Intake, arrival: Arrival, known: Photo) -> Taken:
     """The same bytes: the same file again, or a copy under another name or from another source."""
     Refusal.objects.filter(source=source, file=arrival.file).delete()
@@ -431,16 +435,15 @@ def _again(source: Source, intake: Intake, arrival: Arrival, known: Photo) -> Ta
         return _refuse(source, intake, arrival.file, "contradicts", reason)
     if (known.source_id, known.file) == (source.pk, arrival.file):
         return Taken("taken" if known.intake_id == intake.pk else "known", known)
-    with transaction.atomic():
-        copy, new = Copy.objects.get_or_create(
-            photo=known,
-            source=source,
-            file=arrival.file,
-            defaults={"intake": intake}
-            | {key: arrival.described[key] for key in ("query", "source_url") if key in arrival.described},
-        )
-        if new and source.pk != known.source_id:
-            questions.came_again(known)
+    copy, new = Copy.objects.get_or_create(
+        photo=known,
+        source=source,
+        file=arrival.file,
+        defaults={"intake": intake}
+        | {key: arrival.described[key] for key in ("query", "source_url") if key in arrival.described},
+    )
+    if new and source.pk != known.source_id:
+        questions.came_again(known)
     return Taken("copy" if new or copy.intake_id == intake.pk else "known", known)
 
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from datetime import datetime
+from functools import partial
 from itertools import groupby
 from typing import Any
 
@@ -13,6 +14,7 @@ from annotation.core.batches import batched
 from annotation.models import (
     Cluster,
     ClusteringRun,
+    Copy,
     Decision,
     Face,
     Identity,
@@ -23,6 +25,7 @@ from annotation.models import (
     QuestionFace,
 )
 from annotation.presence import faces_there, people_there
+from annotation.turns import beginning_again
 
 GRID = 32  # faces a page: as many as 1280 × 800 show without scrolling, each a hundred pixels wide
 CHUNK = 500
@@ -43,9 +46,19 @@ def store(asked: Sequence[tuple[Question, Page]]) -> list[Question]:
         ),
         batch_size=1_000,
     )
-    for chunk in batched([question.pk for question in questions], CHUNK):
+    ids = [question.pk for question in questions]
+    for chunk in batched(ids, CHUNK):
         find_sources(Question.objects.filter(pk__in=chunk))
+    # Another source may bring one of the photos at this moment, and neither transaction sees what the other writes:
+    # once they are there, both look again.
+    transaction.on_commit(partial(_look_again, ids))
     return questions
+
+
+def _look_again(ids: Sequence[int]) -> None:
+    again = Copy.objects.filter(photo__faces__questions=OuterRef("pk")).exclude(source=OuterRef("source"))
+    for chunk in batched(ids, CHUNK):
+        _of_several(Question.objects.filter(Exists(again), pk__in=chunk, source__isnull=False))
 
 
 def find_sources(questions: QuerySet[Question]) -> None:
@@ -68,10 +81,16 @@ def _only_source(rows: QuerySet[Any]) -> Subquery:
 
 
 def came_again(photo: Photo) -> None:
-    """Another source brought this photo, too: what shows it is not of one source any more."""
-    shows = Question.objects.filter(shown__face__photo=photo, source__isnull=False).order_by("pk")
-    ids = shows.select_for_update(of=("self",), no_key=True).values_list("pk", flat=True)
-    Question.objects.filter(pk__in=list(ids)).update(source=None)
+    """Another source brought this photo, too: what shows it is not of one source any more. See `store`."""
+    shows = Question.objects.filter(shown__face__photo=photo, source__isnull=False)
+    _of_several(shows)
+    transaction.on_commit(partial(_of_several, shows))
+
+
+@beginning_again
+def _of_several(questions: QuerySet[Question]) -> None:
+    locked = questions.order_by("pk").select_for_update(of=("self",), no_key=True)
+    Question.objects.filter(pk__in=list(locked.values_list("pk", flat=True))).update(source=None)
 
 
 @transaction.atomic

@@ -9,7 +9,9 @@ from pathlib import Path
 
 import pytest
 from django.conf import settings
+from django.core.files.base import File
 from django.core.files.storage import default_storage
+from django.db import IntegrityError
 from django.utils import timezone
 from PIL import Image
 
@@ -298,3 +300,24 @@ def test_addresses_are_fetched_only_when_switched_on(tmp_path: Path, monkeypatch
     path = a_manifest(tmp_path, [{"url": "https://photos.example/5.jpg"}])
     assert counts(deliver(path, kind="manifest")) == (1, 0, 0, 0, 0)
     assert Photo.objects.get().source_url == "https://photos.example/5.jpg"
+
+
+def test_a_photo_that_somebody_else_takes_in_at_this_moment_and_that_is_erased_then_is_refused(
+    monkeypatch: pytest.MonkeyPatch,
+):
+    curator, real = a_user(), default_storage.save
+
+    def save_after_another(key: str, content: File) -> str:
+        monkeypatch.undo()
+        intake.take_upload(source=a_source(), name="first.jpg", data=jpeg(1), by=curator)
+        monkeypatch.setattr(Copy.objects, "get_or_create", gone)
+        return real(key, content)
+
+    def gone(**_: object) -> None:
+        raise IntegrityError
+
+    monkeypatch.setattr(default_storage, "save", save_after_another)
+    taken = intake.take_upload(source=a_source(), name="second.jpg", data=jpeg(1), by=curator)
+    assert taken.outcome == "refused"
+    assert taken.refusal is not None
+    assert taken.refusal.code == "erased"

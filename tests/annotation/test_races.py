@@ -19,6 +19,7 @@ from django.core.files.storage import default_storage
 from django.db import connection, transaction
 
 from annotation import (
+    accounts,
     certificates,
     clustering,
     engine,
@@ -30,6 +31,7 @@ from annotation import (
     maps,
     people,
     proposals,
+    questions,
     records,
     reliabilities,
     routing,
@@ -448,6 +450,49 @@ def test_a_photo_taken_in_while_it_is_erased_does_not_come_back():
     assert not Photo.objects.exists()
     assert not Copy.objects.exists()
     assert not default_storage.exists(taken.photo.key)
+
+
+def test_of_many_who_bring_the_same_bytes_at_once_one_brings_a_photo_and_the_others_copies():
+    sources, admin = [a_source() for _ in range(4)], a_user(role="admin")
+    for seed in range(20, 30):
+        data = a_jpeg(seed)
+        upload = partial(intake.take_upload, data=data, by=admin)
+        acts = [partial(upload, source=source, name=name) for source in sources for name in ("a.jpg", "b.jpg", "a.jpg")]
+        assert at_once(*acts) == []
+        photo = Photo.objects.get(sha256=hashlib.sha256(data).hexdigest())
+        names = {(photo.source, photo.file), *((copy.source, copy.file) for copy in photo.copies.all())}
+        assert len(names) == photo.copies.count() + 1 == 8
+        assert default_storage.exists(photo.key)
+
+
+@pytest.mark.parametrize("first", ["asked", "came again"])
+def test_who_sees_the_source_that_brings_a_photo_again_while_it_is_asked_about_is_asked_too(first):
+    other, admin, data = a_source(), a_user(role="admin"), a_jpeg(7)
+    taken = intake.take_upload(source=a_source(), name="one.jpg", data=data, by=admin)
+    face, annotator = a_face(taken.photo), an_annotator()
+    accounts.restrict(annotator, [other], by=None)
+    begun, done = threading.Event(), threading.Event()
+
+    def ask() -> None:
+        questions.ask_single("gender", [face.pk], Question.Purpose.WORK)
+
+    def bring() -> None:
+        intake.take_upload(source=other, name="again.jpg", data=data, by=admin)
+
+    def begin(act: Callable[[], object]) -> None:
+        with transaction.atomic():
+            act()
+            begun.set()
+            done.wait(10)
+
+    def follow(act: Callable[[], object]) -> None:
+        begun.wait(10)
+        act()
+        done.set()
+
+    one, two = (ask, bring) if first == "asked" else (bring, ask)
+    assert at_once(lambda: begin(one), lambda: follow(two)) == []
+    assert len(take_next(annotator)) == 1
 
 
 def test_a_source_that_is_erased_while_its_photos_are_taken_in_leaves_none(tmp_path, monkeypatch):
