@@ -504,7 +504,9 @@ def tally(annotator: User, kind: str | None = None, *, idle: bool, now: datetime
     name = f"{kind}.{annotator.curates}"
     if annotator.restricted:
         answered = _answered(visible.answers(annotator), annotator.pk, today).count()
-        open_ = _count_seldom(annotator, _waiting(annotator, kind), f"{name}.{annotator.pk}")
+        # Other sources end all sessions: what was counted of those before is not told again.
+        name += f".{annotator.pk}.{annotator.sessions_ended}"
+        open_ = _count_seldom(annotator, _waiting(annotator, kind), name)
     else:
         answered = sum(_count_answered(annotator.pk, today))
         open_ = _count_now_and_then(partial(_waiting, annotator, kind), name)

@@ -207,6 +207,16 @@ def test_all_that_is_seen_whole_is_asked_whichever_sources_brought_it(few: int, 
     assert want == set(Question.objects.values_list("pk", flat=True))
 
 
+def test_how_many_are_open_is_told_of_the_sources_that_they_see_now():
+    mine, other = a_source(), a_source()
+    for face in (*faces_of(mine, 1), *faces_of(other, 2)):
+        a_single(face)
+    user = only(mine, other, role="annotator")
+    assert reads.tally(user, idle=False).open == 3
+    accounts.restrict(user, [mine], by=None)
+    assert reads.tally(user, idle=False).open == 1
+
+
 def test_of_somebody_who_lost_the_faces_of_a_source_those_are_asked_who_see_the_others():
     mine, other = a_source(), a_source()
     kept, (gone,) = faces_of(mine, 1), faces_of(other, 1)
