@@ -3,6 +3,7 @@
 Whoever hands out a picture's address, or a row of faces, says here which. A page with a hundred faces is one line that
 names them; the pictures that it then asks for are told by that line already. What is asked for besides is a line of
 its own: a picture that its reader was not shown in the last quarter of an hour, and each export, download and search.
+A page that asks for its own news writes one line in that time, too, unless there is somebody new on it.
 """
 
 import logging
@@ -31,6 +32,7 @@ ACTIONS = {
     "api-search": Action.SEARCH,
 }
 PICTURES = {"face-crop": "face", "photo-file": "photo", "photo-small": "photo"}  # routes that serve one
+POLLED = ("dashboard-figures",)  # asked again and again by a page that is open
 SAYS = ("layout", "source", "by")  # parameters of exports and downloads that are kept: no name of anybody is among them
 
 
@@ -93,6 +95,9 @@ def keep(request: HttpRequest, response: HttpResponseBase, sight: Sight) -> None
     if action == Action.SEE and not sight:
         return
     user = reader(request)
+    pictures = [f"face {pk}" for pk in sight.faces] + [f"photo {pk}" for pk in sight.photos]
+    if route in POLLED and user is not None and not sight.people and _told(user).keys() >= set(pictures):
+        return
     said = {name: request.GET[name] for name in SAYS if name in request.GET and action != Action.SEE}
     said |= {name: str(found.kwargs[name]) for name in SAYS if name in found.kwargs}
     subject = f"{_noun(route)} {found.kwargs['pk']}" if "pk" in found.kwargs else ""
@@ -101,7 +106,7 @@ def keep(request: HttpRequest, response: HttpResponseBase, sight: Sight) -> None
     details = {"page": route, **sight.told(), **readable}
     audit.write(action, by=user, subject=subject, details=details)
     if user is not None and sight:
-        _remember(user, [f"face {pk}" for pk in sight.faces] + [f"photo {pk}" for pk in sight.photos])
+        _remember(user, pictures)
 
 
 def _keep_picture(request: HttpRequest, route: str, pk: int) -> None:

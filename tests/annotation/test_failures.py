@@ -1,6 +1,7 @@
 """What failed is in one list, and goes on when it is tried again."""
 
 import pytest
+from django.core.cache import cache
 from django.test import Client
 from django.urls import reverse
 
@@ -34,6 +35,7 @@ def test_all_that_failed_is_listed_with_its_reason_and_its_page():
 
 
 def test_the_dashboard_that_names_failed_photos_and_faces_is_in_the_audit_log(client: Client):
+    cache.clear()  # of what was shown to the people of other tests
     client.force_login(a_user())
     client.get(reverse("dashboard"))
     assert not AuditEvent.objects.filter(details__page="dashboard").exists()
@@ -42,6 +44,12 @@ def test_the_dashboard_that_names_failed_photos_and_faces_is_in_the_audit_log(cl
     told = AuditEvent.objects.get(details__page="dashboard").details
     assert told["photos"] == [Photo.objects.exclude(failure="").get().pk]
     assert told["faces"] == [Face.objects.exclude(failure="").get().pk]
+    for _ in range(3):  # the page that is open asks again and again
+        assert client.get(reverse("dashboard-figures")).status_code == 200
+    assert not AuditEvent.objects.filter(details__page="dashboard-figures").exists()
+    other = a_photo(failure="It cannot be read.")
+    client.get(reverse("dashboard-figures"))
+    assert other.pk in AuditEvent.objects.get(details__page="dashboard-figures").details["photos"]
 
 
 def test_what_is_tried_again_is_due_again():
