@@ -381,6 +381,9 @@ class _Run:
         for attribute in self._attributes:
             engine.think(attribute, since=self._thought_of)
         self._thought_of = seen
+        # Whoever answers what is known too badly is paused, as on the site: the others go on.
+        paused = set(User.objects.exclude(paused_at=None).values_list("pk", flat=True))
+        self._people = [person for person in self._people if person.user.pk not in paused]
 
     def _note(self) -> None:
         labelled, right, by_machine = dict[str, int](), dict[str, int](), dict[str, int]()
@@ -422,7 +425,7 @@ class _Run:
         """One answer each, three each by majority, the networks unquestioned, the search term, and active learning."""
         truth = self._truth.clear(attribute)
         faces = list(truth)
-        said = {face: [self._people[0].says(face, attribute.name) for _ in range(3)] for face in faces}
+        said = {face: [self._curator.says(face, attribute.name) for _ in range(3)] for face in faces}
         one = sum(said[face][0] == truth[face] for face in faces)
         three = sum(Counter(said[face]).most_common(1)[0][0] == truth[face] for face in faces)
         proposed = dict(Proposal.objects.filter(attribute=attribute.name).values_list("face_id", "evidence"))

@@ -5,12 +5,24 @@ from io import StringIO
 import numpy as np
 import pytest
 from django.core.management import CommandError, call_command
+from django.utils import timezone
 
-from annotation import ledger, rehearsal
+from annotation import engine, ledger, rehearsal
 from annotation.core.plots import figure_of, rehearsal_plots
 from annotation.errors import NothingToRehearse
 from annotation.management.commands.rehearse import report_of
-from annotation.models import Answer, AttributeLabel, Decision, Embedding, Identity, Label, Proposal, Question, Source
+from annotation.models import (
+    Answer,
+    AttributeLabel,
+    Decision,
+    Embedding,
+    Identity,
+    Label,
+    Proposal,
+    Question,
+    Source,
+    User,
+)
 from inference.models import ModelVersion
 from tests.annotation.test_engine import a_corpus
 from tests.factories import a_version
@@ -76,6 +88,20 @@ def test_the_same_seed_gives_the_same_figures_and_slips_cost():
     one, again = rehearse(source, seed=3), rehearse(source, seed=3)
     assert (one.last, one.asked) == (again.last, again.asked)
     assert rehearse(source, seed=3, slips=0.0).last.right["gender"] >= one.last.right["gender"]
+
+
+def test_who_is_paused_answers_no_more_and_the_others_go_on(monkeypatch):
+    source, think = a_labelled_source(80), engine.think
+
+    def think_and_pause(attribute, **options):
+        think(attribute, **options)
+        if Answer.objects.exists():
+            User.objects.filter(username="annotator0").update(paused_at=timezone.now())
+
+    monkeypatch.setattr(engine, "think", think_and_pause)
+    told = rehearse(source)
+
+    assert told.last.labelled["gender"] >= 0.95 * 80
 
 
 def test_with_people_known_one_answer_holds_for_all_of_a_persons_faces(source):
