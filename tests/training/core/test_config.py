@@ -31,6 +31,13 @@ def test_a_network_that_learns_from_scratch_sees_ages_in_a_wider_crop_than_peopl
     assert preset("full", "gender").template == "arcface-112"
 
 
+def test_a_full_training_of_emotions_begins_with_the_backbone_that_ships_and_changes_all_of_it() -> None:
+    config = preset("full", "emotion")
+
+    assert (config.start, config.architecture, config.frozen, config.trunk_rate) == ("cold", "dlib-29", 0, 1.0)
+    assert config.crop == cold_start().crop
+
+
 @pytest.mark.parametrize("task", ["real_age", "apparent_age", "gender", "emotion"])
 def test_the_backbone_that_ships_sees_faces_as_it_learnt_them(task: str) -> None:
     assert preset("quick", task).crop == cold_start().crop
