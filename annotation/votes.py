@@ -77,6 +77,11 @@ class Story:
     def named(self) -> Counter[str]:
         return Counter(each.value for each in self.said if not each.denied) + self.crowd
 
+    def allows(self, attribute: Attribute) -> npt.NDArray[np.bool_]:
+        """Which values (values,) somebody named, or did not deny."""
+        denied, named = {each.value for each in self.said if each.denied}, self.named
+        return np.array([named[value] > 0 or bool(denied - {value}) for value in attribute.values], np.bool_)
+
     @property
     def nobody_can_tell(self) -> bool:
         """Two people could not, and they are more than half."""
@@ -185,20 +190,24 @@ def _values(attribute: Attribute, stories: dict[int, Story], in_grids: bool) -> 
     curators = {pk for pk, role in asked.items() if role != User.Role.ANNOTATOR}
     open_: Open = {}
     for face, row, machine in zip(faces, belief, prior, strict=True):
-        people = set(stories[face].voters)
+        story, people = stories[face], set(stories[face].voters)
         bar, most = _asked_for(attribute, in_control=face in control)
-        step: str = next_step(row, len(stories[face].said), bar=bar, most=most)
-        if step == "curator" and attribute.keeps == "distribution":
+        step: str = next_step(row, len(story.said), bar=bar, most=most)
+        heard = story.allows(attribute)
+        if step == "settled" and not heard[row.argmax()]:  # a person signs: the machine alone gainsays nobody
+            step = "ask" if len(story.said) < most else "curator"
+        if step == "curator" and attribute.keeps == "distribution" and heard.any():
             step = "settled"  # of opinions nobody is the judge
         if step == "ask" and not set(asked) - people:
-            last = stories[face].said[-1]
-            if stories[face].voters[-1] in curators and not last.denied:
+            last = story.said[-1]
+            if story.voters[-1] in curators and not last.denied:
                 settled[face] = last.value, {"verdict": True}  # there is nobody else whose word could weigh more
                 continue
-            step = "settled" if row.max() >= ALONE else "curator"
+            step = "settled" if row.max() >= ALONE and heard[row.argmax()] else "curator"
         if step == "settled":
-            evidence = {"belief": round(float(row.max()), 4), "machine": [round(float(each), 4) for each in machine]}
-            settled[face] = attribute.values[int(row.argmax())], evidence
+            best = int(np.where(heard, row, 0.0).argmax())
+            evidence = {"belief": round(float(row[best]), 4), "machine": [round(float(each), 4) for each in machine]}
+            settled[face] = attribute.values[best], evidence
         else:
             likely = in_grids and face not in control | accepted and grid_pays(float(row.max()))
             open_[face] = "grid" if step == "ask" and likely else step
@@ -388,9 +397,9 @@ def settle_clear(attribute: Attribute) -> int:
         bar = [_asked_for(attribute, in_control=face in drawn)[0] for face in chunk]
         clear = [face for face, most, least in zip(chunk, belief, bar, strict=True) if most >= least]
         with transaction.atomic():
-            _weigh_again(attribute, clear, in_grids=True)
-            _close(clear, attribute.name)
-        count += len(clear)
+            settled = set(clear) - set(_weigh_again(attribute, clear, in_grids=True))
+            _close(settled, attribute.name)
+        count += len(settled)
     return count
 
 
@@ -452,13 +461,14 @@ def follow_people(attribute: Attribute) -> int:
     return len(gone)
 
 
-def _weigh_again(attribute: Attribute, faces: Collection[int], *, in_grids: bool = False) -> None:
-    """Settle what the votes that count settle: each face by the last answer about it, which signs for it."""
+def _weigh_again(attribute: Attribute, faces: Collection[int], *, in_grids: bool = False) -> Open:
+    """Settle what the votes that count settle: each face by the last answer about it, which signs for it. Returns the
+    others."""
     last = dict(
         _counted(attribute.name).filter(face__in=list(faces)).order_by("id").values_list("face_id", "answer_id")
     )
     answers = Answer.objects.select_related("question", "annotator").in_bulk(set(last.values()))
-    _weigh({face: answers[pk] for face, pk in last.items()}, attribute, in_grids=in_grids)
+    return _weigh({face: answers[pk] for face, pk in last.items()}, attribute, in_grids=in_grids)
 
 
 def _counted(attribute: str) -> QuerySet[Vote]:

@@ -184,6 +184,48 @@ def test_more_may_be_asked_about_a_matter_of_opinion(settings):
     assert value_of(face, "emotion") == "sad"
 
 
+def test_what_nobody_said_is_nobody_s_label_however_sure_the_machine_is():
+    """Somebody else is asked; in the end it is the most believed of what was said."""
+    face, people = a_face(), [somebody((0.5 * np.eye(7) + 0.5 / 7).tolist(), "emotion") for _ in range(4)]
+    sad, happy = (attribute("emotion").index(value) for value in ("sad", "happy"))
+    a_proposal(face, [0.98 if value == happy else 0.02 / 6 for value in range(7)], "emotion")
+    single = a_single(face, attribute="emotion")
+    for person, value in zip(people, ("sad", "neutral"), strict=False):
+        say(single, person, verdict="value", value=value)
+        assert value_of(face, "emotion") is None
+        assert settle_clear(attribute("emotion")) == 0
+    assert take_next(people[2]) == [single]
+    say(single, people[2], verdict="value", value="sad")
+
+    label = AttributeLabel.objects.get(face=face, attribute="emotion")
+    assert (label.value, label.detail["votes"]) == ("sad", {"sad": 2, "neutral": 1})
+    assert label.decision.evidence["belief"] == pytest.approx(
+        votes.believed_of([face.pk], attribute("emotion"))[0][sad], abs=1e-3
+    )
+
+
+def test_a_person_is_not_called_what_only_the_machine_says():
+    (face,) = proposed(0.98)
+    person, single = a_person([face]), a_single(face)
+    somebody()
+    say(single, an_annotator(), verdict="value", value="male")
+    assert value_of(face) is None
+    assert not Decision.objects.filter(kind="value", identity=person).exists()
+    single.refresh_from_db()
+    assert single.state == "open"
+
+
+def test_whoever_cannot_tell_says_nothing_that_the_machine_could_make_a_label_of():
+    face = a_face()
+    a_proposal(face, [0.98, *[0.02 / 6] * 6], "emotion")
+    single = a_single(face, attribute="emotion")
+    somebody()
+    say(single, an_annotator(), verdict="cannot_tell")
+    assert value_of(face, "emotion") is None
+    single.refresh_from_db()
+    assert single.state == "open"
+
+
 def test_apparent_age_takes_ten_people_and_keeps_their_mean_and_deviation():
     face = a_face()
     single = a_single(face, attribute="apparent_age")
