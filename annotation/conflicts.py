@@ -75,7 +75,7 @@ def to_decide(user: User, kind: str = "") -> QuerySet[Question]:
 
 
 def decided(user: User, kind: str = "") -> QuerySet[Question]:
-    """What was settled after more than one word."""
+    """What was settled at a second look."""
     return _of(visible.questions(user).filter(DECIDED), kind)
 
 
@@ -112,11 +112,14 @@ def shown(questions: Sequence[Question], user: User) -> list[Conflict]:
 
 
 def _votes(faces: Collection[int], about: Collection[str]) -> dict[tuple[int, str], list[Vote]]:
+    """Whoever spoke of a face twice has one voice, the latest."""
     rows = Vote.objects.filter(face__in=faces, attribute__in=about, answer__undone_at=None)
-    found: dict[tuple[int, str], list[Vote]] = defaultdict(list)
+    latest: dict[tuple[int, str], dict[int, Vote]] = defaultdict(dict)
     for vote in rows.select_related("annotator", "answer").order_by("pk"):
-        found[vote.face_id, vote.attribute].append(vote)
-    return found
+        voices = latest[vote.face_id, vote.attribute]
+        voices.pop(vote.annotator_id, None)
+        voices[vote.annotator_id] = vote
+    return defaultdict(list, {key: list(voices.values()) for key, voices in latest.items()})
 
 
 def _pair_answers(pairs: Sequence[Question]) -> dict[int, list[Answer]]:

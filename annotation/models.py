@@ -497,7 +497,7 @@ class Membership(models.Model):
 
 # Answered a moment ago, and not settled yet: nobody holds it, until a time.
 KEPT = Q(state="open", leased_to=None, leased_until__isnull=False)
-# What curators look at: where people disagree, and what was settled after more than one word.
+# What curators look at: where people disagree, and what was settled at a second look.
 TO_DECIDE = Q(state="open") & (Q(purpose="verdict") | Q(kind="pair", purpose="again"))
 DECIDED = Q(state="settled", purpose__in=["verdict", "again", "doubt", "wanted"])
 

@@ -11,7 +11,7 @@ from annotation.models import Answer, AttributeLabel, Decision, Identity, Questi
 from annotation.queue import take_next
 from annotation.votes import settle_clear
 from inference.core.attributes import GENDER
-from tests.factories import a_pair, a_person, a_single, a_user, an_annotator
+from tests.factories import a_grid, a_pair, a_person, a_single, a_user, an_annotator
 
 pytestmark = pytest.mark.django_db
 ANYBODY = User()  # who is not kept to some sources
@@ -50,6 +50,14 @@ def test_what_people_cannot_agree_on_waits_for_a_curator_with_all_their_words():
     assert first.right == pytest.approx(0.8)
     assert first.right_of_value == pytest.approx(0.9)
     assert conflict.voices[1].right is None
+
+
+def test_whoever_was_asked_twice_about_a_face_has_one_voice_the_latest():
+    question, who = a_disagreement()
+    say(a_grid([question.faces.get()], value="male"), who[0], verdict="marked", marks={})
+    (conflict,) = shown([question], ANYBODY)
+    assert dict(conflict.tally) == {"female": 3, "male": 4}
+    assert [voice.annotator for voice in conflict.voices][-1] == who[0]
 
 
 def test_a_curators_word_settles_it_whoever_holds_it():
