@@ -4,8 +4,7 @@
 import os
 import sys
 
-from django.core.management import execute_from_command_line
-
+from dager_site.command_line import main
 from dager_site.processes import SINGLE_THREAD, begin
 
 if __name__ == "__main__":
@@ -13,4 +12,4 @@ if __name__ == "__main__":
     if sys.argv[1:2] == ["up"]:
         os.environ |= SINGLE_THREAD  # its children inherit what is loaded below
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "dager_site.settings")
-    execute_from_command_line(sys.argv)
+    main(sys.argv)

@@ -23,7 +23,6 @@ import pyarrow.parquet as pq
 from django.apps import apps
 from django.conf import settings
 from django.db import connection, transaction
-from django.db.migrations.executor import MigrationExecutor
 from django.db.migrations.recorder import MigrationRecorder
 from django.db.models import JSONField, Model, QuerySet, TextField
 from django.db.models.functions import Cast
@@ -50,6 +49,7 @@ from dager_site.backup_format import (
     measured,
     open_backup,
 )
+from dager_site.command_line import behind
 from inference.models import ModelVersion
 from training.models import TrainingRun
 
@@ -152,8 +152,7 @@ def models() -> list[type[Model]]:
 
 
 def _require_migrated() -> None:
-    executor = MigrationExecutor(connection)
-    if executor.migration_plan(executor.loader.graph.leaf_nodes()):
+    if behind():
         raise BadBackup("The database stands at older migrations than this version. Run `manage.py migrate` first.")
 
 

@@ -196,8 +196,8 @@ def _require_key(backup: Backup, other_key: bool) -> None:
         return
     raise BadBackup(
         "This site signs with another key than the one that was backed up, and photos that were erased are known by "
-        "that key: they could come in again. Set DAGER_SECRET_KEY to the old site's (or copy its secret_key), or go on "
-        "without by --other-key."
+        f"that key: they could come in again. Copy the old site's secret_key to {settings.DATA_DIR}/secret_key (or set "
+        "DAGER_SECRET_KEY to it), or go on without by --other-key."
     )
 
 
