@@ -177,7 +177,7 @@ def _drop_upload(path: Path) -> None:
 
 def _claim(intake_id: int, now: datetime) -> Intake | None:
     with transaction.atomic():
-        intake = Intake.objects.select_for_update().select_related("source").filter(pk=intake_id).first()
+        intake = Intake.objects.select_for_update(of=("self",)).select_related("source").filter(pk=intake_id).first()
         if intake is None or intake.state in (Intake.State.DONE, Intake.State.FAILED):
             return None
         if intake.claimed_until is not None and intake.claimed_until > now:
@@ -450,7 +450,7 @@ def _again(source: Source, intake: Intake, arrival: Arrival, known: Photo) -> Ta
 @transaction.atomic
 def _says(known: Photo, said: object) -> bool:
     """Have a photo that is here say what a set says of it; False if it says something else already."""
-    photo = Photo.objects.select_for_update().select_related("source").get(pk=known.pk)
+    photo = Photo.objects.select_for_update(of=("self",)).select_related("source").get(pk=known.pk)
     if photo.imported is None:
         photo.imported = said
         photo.save(update_fields=["imported"])

@@ -26,14 +26,14 @@ def erase_piece(made: Erasure, photos: list[int], faces: list[int], *, listed: b
     """
     piece = Piece()
     black = _blackened(made, faces) if made.black_out and faces else None
-    asked = list(
-        QuestionFace.objects.filter(Q(face__in=faces) | Q(face__photo__in=photos)).values_list("question", flat=True)
-    )
+    shows = QuestionFace.objects.filter(Q(face__in=faces) | Q(face__photo__in=photos))
+    asked = set(shows.values_list("question", flat=True))
     # In the order in which others lock: answers the question, then the turn; whoever seeks faces the photo, then it.
     list(Question.objects.filter(pk__in=asked).order_by("pk").select_for_update().values_list("pk", flat=True))
     touched = {*photos, *Face.objects.filter(pk__in=faces).values_list("photo", flat=True)}
     locked = list(Photo.objects.filter(pk__in=touched).select_for_update(of=("self",)).order_by("pk"))
     take_turn()
+    asked |= set(shows.values_list("question", flat=True))  # those that were stored while this waited
     if black is not None and black.of not in {photo.sha256 for photo in locked}:
         return piece  # somebody else on it was blacked out meanwhile: this is done anew, on that picture
     rows = [photo for photo in locked if photo.pk in set(photos)]
@@ -61,7 +61,7 @@ def erase_piece(made: Erasure, photos: list[int], faces: list[int], *, listed: b
         tombstones.write_down(_entries(made, rows, alone))
     if black is not None and going:
         _go_on_without(made, going[0].photo, black, piece)
-    forget_faces([face.pk for face in going], rows, asked, piece)
+    forget_faces([face.pk for face in going], rows, sorted(asked), piece)
     ErasedFile.objects.bulk_create(
         [ErasedFile(erasure=made, key=tombstones.sealed(key)) for key in sorted(piece.files)], ignore_conflicts=True
     )

@@ -70,6 +70,7 @@ from tests.factories import (
     a_grid,
     a_pair,
     a_person,
+    a_photo,
     a_proposal,
     a_question,
     a_single,
@@ -454,7 +455,7 @@ def test_a_photo_taken_in_while_it_is_erased_does_not_come_back():
 
 def test_of_many_who_bring_the_same_bytes_at_once_one_brings_a_photo_and_the_others_copies():
     sources, admin = [a_source() for _ in range(4)], a_user(role="admin")
-    for seed in range(20, 30):
+    for seed in range(30, 40):
         data = a_jpeg(seed)
         upload = partial(intake.take_upload, data=data, by=admin)
         acts = [partial(upload, source=source, name=name) for source in sources for name in ("a.jpg", "b.jpg", "a.jpg")]
@@ -493,6 +494,42 @@ def test_who_sees_the_source_that_brings_a_photo_again_while_it_is_asked_about_i
     one, two = (ask, bring) if first == "asked" else (bring, ask)
     assert at_once(lambda: begin(one), lambda: follow(two)) == []
     assert len(take_next(annotator)) == 1
+
+
+def store_until(done: threading.Event, begun: threading.Event, face: Face) -> None:
+    with transaction.atomic():
+        questions.ask_single("gender", [face.pk], Question.Purpose.WORK)
+        begun.set()
+        done.wait(2)  # the other one waits for the end of this
+
+
+def test_a_set_that_says_something_of_a_photo_that_is_asked_about_at_that_moment_waits_for_its_turn():
+    data, source, by = b"known", a_source(), a_user()
+    face = a_face(a_photo(source, sha256=hashlib.sha256(data).hexdigest()))
+    begun, done = threading.Event(), threading.Event()
+
+    def say_of_it() -> None:
+        begun.wait(10)
+        arrival = intake.Arrival("again.jpg", lambda: data, {"imported": OF_A_SET})
+        assert intake.take(source, intake.upload_intake(source=source, by=by), arrival).outcome == "copy"
+        done.set()
+
+    assert at_once(lambda: store_until(done, begun, face), say_of_it) == []
+    assert Label.objects.get(face=face).identity.name == "berta"
+
+
+def test_a_question_that_is_stored_while_its_face_is_erased_goes_with_it():
+    face, admin = a_face(), a_user(role="admin")
+    begun, done = threading.Event(), threading.Event()
+    asked = erasure.request(kind="photo", ids=[face.photo_id], reason="x", by=admin)
+
+    def erase() -> None:
+        begun.wait(10)
+        assert erasure.carry_out(asked.pk).state == "done"
+        done.set()
+
+    assert at_once(lambda: store_until(done, begun, face), erase) == []
+    assert not Question.objects.exists()
 
 
 def test_a_source_that_is_erased_while_its_photos_are_taken_in_leaves_none(tmp_path, monkeypatch):
