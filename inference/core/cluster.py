@@ -81,11 +81,12 @@ def extend(vectors: Vectors, evidence: Evidence, previous: Ints, settings: Setti
     """Give the faces whose `previous` (n,) cluster is −1 a place. No other moves, unless a decision forbids its place.
 
     Clusters keep their labels of `previous`; new ones are −2, −3 and so on, so that they cannot be taken for one whose
-    faces are not here. The belief is that of the faces placed now, and nan for all others.
+    faces are not here. The belief is that of the faces placed now, 1 of those that a decision places, and nan of all
+    others.
     """
     kept = _kept(previous, evidence)
     fresh = np.flatnonzero(kept < 0)
-    belief = np.full(len(kept), np.nan)
+    belief = np.where((previous < 0) & (kept >= 0), 1.0, np.nan)
     if len(fresh) == 0:
         return Clustering(kept, belief)
     names, start = _numbered(kept, evidence.pinned)

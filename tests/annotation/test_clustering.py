@@ -120,6 +120,23 @@ def test_a_face_that_is_not_that_person_goes_elsewhere(version: ModelVersion):
     assert question.shown.count() == 5
 
 
+def test_faces_that_were_split_off_by_mistake_are_back_in_their_cluster(version: ModelVersion):
+    faces = person(version, 0, 6)
+    twin = a_face(a_photo(a_source()), duplicate_of=faces[0])
+    an_embedding(twin, version, np.eye(WIDTH)[0])
+    clustering.keep_up()
+    confirm(faces)
+    who = Label.objects.get(face=faces[0]).identity_id
+    act = people.split(identity_id=who, face_ids=[faces[0].pk, faces[1].pk], by=a_user())
+    undo_answer(answer_id=act.pk, by=a_user())  # before the machine has looked
+
+    clustering.keep_up()
+
+    assert len({cluster_of(face) for face in [*faces, twin]} - {None}) == 1
+    assert set(Membership.objects.filter(face__in=faces[:2]).values_list("belief", flat=True)) == {1.0}
+    assert not clustering.behind(version)
+
+
 def test_a_run_shows_what_it_would_change_and_changes_nothing_yet(version: ModelVersion):
     faces = person(version, 0, 4)
     wrong = a_cluster(faces[:2], a_run(version))
