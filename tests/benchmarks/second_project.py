@@ -103,7 +103,7 @@ def main() -> None:
 
 def _trained(data: Path, preset: str) -> str:
     told = json.loads(manage(data, "train", "emotion", "--release", OTHERS, "--preset", preset, "--json"))
-    print(json.dumps(told, indent=1))
+    print(f"trained in {told['epochs']} epochs: {told['bundle']}")
     return str(told["version"])
 
 
