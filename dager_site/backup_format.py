@@ -19,6 +19,7 @@ import shutil
 import tarfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
+from itertools import chain
 from pathlib import Path
 from typing import IO, Any, Protocol
 
@@ -103,6 +104,12 @@ class Description:
         return hashlib.sha256(as_json(asdict(self)).encode()).hexdigest()
 
     @property
+    def folders(self) -> set[str]:
+        """Those that its Parquet lies in. A site without files has no list of them, and rows all the same."""
+        parts = chain(self.files, *(table.parts for table in self.tables))
+        return {part.file.partition("/")[0] for part in parts}
+
+    @property
     def rows(self) -> int:
         return sum(table.rows for table in self.tables)
 
@@ -173,7 +180,7 @@ class Folder:
 
     def _drop_what_is_of_no_use(self, described: Description, contents: Callable[[str], bool]) -> None:
         """Earlier rows, and contents that nothing refers to any more: who was erased since is gone from here, too."""
-        used = {part.file.partition("/")[0] for part in described.files}
+        used = described.folders
         for folder in self.path.glob(f"{ROWS}*"):
             if folder.name not in used:
                 shutil.rmtree(folder)
@@ -185,7 +192,7 @@ class Folder:
         """What was begun is dropped, the backup before it, if there is one, stays."""
         used = set[str]()
         if (self.path / DESCRIPTION).exists():
-            used = {part.file.partition("/")[0] for part in described_in(self.path / DESCRIPTION).files}
+            used = described_in(self.path / DESCRIPTION).folders
         for folder in self.path.glob(f"{ROWS}*"):
             if folder.name not in used:
                 shutil.rmtree(folder, ignore_errors=True)

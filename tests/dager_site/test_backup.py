@@ -315,6 +315,14 @@ def open_backup_of(said: str, folder: Path, **changed: Any) -> str:
     return as_json({"id": described.id} | asdict(described))
 
 
+def test_a_site_without_a_file_comes_back_too(migrating: None, settings: Any, tmp_path: Path):
+    elsewhere(settings, tmp_path)
+    a_user("alice")
+    back_up(tmp_path / "backup")
+    restore(tmp_path / "backup", replace=True)
+    assert User.objects.get().username == "alice"
+
+
 def test_a_site_in_use_is_left_alone_unless_it_is_said(site: Path, settings: Any):
     back_up(site)
     with pytest.raises(BadBackup, match="This site is in use"):
