@@ -28,7 +28,7 @@ from schemathesis.specs.openapi.checks import (
     status_code_conformance,
 )
 
-from annotation import tokens
+from annotation import tasks, tokens
 from annotation.models import User
 from tests.annotation.test_releases import released, some_labelled
 from tests.factories import a_certificate, a_face, a_grid, a_pair, a_person, a_picture, a_question, a_user
@@ -47,9 +47,10 @@ EACH = 5  # requests to each call that are right by the description, and as many
 
 
 @pytest.fixture
-def key(settings: Settings, tmp_path: Path) -> str:
+def key(settings: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
     """A token of an admin that opens all there is, beside a little of everything to ask for."""
     settings.RELEASES_DIR = tmp_path
+    monkeypatch.setattr(tasks.verify_release, "delay", lambda pk: pk)  # there is no queue
     settings.REQUESTS_A_MINUTE = settings.PREDICTIONS_A_MINUTE = 10**9
     some_labelled(1)
     released()
