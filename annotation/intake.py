@@ -427,6 +427,8 @@ def _gone(source: Source, intake: Intake, arrival: Arrival) -> Taken:
 def _again(source: Source, intake: Intake, arrival: Arrival, known: Photo) -> Taken:
     """The same bytes: the same file again, or a copy under another name or from another source."""
     Refusal.objects.filter(source=source, file=arrival.file).delete()
+    if source.pk != known.source_id:
+        questions.came_again(known)  # first, as whoever answers locks the question, and then waits for the turn
     said = arrival.described.get("imported")
     if said is not None and not _says(known, said):
         # Of another source's file nobody is told here: not all who read this see that source.
@@ -442,8 +444,6 @@ def _again(source: Source, intake: Intake, arrival: Arrival, known: Photo) -> Ta
         defaults={"intake": intake}
         | {key: arrival.described[key] for key in ("query", "source_url") if key in arrival.described},
     )
-    if new and source.pk != known.source_id:
-        questions.came_again(known)
     return Taken("copy" if new or copy.intake_id == intake.pk else "known", known)
 
 

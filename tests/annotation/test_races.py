@@ -63,7 +63,7 @@ from annotation.models import (
     Vote,
 )
 from annotation.queue import take_next
-from annotation.turns import WHO_IS_WHO, beginning_again
+from annotation.turns import WHO_IS_WHO, beginning_again, take_turn
 from inference.core.attributes import GENDER
 from tests.factories import (
     a_face,
@@ -516,6 +516,29 @@ def test_a_set_that_says_something_of_a_photo_that_is_asked_about_at_that_moment
 
     assert at_once(lambda: store_until(done, begun, face), say_of_it) == []
     assert Label.objects.get(face=face).identity.name == "berta"
+
+
+def test_a_set_that_brings_a_photo_again_waits_for_whoever_answers_about_it():
+    data, by = b"known", a_user()
+    face = a_face(a_photo(sha256=hashlib.sha256(data).hexdigest()))
+    question, source = a_single(face), a_source()
+    begun, done = threading.Event(), threading.Event()
+
+    def answer() -> None:
+        with transaction.atomic():
+            Question.objects.select_for_update().get(pk=question.pk)
+            begun.set()
+            done.wait(2)
+            take_turn()
+
+    def bring() -> None:
+        begun.wait(10)
+        arrival = intake.Arrival("again.jpg", lambda: data, {"imported": OF_A_SET})
+        assert intake.take(source, intake.upload_intake(source=source, by=by), arrival).outcome == "copy"
+
+    assert at_once(answer, bring) == []
+    question.refresh_from_db()
+    assert question.source is None
 
 
 def test_a_question_that_is_stored_while_its_face_is_erased_goes_with_it():
