@@ -1014,6 +1014,8 @@ class Agreement(models.Model):
     measure = models.CharField(max_length=5, choices=Measure)
     value = models.FloatField(null=True)  # none while nothing can be compared
     faces = models.PositiveIntegerField()
+    # How often each value, in their order, is that of a face of which the machine says nothing; of years, none.
+    frequency = models.JSONField(default=list)
     at = models.DateTimeField(default=timezone.now)
 
 

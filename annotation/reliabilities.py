@@ -25,6 +25,7 @@ from annotation.models import Agreement, Answer, AttributeLabel, Question, Relia
 from annotation.turns import nobody_settles
 from inference.core.attributes import Attribute
 
+Floats = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]
 
 MOST = 200_000  # of the latest votes: older ones say little of how somebody answers now
@@ -74,7 +75,7 @@ def learn(attribute: Attribute) -> None:
         )
         for number, person in enumerate(told.people)
     )
-    _agree(attribute, told)
+    _agree(attribute, told, found.frequency)
     for person in told.people:
         right, answered = sum(gold[person]), len(gold[person])
         if below_the_bar(right, answered, _at_most):
@@ -106,7 +107,7 @@ def _learn_years(attribute: Attribute) -> None:
         _keep_agreement(attribute, Agreement.Measure.INTRACLASS, intraclass_correlation(unit, years), int(shared.sum()))
 
 
-def _agree(attribute: Attribute, told: Told) -> None:
+def _agree(attribute: Attribute, told: Told, frequency: Floats) -> None:
     """On the control slice alone: of other faces a second answer is asked where the first one is doubtful."""
     drawn = {face for chunk in batched(told.faces, CHUNK) for face in votes.in_control(chunk)}
     counted = np.array([told.faces[item] in drawn for item in told.votes.item], np.bool_)
@@ -115,14 +116,14 @@ def _agree(attribute: Attribute, told: Told) -> None:
     unit, value = told.votes.item[counted], told.votes.value[counted]
     shared = int((np.bincount(unit) > 1).sum()) if len(unit) else 0
     alpha = krippendorff_alpha(unit, value.astype(np.float64)) if shared else float("nan")
-    _keep_agreement(attribute, Agreement.Measure.ALPHA, alpha, shared)
+    _keep_agreement(attribute, Agreement.Measure.ALPHA, alpha, shared, frequency=frequency.round(5).tolist())
 
 
-def _keep_agreement(attribute: Attribute, measure: Agreement.Measure, value: float, faces: int) -> None:
-    Agreement.objects.update_or_create(
-        attribute=attribute.name,
-        defaults={"measure": measure, "value": _finite(value), "faces": faces, "at": timezone.now()},
-    )
+def _keep_agreement(
+    attribute: Attribute, measure: Agreement.Measure, value: float, faces: int, **learnt: list[float]
+) -> None:
+    kept = {"measure": measure, "value": _finite(value), "faces": faces, "at": timezone.now()}
+    Agreement.objects.update_or_create(attribute=attribute.name, defaults=kept | learnt)
 
 
 def _finite(value: float) -> float | None:

@@ -12,11 +12,12 @@ from django.db.models import Q, QuerySet
 
 from annotation import ledger, live_settings
 from annotation.core.batches import batched
-from annotation.core.consensus import MACHINE_AT_MOST, Votes, believed, next_step, stranger
+from annotation.core.consensus import MACHINE_AT_MOST, Votes, believed, next_step, starting, stranger
 from annotation.core.sampling import face_key, in_control_slice
 from annotation.core.worth import grid_pays
 from annotation.models import (
     KEPT,
+    Agreement,
     Answer,
     AttributeLabel,
     Decision,
@@ -302,7 +303,8 @@ def _believed(attribute: Attribute, faces: list[int], stories: dict[int, Story],
     if not cells:
         return prior
     item, voter, value, denied = (np.array(column) for column in zip(*cells, strict=True))
-    return believed(Votes(item, voter, value, denied), prior, _confusions(attribute, people))
+    start = starting(prior, _frequencies(attribute))
+    return believed(Votes(item, voter, value, denied), start, _confusions(attribute, people))
 
 
 def _confusions(attribute: Attribute, people: list[int]) -> Floats:
@@ -316,6 +318,18 @@ _reliability = Prepared[tuple[int, list[list[float]]]](
     lambda attribute, people: Reliability.objects.filter(attribute=attribute, annotator__in=people).values_list(
         "annotator_id", "confusion"
     )
+)
+
+
+def _frequencies(attribute: Attribute) -> Floats:
+    """How often each value is that of a face of which the machine says nothing; all alike before anything is learnt."""
+    count = len(attribute.values)
+    learnt = [each for each in _frequency(attribute.name) if len(each) == count]
+    return np.array(learnt[0] if learnt else [1 / count] * count, np.float64)
+
+
+_frequency = Prepared[list[float]](
+    lambda attribute: Agreement.objects.filter(attribute=attribute).values_list("frequency", flat=True)
 )
 
 

@@ -17,8 +17,10 @@ OF_POOL = 10.0  # answers' worth of the average voter that each confusion starts
 # Answers' worth of the guess above, for each class, that the average voter starts from. With five, few answers about
 # seven classes explained one another: FER+'s control slice, simulated, was settled right in 0.90 instead of 0.96.
 OF_NOBODY = 50.0
+OF_CLASSES = 3.0  # items' worth of each class that the classes' frequencies start from
 BAR = 0.99  # belief from which on a question is settled
 MACHINE_AT_MOST = 0.98  # of the machine's belief when it votes: one reliable "no" is enough to ask somebody else
+SAYS_NOTHING = 1e-9  # at most, between the machine's belief in one class and in another: it has none
 SLIPS = 0.02  # of anybody's answers, at the least: reliability learnt from answers that nobody checked flatters
 MOST_ANSWERS = 7  # then a curator decides
 
@@ -41,18 +43,16 @@ class Votes:
         if self.denied is not None and len(self.denied) != len(self.item):
             raise ValueError(f"{len(self.denied)} denials for {len(self.item)} votes.")
 
-    def allowed(self, classes: int) -> Floats:
-        """What each vote may have meant, (votes, classes): 1 for the value said, or for all but the one denied."""
-        said = np.eye(classes)[self.value]
-        if self.denied is not None:
-            said[self.denied] = 1 - said[self.denied]
-        return said
+    def kind(self, classes: int) -> Ints:
+        """Of each vote (votes,): the row of `_meanings` that says what it may have meant."""
+        return self.value if self.denied is None else self.value + classes * self.denied
 
 
 @dataclass(frozen=True, eq=False)
 class Consensus:
     belief: Floats  # (items, classes): the probability of each value
     confusion: Floats  # (voters, classes, classes): of saying the last where the second is true
+    frequency: Floats  # (classes,): how often each is the value of an item of which the machine says nothing
 
 
 def dawid_skene(
@@ -68,49 +68,81 @@ def dawid_skene(
 
     Each voter's confusion is drawn towards the average voter's (as in Paun et al., "Comparing Bayesian models of
     annotation", 2018), so that few answers do not make anybody infallible or a liar. `machine` (items, classes) is
-    the calibrated proposal of each item: the one voter whose reliability is known. Without it, the classes'
-    frequencies are estimated, too. `gold` (items,) holds the values that are known, and −1.
+    the calibrated proposal of each item: the one voter whose reliability is known. Where it says nothing, all classes
+    alike, an item starts from the classes' frequencies. `gold` (items,) holds the values that are known, and −1.
 
-    Raises ValueError for a number outside of `items`, `voters` or `classes`.
+    Raises ValueError for a number outside of `items`, `voters` or `classes`, and for a machine that gives no numbers.
     """
-    for name, values, end in (
-        ("item", votes.item, items),
-        ("voter", votes.voter, voters),
-        ("value", votes.value, classes),
-    ):
-        if len(values) and not (values.min() >= 0 and values.max() < end):
-            raise ValueError(f"A vote's {name} lies outside of 0 to {end - 1}.")
     known = np.full(items, -1) if gold is None else gold
-    prior = np.full((items, classes), 1 / classes) if machine is None else np.clip(machine, 1e-6, 1)
-    allowed = votes.allowed(classes)
-    belief = _fixed(_shares(_counted(votes.item, allowed, items) + prior), known)
+    said = np.full((items, classes), 1 / classes) if machine is None else machine
+    for name, values, start, end in (
+        ("A vote's item", votes.item, 0, items),
+        ("A vote's voter", votes.voter, 0, voters),
+        ("A vote's value", votes.value, 0, classes),
+        ("A value of gold", known, -1, classes),
+    ):
+        if len(values) and not (values.min() >= start and values.max() < end):
+            raise ValueError(f"{name} lies outside of {start} to {end - 1}.")
+    if known.shape != (items,) or said.shape != (items, classes) or not np.isfinite(said).all():
+        raise ValueError(f"Gold {known.shape} and the machine's word {said.shape} are not numbers for {items} items.")
+    counted = _summed(votes.item, _shares(_meanings(classes))[votes.kind(classes)], items)
+    frequency = _frequency(counted[_silent(said) & (known < 0)])
+    prior = starting(said, frequency)
+    belief = _fixed(_shares(counted + prior), known)
     confusion = np.broadcast_to(_guess(classes), (voters, classes, classes))
     for _ in range(ROUNDS):
-        confusion = _confusions(votes, allowed, belief, confusion)
-        if machine is None:
-            prior = np.broadcast_to(_shares(belief.sum(axis=0) + 1), belief.shape)
-        before, belief = belief, _fixed(_beliefs(votes, allowed, prior, confusion), known)
+        confusion = _confusions(votes, belief, confusion)
+        before, belief = belief, _fixed(_beliefs(votes, prior, confusion), known)
         if np.abs(belief - before).max(initial=0) < SETTLED:
             break
-    return Consensus(belief, confusion)
+    return Consensus(belief, confusion, frequency)
 
 
-def _counted(item: Ints, allowed: Floats, items: int) -> Floats:
-    count = np.zeros((items, allowed.shape[1]))
-    np.add.at(count, item, _shares(allowed))
-    return count
+def starting(machine: Floats, frequency: Floats) -> Floats:
+    """What is believed of items (items, classes) before anybody is heard: what the machine says of them.
+
+    Where it says nothing, how often each class (classes,) is the value of such items: a flat guess would believe one
+    slip about a rare class as readily as one about a frequent one.
+    """
+    return np.clip(np.where(_silent(machine)[:, None], frequency, machine), 1e-6, 1)
 
 
-def _confusions(votes: Votes, allowed: Floats, belief: Floats, before: Floats) -> Floats:
+def _silent(machine: Floats) -> Bools:
+    return np.asarray(np.ptp(machine, axis=1) < SAYS_NOTHING, np.bool_)
+
+
+def _frequency(counted: Floats) -> Floats:
+    """How often each class is what most say of an item, from the votes for each (items, classes).
+
+    Once, and not anew from each round's beliefs: with one answer each, these would drift until the most frequent class
+    explains everything.
+    """
+    heard = counted[counted.sum(axis=1) > 0]
+    most = np.isclose(heard, heard.max(axis=1, keepdims=True, initial=0))
+    return _shares(_shares(most).sum(axis=0) + OF_CLASSES)
+
+
+def _summed(index: Ints, rows: Floats, size: int) -> Floats:
+    """The sums (size, columns) of those `rows` (n, columns) that have the same index (n,)."""
+    return np.stack([np.bincount(index, weights=column, minlength=size) for column in rows.T], axis=1)
+
+
+def _meanings(classes: int) -> Floats:
+    """What a vote may have meant (kinds, classes): 1 for the value said, and then for all but the one denied."""
+    return np.concatenate([np.eye(classes), 1 - np.eye(classes)])
+
+
+def _confusions(votes: Votes, belief: Floats, before: Floats) -> Floats:
     """What each voter said where each class was true, drawn towards what all say.
 
     A denial is shared out among the other values as the voter would have named them, as far as is known.
     """
     voters, classes, _ = before.shape
-    said = np.zeros((voters, classes, classes))
-    for true in range(classes):
-        meant = _shares(before[votes.voter, true] * allowed) * belief[votes.item, true, None]
-        np.add.at(said[:, true], votes.voter, meant)
+    meanings = _meanings(classes)
+    cell = votes.voter * len(meanings) + votes.kind(classes)
+    heard = _summed(cell, belief[votes.item], voters * len(meanings)).reshape(voters, len(meanings), classes)
+    meant = _shares(before[:, None] * meanings[:, None])  # (voters, kinds, classes, classes)
+    said = np.einsum("vkt,vktc->vtc", heard, meant)
     return _shares(said + OF_POOL * _shares(said.sum(axis=0) + OF_NOBODY * _guess(classes)))
 
 
@@ -119,11 +151,11 @@ def _guess(classes: int) -> Floats:
     return np.asarray(np.eye(classes) * (AVERAGE_IS_RIGHT - wrong) + wrong, np.float64)
 
 
-def _beliefs(votes: Votes, allowed: Floats, prior: Floats, confusion: Floats) -> Floats:
-    logs = np.log(prior)
-    # (votes, classes): how well each true class explains what was said
-    told = np.log(np.einsum("vtc,vc->vt", confusion[votes.voter], allowed))
-    np.add.at(logs, votes.item, told)
+def _beliefs(votes: Votes, prior: Floats, confusion: Floats) -> Floats:
+    classes = prior.shape[1]
+    # (voters, kinds, classes): how well each true class explains what was said
+    told = np.log(np.einsum("vtc,kc->vkt", confusion, _meanings(classes)))
+    logs = np.log(prior) + _summed(votes.item, told[votes.voter, votes.kind(classes)], len(prior))
     return _shares(np.exp(logs - logs.max(axis=1, keepdims=True)))
 
 
@@ -138,13 +170,13 @@ def _shares(weights: Floats) -> Floats:
 
 
 def believed(votes: Votes, prior: Floats, confusion: Floats) -> Floats:
-    """The belief (items, classes) in a few items from their prior (items, classes) and their answers.
+    """The belief (items, classes) in a few items from what they start from (items, classes) and their answers.
 
     `confusion` (voters, classes, classes) is that of each voter as last learnt. For the moment an answer arrives;
     `dawid_skene` over all answers follows in the background.
     """
     humble = _shares(np.maximum(confusion, SLIPS / max(prior.shape[1] - 1, 1)))
-    return _beliefs(votes, votes.allowed(prior.shape[1]), np.clip(prior, 1e-6, 1), humble)
+    return _beliefs(votes, np.clip(prior, 1e-6, 1), humble)
 
 
 def stranger(classes: int) -> Floats:

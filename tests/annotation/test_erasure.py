@@ -127,7 +127,8 @@ JSON = {
     **dict.fromkeys(
         [f"annotation.Calibration.{n}" for n in ("sources", "weights", "bias", "diagram", "sequences")], STAYS
     ),
-    **dict.fromkeys(["annotation.Reliability.confusion", "annotation.Snapshot.counts"], STAYS),
+    **dict.fromkeys(["annotation.Reliability.confusion", "annotation.Agreement.frequency"], STAYS),
+    "annotation.Snapshot.counts": STAYS,
     **dict.fromkeys(["annotation.Snapshot.parts", "annotation.Worker.queues", "annotation.Worker.doing"], STAYS),
     **dict.fromkeys([f"training.TrainingRun.{name}" for name in ("config", "progress", "history")], STAYS),
     **dict.fromkeys(["training.Evaluation.measured", "training.Evaluation.compared", "training.Promotion.gate"], STAYS),

@@ -4,11 +4,11 @@ from uuid import uuid4
 
 import pytest
 
-from annotation import ledger, reliabilities
+from annotation import ledger, reliabilities, votes
 from annotation.answers import record_answer
 from annotation.models import Agreement, Decision, Label, Question, Reliability, User
 from inference.core.attributes import APPARENT_AGE, GENDER
-from tests.factories import a_face, a_question, a_single, an_annotator
+from tests.factories import a_face, a_proposal, a_question, a_single, an_annotator
 
 pytestmark = pytest.mark.django_db
 
@@ -120,3 +120,24 @@ def test_gold_whose_label_is_another_since_is_held_against_nobody():
     assert (row.gold, row.gold_right) == (2, 0)  # the two whose answer still holds
     annotator.refresh_from_db()
     assert annotator.paused_at is None
+
+
+def test_a_slip_about_a_rare_value_weighs_less_where_the_machine_says_nothing():
+    people = [an_annotator() for _ in range(3)]
+    for number in range(60):
+        question = a_single()
+        for person in people:
+            say(question, person, "male" if number < 6 else "female")
+    proposed, silent = a_face(), a_face()
+    a_proposal(proposed, [0.4, 0.6])
+    alone = an_annotator()  # of whom nothing is known
+    for face in (proposed, silent):
+        say(a_single(face), alone, "male")
+    assert votes.believed_of([silent.pk], GENDER)[0][1] == pytest.approx(0.7)
+
+    reliabilities.learn(GENDER)
+    Reliability.objects.filter(annotator=alone).delete()
+
+    assert votes.believed_of([silent.pk], GENDER)[0][1] < 0.4
+    assert votes.believed_of([proposed.pk], GENDER)[0][1] == pytest.approx(0.42 / 0.54)
+    assert Agreement.objects.get().frequency == [pytest.approx(57 / 68, abs=0.02), pytest.approx(11 / 68, abs=0.02)]

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from annotation.core.consensus import Votes, believed, dawid_skene, next_step, pair_settled
+from annotation.core.consensus import Votes, believed, dawid_skene, next_step, pair_settled, starting
 
 
 def a_crowd(seed: int, right: list[float], items: int = 400, classes: int = 2, answers: int = 5):
@@ -98,6 +98,108 @@ def test_few_answers_about_seven_classes_do_not_make_the_rare_ones_explain_all()
     assert np.mean(found.belief.argmax(axis=1) == truth) > 0.85  # with a tenth of OF_NOBODY it is 0.79
 
 
+@pytest.mark.parametrize(
+    ("classes", "frequent", "answers", "people"), [(2, 0.85, 3, 5), (2, 0.85, 1, 5), (7, 0.34, 3, 5), (7, 0.34, 1, 20)]
+)
+@pytest.mark.parametrize("items", [30, 300, 2_000])
+def test_few_answers_of_alike_people_are_weighed_no_worse_than_they_are_counted(
+    classes: int, frequent: float, answers: int, people: int, items: int
+):
+    """Where one class is frequent and the machine says nothing. With a flat guess it was up to 0.09 worse."""
+    weighed, counted = [], []
+    rest = np.array([0.27, 0.14, 0.11, 0.08, 0.04, 0.02]) if classes == 7 else np.array([0.15])
+    for seed in range(4 if items == 2_000 else 20):
+        rng = np.random.default_rng(seed)
+        truth = rng.choice(classes, size=items, p=np.array([frequent, *rest]))
+        voter = np.concatenate([rng.choice(people, answers, replace=False) for _ in range(items)])
+        item = np.repeat(np.arange(items), answers)
+        slipped = (truth[item] + rng.integers(1, classes, len(item))) % classes
+        votes = Votes(item, voter, np.where(rng.random(len(item)) < 0.75, truth[item], slipped))
+
+        silent = np.full((items, classes), 1 / classes)
+        belief = dawid_skene(votes, items=items, voters=people, classes=classes, machine=silent).belief
+
+        weighed.append((belief.argmax(axis=1) == truth).mean())
+        counts = np.bincount(item * classes + votes.value, minlength=items * classes).reshape(items, classes)
+        most = counts == counts.max(axis=1, keepdims=True)
+        counted.append((most[np.arange(items), truth] / most.sum(axis=1)).mean())  # ties by chance
+
+    gain = np.array(weighed) - np.array(counted)
+    assert gain.mean() > -2 * gain.std(ddof=1) / len(gain) ** 0.5 - 0.003
+
+
+def test_where_the_machine_says_nothing_an_item_starts_from_what_most_are():
+    votes, _ = a_crowd(7, [0.9, 0.9, 0.9], items=90, classes=3, answers=3)
+    everywhere = Votes(votes.item, votes.voter, np.where(votes.item < 80, 2, votes.value))
+    machine = np.zeros((92, 3))  # no word at all is no word for any class
+    machine[91] = [0.2, 0.6, 0.2]
+
+    found = dawid_skene(everywhere, items=92, voters=3, classes=3, machine=machine)
+
+    assert found.frequency[2] > 0.8
+    assert found.belief[90] == pytest.approx(found.frequency)  # nobody spoke of it
+    assert found.belief[91] == pytest.approx(machine[91])
+
+
+def test_one_answer_each_drifts_to_no_class():
+    """Frequencies learnt anew from every round's beliefs gave all to the most frequent one."""
+    rng = np.random.default_rng(8)
+    truth = rng.choice(7, size=500, p=[0.34, 0.27, 0.14, 0.11, 0.08, 0.04, 0.02])
+    value = np.where(rng.random(500) < 0.8, truth, rng.integers(0, 7, 500))
+
+    found = dawid_skene(Votes(np.arange(500), rng.integers(0, 10, 500), value), items=500, voters=10, classes=7)
+
+    assert (found.belief.argmax(axis=1) == value).mean() > 0.95
+    assert found.belief.max() < 0.98  # and nothing is settled
+
+
+def test_a_machine_that_gives_no_numbers_is_refused():
+    """One row of them made nonsense of what was learnt of everybody."""
+    machine = np.array([[0.5, 0.5], [np.nan, 0.5]])
+
+    with pytest.raises(ValueError, match="not numbers for 2 items"):
+        dawid_skene(Votes(np.array([0]), np.array([0]), np.array([0])), items=2, voters=1, classes=2, machine=machine)
+
+
+@pytest.mark.parametrize("gold", [[0, 2], [0, -2]])
+def test_gold_from_nowhere_is_refused(gold: list[int]):
+    vote = Votes(np.array([0]), np.array([0]), np.array([0]))
+
+    with pytest.raises(ValueError, match="gold lies outside of -1 to 1"):
+        dawid_skene(vote, items=2, voters=1, classes=2, gold=np.array(gold))
+
+
+NOBODY = np.zeros(0, np.int64)
+HOSTILE = {
+    "nobody said anything": Votes(NOBODY, NOBODY, NOBODY),
+    "one voter": Votes(np.arange(40), np.zeros(40, int), np.arange(40) % 3),
+    "always the same": Votes(np.arange(40), np.zeros(40, int), np.zeros(40, int)),
+    "only denials": Votes(np.arange(40), np.arange(40) % 4, np.arange(40) % 3, np.ones(40, bool)),
+    "all classes denied": Votes(np.repeat(np.arange(10), 3), np.tile(np.arange(3), 10), np.tile(np.arange(3), 10),
+                                np.ones(30, bool)),
+    "one voter again and again": Votes(np.zeros(40, int), np.zeros(40, int), np.zeros(40, int)),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", HOSTILE)
+def test_whatever_is_said_beliefs_stay_distributions(name: str):
+    found = dawid_skene(HOSTILE[name], items=41, voters=4, classes=3)
+
+    for each in (found.belief, found.confusion, found.frequency):
+        assert each.sum(axis=-1) == pytest.approx(np.ones(each.shape[:-1]))
+        assert each.min() >= 0
+    if name != "one voter again and again":
+        assert found.belief.max() < 0.99  # no single voice settles anything
+
+
+def test_gold_that_contradicts_all_teaches_that_they_mean_the_opposite():
+    votes, truth = a_crowd(9, [0.1, 0.1, 0.1], answers=3)
+
+    found = dawid_skene(votes, items=400, voters=3, classes=2, gold=np.where(np.arange(400) < 250, truth, -1))
+
+    assert (found.belief[250:].argmax(axis=1) == truth[250:]).mean() > 0.95
+
+
 def test_the_machine_is_a_voter():
     votes = Votes(np.array([0, 1]), np.array([0, 0]), np.array([0, 0]))
     machine = np.array([[0.99, 0.01], [0.01, 0.99]])
@@ -124,7 +226,8 @@ def test_the_belief_of_one_item_is_that_of_all_together():
     found = dawid_skene(votes, items=400, voters=4, classes=2, machine=machine)
     of = votes.item == 7
 
-    alone = believed(Votes(np.zeros(4, int), votes.voter[of], votes.value[of]), machine[:1], found.confusion)
+    start = starting(machine[:1], found.frequency)
+    alone = believed(Votes(np.zeros(4, int), votes.voter[of], votes.value[of]), start, found.confusion)
 
     assert alone[0] == pytest.approx(found.belief[7], abs=1e-3)
 
