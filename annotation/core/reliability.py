@@ -7,8 +7,6 @@ from typing import Literal
 import numpy as np
 import numpy.typing as npt
 
-from annotation.core.consensus import Votes
-
 Floats = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]
 
@@ -117,9 +115,3 @@ def below_the_bar(right: int, answered: int, upper_bound: Callable[[int, int], f
     that nobody is paused for a bad hour.
     """
     return upper_bound(answered, right) < bar
-
-
-def only_by(votes: Votes, voter: int) -> Ints:
-    """The items (m,) that nobody but this voter has answered: asked again, once they are paused."""
-    others = np.unique(votes.item[votes.voter != voter])
-    return np.setdiff1d(votes.item[votes.voter == voter], others)

@@ -6,14 +6,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from annotation.core.certificate import upper_bound
-from annotation.core.consensus import Votes
 from annotation.core.reliability import (
     below_the_bar,
     biases,
     drifted,
     intraclass_correlation,
     krippendorff_alpha,
-    only_by,
     too_fast,
 )
 
@@ -100,10 +98,3 @@ def test_nobody_is_paused_for_a_bad_hour():
     assert not below_the_bar(1, 4, upper_bound)
     assert not below_the_bar(35, 50, upper_bound)
     assert below_the_bar(20, 50, upper_bound)
-
-
-def test_what_only_a_paused_person_said_is_asked_again():
-    votes = Votes(np.array([0, 0, 1, 2, 2]), np.array([0, 1, 0, 1, 2]), np.zeros(5, int))
-
-    assert only_by(votes, 0).tolist() == [1]
-    assert only_by(votes, 1).tolist() == []
