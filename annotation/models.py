@@ -39,6 +39,7 @@ class User(AbstractUser):
     role = models.CharField(max_length=10, choices=Role, default=Role.ANNOTATOR)
     paused_at = models.DateTimeField(null=True, blank=True)  # too many answers to known questions were wrong
     paused_because = models.CharField(max_length=300, blank=True)
+    let_back_at = models.DateTimeField(null=True, editable=False)  # what they answered before pauses them no more
     practised = models.JSONField(default=list, blank=True)  # kinds of question that they practised on drawn examples
 
     sessions_ended = models.PositiveIntegerField(default=0, editable=False)  # how often all of theirs were ended

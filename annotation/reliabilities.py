@@ -3,6 +3,7 @@
 from collections import Counter, defaultdict
 from collections.abc import Iterable
 from dataclasses import dataclass
+from datetime import datetime
 
 import numpy as np
 import numpy.typing as npt
@@ -48,6 +49,7 @@ def learn(attribute: Attribute) -> None:
     if attribute.in_years:
         _learn_years(attribute)
         return
+    began = timezone.now()
     told = _told(attribute)
     if not told.people:
         return
@@ -60,6 +62,7 @@ def learn(attribute: Attribute) -> None:
         gold=told.gold,
     )
     gold = _gold(attribute)
+    right = {person: [each.right for each in gold[person]] for person in told.people}
     count = np.bincount(told.votes.voter, minlength=len(told.people))
     hasty = _hasty(attribute)
     _store(
@@ -68,18 +71,21 @@ def learn(attribute: Attribute) -> None:
             attribute=attribute.name,
             confusion=found.confusion[number].round(5).tolist(),
             votes=int(count[number]),
-            gold=len(gold[person]),
-            gold_right=sum(gold[person]),
-            drifted=drifted(np.array(gold[person], np.bool_)),
+            gold=len(right[person]),
+            gold_right=sum(right[person]),
+            drifted=drifted(np.array(right[person], np.bool_)),
             too_fast=hasty[person],
         )
         for number, person in enumerate(told.people)
     )
     _agree(attribute, told, found.frequency)
+    let_back = dict(User.objects.values_list("pk", "let_back_at"))
     for person in told.people:
-        right, answered = sum(gold[person]), len(gold[person])
-        if below_the_bar(right, answered, _at_most):
-            pause(person, f"{right} of {answered} answers about {attribute.name} that are known were right.")
+        since = let_back.get(person)
+        counted = [each.right for each in gold[person] if since is None or each.at > since]
+        if below_the_bar(sum(counted), len(counted), _at_most):
+            why = f"{sum(counted)} of {len(counted)} answers about {attribute.name} that are known were right."
+            pause(person, why, known_at=began)
 
 
 def _learn_years(attribute: Attribute) -> None:
@@ -151,9 +157,9 @@ def _at_most(answered: int, right: int) -> float:
 
 
 def _latest(attribute: Attribute) -> list[tuple[int, int, str, bool]]:
-    """Face, annotator and what they said: whoever was asked twice has one voice, the latest."""
+    """Face, annotator and what they said: whoever was asked twice has one voice, the latest; who is paused has none."""
     rows = (
-        Vote.objects.filter(attribute=attribute.name, answer__undone_at=None)
+        Vote.objects.filter(attribute=attribute.name, answer__undone_at=None, annotator__paused_at=None)
         .exclude(value=votes.CANNOT_TELL)
         .order_by("-id")
         .values_list("face_id", "annotator_id", "value", "denied")[:MOST]
@@ -180,28 +186,35 @@ def _told(attribute: Attribute) -> Told:
 
 
 def _known(attribute: Attribute) -> dict[int, str]:
-    """What gold questions ask: settled before, and not settled otherwise since."""
+    """What gold questions ask, where it still holds."""
     rows = Question.objects.filter(purpose=Question.Purpose.GOLD, attribute=attribute.name)
     asked = dict(rows.values_list("shown__face", "value"))
+    holds = dict[int, str]()
     for chunk in batched(sorted(asked), CHUNK):
-        for face, value in AttributeLabel.objects.filter(attribute=attribute.name, face__in=chunk).values_list(
-            "face_id", "value"
-        ):
-            if value != asked[face]:
-                del asked[face]  # settled otherwise since: nobody is to blame for having seen it
-    return asked
+        labels = AttributeLabel.objects.filter(attribute=attribute.name, face__in=chunk)
+        holds |= dict(labels.values_list("face_id", "value"))
+    # Settled otherwise since, or taken back, as who settled it was paused: nobody is to blame for having seen it.
+    return {face: value for face, value in asked.items() if holds.get(face) == value}
 
 
-def _gold(attribute: Attribute) -> dict[int, list[bool]]:
-    """By annotator: whether each answer to gold was right, the oldest first."""
+@dataclass(frozen=True)
+class Tried:
+    """An answer to a question whose answer is known."""
+
+    right: bool
+    at: datetime
+
+
+def _gold(attribute: Attribute) -> dict[int, list[Tried]]:
+    """By annotator: their answers to gold, the oldest first."""
     rows = Vote.objects.filter(
         attribute=attribute.name, answer__undone_at=None, answer__question__purpose=Question.Purpose.GOLD
     ).order_by("id")
     known = _known(attribute)
-    found = defaultdict[int, list[bool]](list)
-    for person, face, said in rows.values_list("annotator_id", "face_id", "value"):
+    found = defaultdict[int, list[Tried]](list)
+    for person, face, said, at in rows.values_list("annotator_id", "face_id", "value", "answer__at"):
         if face in known:
-            found[person].append(said == known[face])
+            found[person].append(Tried(said == known[face], at))
     return found
 
 
@@ -213,9 +226,10 @@ def _store(rows: Iterable[Reliability]) -> None:
 
 
 @transaction.atomic
-def pause(person: int, because: str) -> int:
+def pause(person: int, because: str, *, known_at: datetime | None = None) -> int:
     """Let somebody answer no more, and ask again what only they answered. Returns how many faces that are.
 
+    Nobody is, for what was known of them at `known_at`, who was let back since.
     Their votes count no more until they are let back; what others said stands. Who is who rests on one answer, as a
     rule: those answers are taken back for good.
     """
@@ -223,6 +237,8 @@ def pause(person: int, because: str) -> int:
     user = User.objects.select_for_update().get(pk=person)
     if user.paused_at is not None or user.curates:
         return 0  # a curator who errs is for an admin to judge
+    if known_at is not None and user.let_back_at is not None and user.let_back_at >= known_at:
+        return 0
     User.objects.filter(pk=person).update(paused_at=timezone.now(), paused_because=because[:300])
     Question.objects.filter(leased_to=person, state=Question.State.OPEN).update(leased_to=None, leased_until=None)
     about_people = Answer.objects.filter(annotator=person, undone_at=None, question__kind__in=OF_PEOPLE)
@@ -233,9 +249,14 @@ def pause(person: int, because: str) -> int:
 
 @transaction.atomic
 def let_back(person: int) -> int:
-    """Believe somebody again: their votes count as before. Returns how many faces are weighed anew."""
+    """Believe somebody again: their votes count as before, and only gold that they answer from now on can pause them.
+
+    Returns how many faces are weighed anew.
+    """
     nobody_settles()
-    User.objects.filter(pk=person).update(paused_at=None, paused_because="")
+    paused = User.objects.filter(pk=person, paused_at__isnull=False)
+    if not paused.update(paused_at=None, paused_because="", let_back_at=timezone.now()):
+        return 0
     return _weigh_again(person)
 
 

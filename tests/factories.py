@@ -12,7 +12,7 @@ from django.db.models import F
 from django.utils import timezone
 from PIL import Image
 
-from annotation import people
+from annotation import ledger, people
 from annotation.core.drawn import draw_portrait
 from annotation.core.practice import EXAMPLES
 from annotation.models import (
@@ -20,6 +20,7 @@ from annotation.models import (
     Certificate,
     Cluster,
     ClusteringRun,
+    Decision,
     Embedding,
     Face,
     Identity,
@@ -163,6 +164,13 @@ def a_grid(faces: Sequence[Face], value: str = "female", attribute: str = "gende
 
 def a_single(face: Face | None = None, attribute: str = "gender", **fields: object) -> Question:
     return _with_faces(Question(kind="value", attribute=attribute, worth=1.0, **fields), [face or a_face()])
+
+
+def some_gold(value: str = "female", face: Face | None = None) -> Question:
+    """A question about gender whose answer is known."""
+    face = face or a_face()
+    ledger.write([Decision(kind="value", face=face, attribute="gender", value=value, by="import")])
+    return a_single(face, purpose="gold", value=value)
 
 
 def _with_faces(question: Question, faces: Sequence[Face]) -> Question:

@@ -3,12 +3,13 @@
 from uuid import uuid4
 
 import pytest
+from django.utils import timezone
 
 from annotation import ledger, reliabilities, votes
 from annotation.answers import record_answer
-from annotation.models import Agreement, Decision, Label, Question, Reliability, User
+from annotation.models import Agreement, AttributeLabel, Decision, Label, Question, Reliability, User
 from inference.core.attributes import APPARENT_AGE, GENDER
-from tests.factories import a_face, a_proposal, a_question, a_single, an_annotator
+from tests.factories import a_face, a_proposal, a_question, a_single, an_annotator, some_gold
 
 pytestmark = pytest.mark.django_db
 
@@ -38,9 +39,8 @@ def test_agreement_is_measured_on_the_faces_that_chance_drew(settings):
 def test_who_answers_without_looking_and_who_drifts_is_shown():
     careful, hasty = an_annotator(), an_annotator()
     for number in range(120):
-        gold = a_single(a_face(), purpose="gold", value="female")
-        say(gold, careful, "female", elapsed_ms=2000)
-        say(a_single(a_face(), purpose="gold", value="female"), hasty, "female" if number < 60 else "male", 200)
+        say(some_gold(), careful, "female", elapsed_ms=2000)
+        say(some_gold(), hasty, "female" if number < 60 else "male", 200)
 
     reliabilities.learn(GENDER)
 
@@ -107,10 +107,8 @@ def test_whoever_is_asked_twice_about_a_face_counts_once_with_what_they_said_las
 
 def test_gold_whose_label_is_another_since_is_held_against_nobody():
     annotator, faces = an_annotator(), [a_face() for _ in range(40)]
-    values = dict.fromkeys(faces, "female")
-    ledger.write([Decision(kind="value", face=f, attribute="gender", value=v, by="import") for f, v in values.items()])
     for face in faces:
-        say(a_single(face, purpose="gold", value="female"), annotator, "male")
+        say(some_gold(face=face), annotator, "male")
     corrected = faces[2:]
     ledger.write([Decision(kind="value", face=f, attribute="gender", value="male", by="import") for f in corrected])
 
@@ -120,6 +118,76 @@ def test_gold_whose_label_is_another_since_is_held_against_nobody():
     assert (row.gold, row.gold_right) == (2, 0)  # the two whose answer still holds
     annotator.refresh_from_db()
     assert annotator.paused_at is None
+
+
+def test_who_is_let_back_is_judged_by_what_they_answer_from_now_on():
+    annotator = an_annotator()
+    for _ in range(40):
+        say(some_gold(), annotator, "male")
+    reliabilities.learn(GENDER)
+    annotator.refresh_from_db()
+    assert annotator.paused_at is not None
+
+    reliabilities.let_back(annotator.pk)
+    say(some_gold(), annotator, "female")
+    reliabilities.learn(GENDER)
+    annotator.refresh_from_db()
+    assert annotator.paused_at is None  # the old answers paused them again at once
+
+    for _ in range(40):
+        say(some_gold(), annotator, "male")
+    reliabilities.learn(GENDER)
+    annotator.refresh_from_db()
+    assert annotator.paused_because.startswith("1 of 41 answers")
+
+
+def test_nobody_is_paused_for_what_was_known_before_they_were_let_back():
+    annotator, known_at = an_annotator(), timezone.now()
+    reliabilities.pause(annotator.pk, "0 of 40")
+    reliabilities.let_back(annotator.pk)
+
+    reliabilities.pause(annotator.pk, "0 of 40 of another attribute", known_at=known_at)
+
+    annotator.refresh_from_db()
+    assert annotator.paused_at is None
+
+
+def test_letting_back_somebody_who_is_not_paused_forgives_nothing():
+    annotator = an_annotator()
+
+    assert reliabilities.let_back(annotator.pk) == 0
+
+    annotator.refresh_from_db()
+    assert annotator.let_back_at is None
+
+
+def test_gold_whose_label_was_taken_back_is_held_against_nobody():
+    """Two who are paused by now had settled it wrongly."""
+    annotator, faces = an_annotator(), [a_face() for _ in range(40)]
+    for face in faces:
+        say(some_gold(face=face), annotator, "male")
+    ledger.undo(Decision.objects.filter(attribute="gender"), person=None)
+    assert not AttributeLabel.objects.exists()
+
+    reliabilities.learn(GENDER)
+
+    row = Reliability.objects.get(annotator=annotator)
+    assert (row.gold, row.gold_right) == (0, 0)
+    annotator.refresh_from_db()
+    assert annotator.paused_at is None
+
+
+def test_nothing_is_learnt_from_what_somebody_paused_said():
+    paused, other = an_annotator(), an_annotator()
+    for _ in range(20):
+        question = a_single()
+        say(question, paused, "male")
+        say(question, other, "female")
+    User.objects.filter(pk=paused.pk).update(paused_at=timezone.now())
+
+    reliabilities.learn(GENDER)
+
+    assert list(Reliability.objects.values_list("annotator", "votes")) == [(other.pk, 20)]
 
 
 def test_a_slip_about_a_rare_value_weighs_less_where_the_machine_says_nothing():
