@@ -13,7 +13,10 @@ Bools = npt.NDArray[np.bool_]
 ROUNDS = 100
 SETTLED = 1e-4  # no belief moves by more than this between two rounds
 AVERAGE_IS_RIGHT = 0.7  # before anything is known of anybody: a voter is right so often, and otherwise errs evenly
-OF_POOL = 10.0  # answers' worth of the average voter that each confusion starts from: who answered little is average
+# Answers' worth of the average voter, for each class, that each confusion starts from: who answered little is average.
+# With ten, faces that people see as one of seven classes, right in 0.75, were settled at a belief of 0.98 and wrong in
+# 2.4 %, simulated.
+OF_POOL = 20.0
 # Answers' worth of the guess above, for each class, that the average voter starts from. With five, few answers about
 # seven classes explained one another: FER+'s control slice, simulated, was settled right in 0.90 instead of 0.96.
 OF_NOBODY = 50.0
