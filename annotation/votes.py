@@ -3,7 +3,7 @@
 from collections import Counter
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -41,10 +41,10 @@ Open = dict[int, str]  # by face: "ask" now, "grid" when the engine next makes s
 
 CANNOT_TELL = "cannot_tell"
 CHUNK = 400
-CONTROL_BAR, CONTROL_MOST = (
-    0.95,
-    5,
-)  # of the control slice, at the least: the machine learns from it how far it is right
+# Of the control slice the machine learns how far it is right: the belief that settles a face, and the most answers, are
+# no less than these. And two people say each, whatever the first one says: they would agree but seldom on the faces
+# that a second one is asked about because of what the first one said.
+CONTROL_BAR, CONTROL_LEAST, CONTROL_MOST = 0.95, 2, 5
 WIDEST = 3.0  # years that a record of an age may leave open and still teach what faces of that age look like
 ASKED = (User.Role.ANNOTATOR, User.Role.CURATOR, User.Role.ADMIN)
 ALONE = 0.9  # belief that settles where nobody else is there to ask
@@ -191,12 +191,8 @@ def _values(attribute: Attribute, stories: dict[int, Story], in_grids: bool) -> 
     curators = {pk for pk, role in asked.items() if role != User.Role.ANNOTATOR}
     open_: Open = {}
     for face, row, machine in zip(faces, belief, prior, strict=True):
-        story, people = stories[face], set(stories[face].voters)
-        bar, most = _asked_for(attribute, in_control=face in control)
-        step: str = next_step(row, len(story.said), bar=bar, most=most)
-        heard = story.allows(attribute)
-        if step == "settled" and not heard[row.argmax()]:  # a person signs: the machine alone gainsays nobody
-            step = "ask" if len(story.said) < most else "curator"
+        story, people, heard = stories[face], set(stories[face].voters), stories[face].allows(attribute)
+        step: str = _next_step(row, story, attribute, in_control=face in control)
         if step == "curator" and attribute.keeps == "distribution" and heard.any():
             step = "settled"  # of opinions nobody is the judge
         if step == "ask" and not set(asked) - people:
@@ -221,12 +217,17 @@ def _accepted(faces: Collection[int], attribute: Attribute) -> set[int]:
     return set(labels.filter(decision__by=Decision.By.MACHINE).values_list("face_id", flat=True))
 
 
-def _asked_for(attribute: Attribute, *, in_control: bool) -> tuple[float, int]:
-    """The belief that settles a face, and the most answers."""
-    bar, most = attribute.bar, attribute.most
+def _next_step(
+    belief: Floats, story: Story, attribute: Attribute, *, in_control: bool
+) -> Literal["settled", "ask", "curator"]:
+    bar, least, most = attribute.bar, 1, attribute.most
     if attribute.keeps == "distribution":
         bar, most = live_settings.get("OPINION_BELIEF"), live_settings.get("OPINIONS")
-    return (max(bar, CONTROL_BAR), max(most, CONTROL_MOST)) if in_control else (bar, most)
+    if in_control:
+        bar, least, most = max(bar, CONTROL_BAR), CONTROL_LEAST, max(most, CONTROL_MOST)
+    if not story.allows(attribute)[belief.argmax()]:  # a person signs: the machine alone gainsays nobody
+        belief = np.zeros_like(belief)
+    return next_step(belief, len(story.said), bar=bar, least=least, most=most)
 
 
 def believed_of(faces: list[int], attribute: Attribute) -> Floats:
@@ -406,10 +407,13 @@ def settle_clear(attribute: Attribute) -> int:
     waiting -= set(reserved.values_list("shown__face", flat=True))
     count = 0
     for chunk in batched(sorted(waiting), CHUNK):
-        belief = believed_of(chunk, attribute).max(axis=1)
-        drawn = in_control(chunk)
-        bar = [_asked_for(attribute, in_control=face in drawn)[0] for face in chunk]
-        clear = [face for face, most, least in zip(chunk, belief, bar, strict=True) if most >= least]
+        stories, control = told(chunk, attribute), in_control(chunk)
+        belief = _believed(attribute, chunk, stories, machine_says(chunk, attribute, control))
+        clear = [
+            face
+            for face, row in zip(chunk, belief, strict=True)
+            if _next_step(row, stories[face], attribute, in_control=face in control) == "settled"
+        ]
         with transaction.atomic():
             settled = set(clear) - set(_weigh_again(attribute, clear, in_grids=True))
             _close(settled, attribute.name)

@@ -188,10 +188,10 @@ def stranger(classes: int) -> Floats:
 
 
 def next_step(
-    belief: Floats, answers: int, *, bar: float = BAR, most: int = MOST_ANSWERS
+    belief: Floats, answers: int, *, bar: float = BAR, least: int = 1, most: int = MOST_ANSWERS
 ) -> Literal["settled", "ask", "curator"]:
     """What happens to an item after so many people's answers: none is settled by the machine's word alone."""
-    if answers and belief.max() >= bar:
+    if answers >= least and belief.max() >= bar:
         return "settled"
     return "ask" if answers < most else "curator"
 

@@ -122,6 +122,23 @@ def test_what_strangers_agreed_on_is_settled_once_they_are_known():
     assert settle_clear(attribute("gender")) == 0
 
 
+def test_of_the_control_slice_two_people_say_each_face_whatever_the_first_one_says(settings):
+    """Else only those would be compared whose first answer is doubtful, as that of a rare value is."""
+    settings.CONTROL_SHARE = 1.0
+    first, second = somebody(SURE), somebody(SURE)
+    question = a_single()
+    face = question.faces.get()
+
+    say(question, first, verdict="value", value="female")
+    assert settle_clear(attribute("gender")) == 0
+    assert value_of(face) is None
+    question.refresh_from_db()
+    assert question.state == "open"
+
+    say(question, second, verdict="value", value="female")
+    assert value_of(face) == "female"
+
+
 def test_a_team_of_one_is_not_asked_for_a_second_opinion_that_nobody_has():
     alone = somebody()
     User.objects.exclude(pk=alone.pk).update(is_active=False)

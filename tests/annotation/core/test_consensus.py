@@ -294,6 +294,7 @@ def test_what_happens_next():
     assert next_step(sure, 0) == "ask"  # the machine alone settles nothing
     assert next_step(unsure, 3) == "ask"
     assert next_step(unsure, 7) == "curator"
+    assert next_step(sure, 1, least=2) == "ask"
 
 
 @pytest.mark.parametrize("bad", [{"items": 1}, {"voters": 1}, {"classes": 1}])
