@@ -91,7 +91,8 @@ def dawid_skene(
     counted = _summed(votes.item, _shares(_meanings(classes))[votes.kind(classes)], items)
     frequency = _frequency(counted[_silent(said) & (known < 0)])
     prior = starting(said, frequency)
-    belief = _fixed(_shares(counted + prior), known)
+    # What is known teaches first: else the others' agreement would explain it away, where most of them err together.
+    belief = _fixed(np.zeros((items, classes)), known)
     confusion = np.broadcast_to(_guess(classes), (voters, classes, classes))
     for _ in range(ROUNDS):
         confusion = _confusions(votes, belief, confusion)
