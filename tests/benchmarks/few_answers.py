@@ -84,13 +84,16 @@ def simulated(seed: int) -> tuple[dict[str, object], Case]:
 
 
 def of_ferplus(rows: np.ndarray, items: int, answers: int, seed: int, people: int = 10) -> Case:
-    """Votes (faces, ten) for one of the seven emotions; the truth is what most of the ten say, clear where seven do."""
+    """Some of the votes (faces, emotions) that faces have; the truth is what most of their other votes say, clear where
+    seven in ten do. Who said what is not known: each is of one of ten people by chance, and all are alike."""
     rng = np.random.default_rng(seed)
     counts = rows[rng.choice(len(rows), items, replace=False)]
     said = np.array([rng.permutation(np.repeat(np.arange(7), row))[:answers] for row in counts])
+    others = counts - np.eye(7, dtype=np.int64)[said].sum(axis=1)
     voter = rng.random((items, people)).argsort(axis=1)[:, :answers]
     votes = Votes(np.repeat(np.arange(items), answers), voter.ravel(), said.ravel())
-    return Case(votes, counts.argmax(axis=1), people, 7, np.full(items, -1), counts.max(axis=1) >= 7)
+    clear = others.max(axis=1) >= 0.7 * others.sum(axis=1)
+    return Case(votes, others.argmax(axis=1), people, 7, np.full(items, -1), clear)
 
 
 def right(score: np.ndarray, case: Case) -> float:
@@ -180,7 +183,7 @@ def main() -> None:
         return
     with (SHARED_DATA / "ferplus" / "votes.csv").open(newline="") as file:
         faces = [[int(row[name]) for name in EMOTIONS] for row in csv.DictReader(file)]
-    votes = np.array([row for row in faces if sum(row) >= 5])
+    votes = np.array([row for row in faces if sum(row) >= 8])
     for answers in (1, 2, 3, 5):
         for items in (50, 160, 500, 2_000):
             for seed in range(asked.seeds):
