@@ -57,6 +57,7 @@ from annotation.models import (
     Proposal,
     Question,
     QuestionFace,
+    Reliability,
     Source,
     Thought,
     User,
@@ -79,6 +80,7 @@ from tests.factories import (
     a_version,
     an_annotator,
     an_embedding,
+    some_gold,
 )
 
 pytestmark = [pytest.mark.services, pytest.mark.django_db(transaction=True)]
@@ -187,6 +189,39 @@ def test_whoever_is_paused_in_the_middle_of_answering_leaves_nothing_behind():
         standing = Decision.objects.standing().filter(kind="value", face__in=faces)
         assert not standing.exists()
         assert not AttributeLabel.objects.filter(face__in=faces).exists()
+
+
+def test_what_is_learnt_while_people_answer_are_paused_and_let_back_loses_no_face():
+    """Two who learn, a curator who lets somebody back, and answers: each face ends labelled or asked about."""
+    a_version()
+    for _ in range(3):
+        annotators, faces = [an_annotator() for _ in range(3)], [a_face() for _ in range(12)]
+        failing = annotators[0]
+        for _ in range(20):
+            say(some_gold("male"), failing)
+        questions = [a_single(face) for face in faces]
+
+        def answer_all(person: User, questions: list[Question] = questions) -> None:
+            for question in questions:
+                with contextlib.suppress(AnnotationError):  # settled by others, or paused at this moment
+                    say(question, person)
+
+        def learn() -> None:
+            for _ in range(4):
+                reliabilities.learn(GENDER)
+
+        def let_back(person: User = failing) -> None:
+            for _ in range(4):
+                reliabilities.let_back(person.pk)
+
+        raised = at_once(*[partial(answer_all, person) for person in annotators], learn, learn, let_back)
+
+        assert raised == []
+        said = set(Vote.objects.filter(face__in=faces, answer__undone_at=None).values_list("face", flat=True))
+        labelled = set(AttributeLabel.objects.filter(face__in=faces).values_list("face", flat=True))
+        asked = set(Question.objects.filter(state="open", shown__face__in=faces).values_list("shown__face", flat=True))
+        assert said <= labelled | asked
+        assert set(Reliability.objects.values_list("annotator", flat=True)) >= {each.pk for each in annotators[1:]}
 
 
 def test_a_certificate_revoked_while_it_accepts_leaves_no_label():
