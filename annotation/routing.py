@@ -42,6 +42,8 @@ SINGLES = 200  # and single questions: nobody is behind what they teach by more 
 FIRST = 100  # control answers that come before anything else of an attribute: calibration begins with them
 ENOUGH = 50  # control answers before anybody relies on the machine's confidence
 SURE = 0.9  # proposals that wait until then: a certificate may settle them unseen
+# Belief from which on a value is known: whoever contradicts it has erred. An emotion is settled with much less.
+GOLD = 0.98
 # Cluster pages are worth up to 32: who a person is comes first, as it makes many labels of one answer.
 WORTH_OF_CONTROL, WORTH_OF_FIRST_CONTROL, WORTH_OF_AUDIT, WORTH_OF_GOLD = 1.0, 4.0, 3.0, 3.0
 
@@ -253,14 +255,18 @@ def _about_accepted(attribute: Attribute) -> Iterator[Asked]:
 
 
 def _gold(attribute: Attribute) -> Iterator[Asked]:
-    """Faces that at least two people agreed on, asked again as if they were new: so many as the share set."""
+    """Faces that two people at least made certain, asked again as if they were new: so many as the share set."""
     singles = Question.objects.filter(attribute=attribute.name, kind=Question.Kind.VALUE)
     answers = Answer.objects.filter(question__attribute=attribute.name, undone_at=None).count()
     wanted = int(live_settings.get("GOLD_SHARE") * answers) - singles.filter(purpose=Question.Purpose.GOLD).count()
     if wanted <= 0:
         return
     labels = AttributeLabel.objects.filter(
-        attribute=attribute.name, value__in=attribute.values, decision__evidence__votes__gte=2
+        attribute=attribute.name,
+        value__in=attribute.values,
+        decision__evidence__votes__gte=2,
+        decision__evidence__belief__gte=GOLD,
+        decision__evidence__verdict__isnull=True,  # a curator's word is asked where people do not agree
     ).exclude(face__in=singles.filter(purpose=Question.Purpose.GOLD).values("shown__face"))
     for label in labels.order_by("?")[:wanted]:
         known = Candidate(label.face_id, "", label.value, 1.0, 1)

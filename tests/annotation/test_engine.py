@@ -6,7 +6,7 @@ from uuid import uuid4
 import numpy as np
 import pytest
 
-from annotation import certificates, engine, people, proposals, reliabilities, routing
+from annotation import certificates, engine, ledger, people, proposals, reliabilities, routing
 from annotation.answers import record_answer
 from annotation.errors import AnnotatorPaused
 from annotation.models import (
@@ -25,7 +25,7 @@ from annotation.models import (
 )
 from annotation.queue import take_next
 from inference import registry
-from inference.core.attributes import APPARENT_AGE, GENDER
+from inference.core.attributes import APPARENT_AGE, EMOTION, GENDER
 from inference.models import ModelVersion
 from tests.factories import a_face, a_person, a_proposal, a_single, a_source, a_user, a_version, an_annotator, some_gold
 
@@ -275,6 +275,33 @@ def test_another_backbone_makes_all_proposals_anew() -> None:
     assert again is not None
     assert again != first
     assert again.version == version
+
+
+def test_only_what_two_people_made_certain_is_asked_as_if_it_were_not_known(settings) -> None:
+    """Three opinions settle an emotion that nobody is sure of: who sees another one there has not erred."""
+    settings.GOLD_SHARE = 0.5
+    evidence = [
+        {"votes": 2, "belief": 0.985},
+        {"votes": 3, "belief": 0.6},
+        {"votes": 1, "belief": 0.99},
+        {"votes": 4, "belief": 0.99, "verdict": True},
+    ]
+    faces = [a_face() for _ in evidence]
+    ledger.write(
+        [
+            Decision(kind="value", face=face, attribute="emotion", value="sad", by="import", evidence=each)
+            for face, each in zip(faces, evidence, strict=True)
+        ]
+    )
+    for _ in range(8):
+        say = {"verdict": "value", "value": "sad"}
+        single = a_single(attribute="emotion")
+        record_answer(question_id=single.pk, annotator=an_annotator(), client_id=uuid4(), content=say)
+
+    routing.route(EMOTION, Calibration.objects.create(attribute="emotion", sources=[], weights=[], bias=[], answers=0))
+
+    gold = Question.objects.filter(purpose="gold")
+    assert list(gold.values_list("shown__face", flat=True)) == [faces[0].pk]
 
 
 def test_who_fails_gold_is_paused_and_what_only_they_said_is_asked_again() -> None:
