@@ -100,9 +100,9 @@ def times(turns: int, *works: Callable[[], object]) -> list[list[Spent]]:
         if turn >= 0:
             seen.append(((busy_seconds() - core_seconds() - busy) / (time.perf_counter() - begun), spent))
     seen.sort(key=lambda each: each[0])
-    shares = [share for share, _ in seen]
+    others = [share for share, _ in seen]
     print(
-        f"\nOther processes took at most {shares[turns - 1]:.2f} of a core in turns that count, {shares[-1]:.2f} in any"
+        f"\nOther processes took {max(others[:turns]):.2f} of a core at most in turns that count; {others[-1]:.2f} in any"
     )
     return [list(of_one) for of_one in zip(*(spent for _, spent in seen[:turns]), strict=True)]
 
