@@ -17,7 +17,6 @@ import threading
 import time
 import uuid
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -46,7 +45,7 @@ from inference.core.networks import build, build_task
 from inference.core.packaged import packaged_file
 from inference.core.types import CropSpec
 
-TURNS, CHOICE = 100, 3
+TURNS = 100
 MANY = 64  # photos of a batch, as many as a client may send at once
 WARM = 5.0  # seconds of the load that are not counted
 SIDE = {"dlib-29": CropSpec("dlib-150", 150), "mobilefacenet": CropSpec("arcface-112", 112)}
@@ -80,54 +79,20 @@ def ours(folder: Path, architecture: str) -> list[Bundle]:
     return found
 
 
-@dataclass(frozen=True)
-class Spent:
-    clock: float  # milliseconds
-    core: float  # milliseconds of a core, which other work of the machine hardly changes
-
-
-def times(turns: int, *works: Callable[[], object]) -> list[list[Spent]]:
-    """What each takes, in turns so that a busy moment hits all, after three to warm up: the third of them during which
-    other processes computed least. How much that was is told.
-    """
-    seen = list[tuple[float, list[Spent]]]()
-    for turn in range(-3, CHOICE * turns):
-        begun, busy, spent = time.perf_counter(), busy_seconds() - core_seconds(), list[Spent]()
-        for work in works:
-            started, before = time.perf_counter(), core_seconds()
+def times(turns: int, *works: Callable[[], object]) -> list[list[float]]:
+    """Milliseconds of each, taken in turns so that a busy moment hits all; the first three warm up."""
+    spent: list[list[float]] = [[] for _ in works]
+    for turn in range(-3, turns):
+        for work, kept in zip(works, spent, strict=True):
+            started = time.perf_counter()
             work()
-            spent.append(Spent(1000 * (time.perf_counter() - started), 1000 * (core_seconds() - before)))
-        if turn >= 0:
-            seen.append(((busy_seconds() - core_seconds() - busy) / (time.perf_counter() - begun), spent))
-    seen.sort(key=lambda each: each[0])
-    others = [share for share, _ in seen]
-    print(
-        f"\nOther processes took {max(others[:turns]):.2f} of a core at most in turns that count; {others[-1]:.2f} in any"
-    )
-    return [list(of_one) for of_one in zip(*(spent for _, spent in seen[:turns]), strict=True)]
+            if turn >= 0:
+                kept.append(1000 * (time.perf_counter() - started))
+    return spent
 
 
-def busy_seconds() -> float:
-    """Of all processes of the machine, and of what its host took from it."""
-    user, nice, system, _, _, irq, soft, steal = map(int, Path("/proc/stat").read_text().split()[1:9])
-    return (user + nice + system + irq + soft + steal) / os.sysconf("SC_CLK_TCK")
-
-
-def core_seconds() -> float:
-    """Of this process and those that decode for it."""
-    decoders = [pid for task in Path("/proc/self/task").iterdir() for pid in (task / "children").read_text().split()]
-    return time.process_time() + sum(
-        int(Path(f"/proc/{pid}/schedstat").read_text().split()[0]) / 1e9 for pid in decoders
-    )
-
-
-def middle(spent: Sequence[Spent]) -> float:
-    return statistics.median(each.clock for each in spent)
-
-
-def figures(spent: Sequence[Spent]) -> str:
-    clock, core = [each.clock for each in spent], [each.core for each in spent]
-    return " | ".join(f"{f:.1f}" for each in (clock, core) for f in (statistics.median(each), np.percentile(each, 95)))
+def row(name: str, spent: Sequence[float]) -> None:
+    print(f"| {name} | {statistics.median(spent):.1f} | {np.percentile(spent, 95):.1f} |", flush=True)
 
 
 # ---- one photo, one core
@@ -167,16 +132,15 @@ def one(folder: Path) -> None:
             lambda: whole(small),
             lambda: packages.predict(data),
         )
-    print("\n| one photo of 640 × 480 with one face | median, ms | p95 | of a core, median | p95 |")
-    print("| --- | --- | --- | --- | --- |")
+    print("\n| one photo of 640 × 480 with one face, one core | median, ms | p95 |\n| --- | --- | --- |")
     names = ("decode, in a process that may die", "detect", "68 landmarks",
              "align, embedding with mirror image, three attributes: those that ship",
              "align, embedding, four attributes: ours (mobilefacenet, 112 px)",
              "all, with those that ship", "all, with ours",
              "the same packages by their own functions, without emotion")  # fmt: skip
     for name, spent in zip(names, parts, strict=True):
-        print(f"| {name} | {figures(spent)} |", flush=True)
-    *_, mine, own, theirs = map(middle, parts)
+        row(name, spent)
+    *_, mine, own, theirs = (statistics.median(spent) for spent in parts)
     print(
         f"The packages take {theirs / mine:.1f} times as long as we with what ships, {theirs / own:.1f} as with ours."
     )
@@ -226,7 +190,8 @@ def vgg16() -> nn.Module:
 def peer(folder: Path) -> None:
     torch.set_num_threads(1)
     vgg, pixels = vgg16(), torch.rand(1, 3, 224, 224).to(memory_format=torch.channels_last)
-    rows = list[str]()
+    print("\n| one face, one core, one process, in turns | median, ms | p95 | of one VGG-16 pass |")
+    print("| --- | --- | --- | --- |")
     for architecture, spec in SIDE.items():
         networks = [open_embedder(each) if each.task == EMBEDDING else open_attribute_model(each)
                     for each in ours(folder, architecture)]  # fmt: skip
@@ -241,17 +206,10 @@ def peer(folder: Path) -> None:
                 vgg(pixels)
 
         mine, theirs = times(20, all_five, once)
-        ratio = middle(mine) / middle(theirs)
+        ratio = statistics.median(mine) / statistics.median(theirs)
         name = f"embedding and four attributes, {architecture}, {spec.size} px"
-        rows.append(f"| {name} | {figures(mine)} | {ratio:.3f} |")
-    print("\n| one face, one process, in turns | median, ms | p95 | of a core, median | p95 | of one VGG-16 pass |")
-    print(
-        "| --- | --- | --- | --- | --- | --- |",
-        *rows,
-        f"| VGG-16 at 224 px | {figures(theirs)} | 1 |",
-        sep="\n",
-        flush=True,
-    )
+        print(f"| {name} | {statistics.median(mine):.1f} | {np.percentile(mine, 95):.1f} | {ratio:.3f} |")
+    print(f"| VGG-16 at 224 px | {statistics.median(theirs):.1f} | {np.percentile(theirs, 95):.1f} | 1 |", flush=True)
 
 
 # ---- many photos
@@ -265,6 +223,7 @@ def batch(folder: Path) -> None:
         for bundle in ours(folder, "mobilefacenet")
     )
     shipped = "those that ship", registry.ensure_live(), registry.ensure_attributes()
+    print(f"\n| {MANY} photos with a face each | networks | cores | faces a second |\n| --- | --- | --- | --- |")
     for name, live, versions in (shipped, ("ours", backbone, {each.task: each for each in attributes})):
         _batch(name, registry.embedder(live), versions)
 
@@ -285,15 +244,12 @@ def _batch(name: str, embedder: Any, versions: dict[str, Any]) -> None:
             network.look(np.zeros((MANY, network.crop.size, network.crop.size, 3), np.uint8))
         embedder.embed(np.zeros((MANY, embedder.crop.size, embedder.crop.size, 3), np.uint8))
 
-    parts = times(3, alone, lambda: list(predict_all([data] * MANY, versions)), only_networks)
-    print(f"\n| {MANY} photos with a face each | networks | cores | faces a second | ms of a core each |")
-    print("| --- | --- | --- | --- | --- |")
+    parts = times(5, alone, lambda: list(predict_all([data] * MANY, versions)), only_networks)
     for what, cores, spent in zip(
         ("decode to attributes, one by one", "decode to attributes, as a batch",
          "embedding and attributes of faces that are cut out already"), (1, 2, 1), parts, strict=True,
     ):  # fmt: skip
-        core = statistics.median(each.core for each in spent) / MANY
-        print(f"| {what} | {name} | {cores} | {1000 * MANY / middle(spent):.0f} | {core:.1f} |", flush=True)
+        print(f"| {what} | {name} | {cores} | {MANY / (statistics.median(spent) / 1000):.0f} |", flush=True)
 
 
 # ---- many clients
