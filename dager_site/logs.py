@@ -5,6 +5,8 @@ import logging
 from contextvars import ContextVar
 from datetime import UTC, datetime
 
+from django.core.exceptions import PermissionDenied
+
 request_id: ContextVar[str] = ContextVar("request_id", default="-")
 
 
@@ -19,6 +21,15 @@ class WithRequestId(logging.Filter):
     def filter(self, record: logging.LogRecord) -> bool:
         told = request_id.get()
         record.request_id = getattr(getattr(record, "request", None), "request_id", told) if told == "-" else told
+        return True
+
+
+class RefusalsInOneLine(logging.Filter):
+    """Whoever may not see a page is told so: nothing broke, and where in the code it was said helps nobody."""
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        if record.exc_info and isinstance(record.exc_info[1], PermissionDenied):
+            record.exc_info = record.exc_text = None
         return True
 
 

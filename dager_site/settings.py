@@ -265,7 +265,10 @@ SPECTACULAR_SETTINGS = {
 LOGGING = {
     "version": 1,
     "disable_existing_loggers": False,
-    "filters": {"traced": {"()": "dager_site.logs.WithRequestId"}},
+    "filters": {
+        "traced": {"()": "dager_site.logs.WithRequestId"},
+        "refusals": {"()": "dager_site.logs.RefusalsInOneLine"},
+    },
     "formatters": {
         "line": {
             "class": "dager_site.logs.Lines",
@@ -278,9 +281,15 @@ LOGGING = {
         "stderr": {
             "class": "logging.StreamHandler",
             "formatter": env.one_of("DAGER_LOG_FORMAT", "line", ("line", "json")),
-            "filters": ["traced"],
+            "filters": ["traced", "refusals"],
         }
     },
-    "loggers": {"faiss.loader": {"level": "WARNING"}},  # it reports each build that it tries
+    "loggers": {
+        "faiss.loader": {"level": "WARNING"},  # it reports each build that it tries
+        "onnx_ir": {"level": "WARNING"},  # it reports what each of its passes did not find
+        "onnxscript": {"level": "WARNING"},  # likewise
+        # It warns that torchvision, which no network of ours needs, is not there. Torch sets those above it itself.
+        "torch.onnx._internal.exporter._registration": {"level": "ERROR"},
+    },
     "root": {"handlers": ["stderr"], "level": env.text("DAGER_LOG_LEVEL", "INFO").upper()},
 }

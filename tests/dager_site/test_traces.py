@@ -9,7 +9,7 @@ from django.conf import settings
 from django.test import Client
 
 from annotation import tasks
-from dager_site.logs import JsonLines, Lines, WithRequestId, request_id
+from dager_site.logs import JsonLines, Lines, RefusalsInOneLine, WithRequestId, request_id
 from inference import registry
 from tests.factories import a_user
 
@@ -51,6 +51,23 @@ def test_log_lines_say_it_as_text_and_as_json(client: Client, caplog: pytest.Log
     assert "\n" not in told
     assert json.loads(told)["message"] == "It broke"
     assert "ValueError: why" in json.loads(told)["exception"]
+
+
+def test_who_is_refused_a_page_leaves_no_traceback(client: Client, caplog: pytest.LogCaptureFixture):
+    caplog.handler.addFilter(RefusalsInOneLine())
+    client.force_login(a_user("ann", "annotator"))
+    assert client.get("/sources/").status_code == 403
+    (record,) = (each for each in caplog.records if each.name == "django.request")
+    assert record.exc_info is None
+    assert Lines("{message}", style="{").format(record) == "Forbidden (Permission denied): /sources/"
+    assert "refusals" in settings.LOGGING["handlers"]["stderr"]["filters"]
+
+
+@pytest.mark.parametrize(
+    "name", ["onnx_ir.passes", "onnxscript.optimizer", "torch.onnx._internal.exporter._registration"]
+)
+def test_a_training_is_not_drowned_by_what_its_exporter_tells(name: str):
+    assert not logging.getLogger(name).isEnabledFor(logging.INFO)
 
 
 def test_ready_is_said_once_queue_and_model_are_there(client: Client, monkeypatch: pytest.MonkeyPatch, tmp_path):
