@@ -87,17 +87,19 @@ def _require_whole(release: Release) -> None:
     """What is erased is not learnt from, nor judged by. Raises BadTraining."""
     erased = release.erasures.count()
     if erased:
+        told = "1 photo was" if erased == 1 else f"{erased:,} photos were"
         raise BadTraining(
-            f"Of the release {release.name} {erased} photos were erased since. Freeze a new one: it leaves them out."
+            f"Of the release {release.name} {told} erased since. Freeze a new one without: `manage.py release NAME`."
         )
 
 
 def latest_release(task: str) -> Release | None:
     """The one that a training or a judgement is about if nobody says which: the latest that knows of the task; else
-    the latest, whose refusal says what it lacks."""
-    done = Release.objects.filter(state=Release.State.DONE, erasures=None).order_by("-pk")
-    known = (each for each in done[:LOOKED_AT] if _knows(each, task))
-    return next(known, None) or done.first()
+    the latest, whose refusal says what it lacks, or that photos of it were erased."""
+    done = Release.objects.filter(state=Release.State.DONE).order_by("-pk")
+    whole = done.filter(erasures=None)
+    known = (each for each in whole[:LOOKED_AT] if _knows(each, task))
+    return next(known, None) or whole.first() or done.first()
 
 
 def _knows(release: Release, task: str) -> bool:

@@ -235,17 +235,18 @@ def test_what_something_was_erased_of_is_neither_learnt_from_nor_judged_by(relea
     version, waiting = registry.ensure_attributes()["gender"], a_run(release)
     ReleaseErasure.objects.create(release=release, sha256="0" * 64, faces=[1])
 
-    with pytest.raises(BadTraining, match="Of the release small 1 photos were erased since"):
+    with pytest.raises(BadTraining, match="Of the release small 1 photo was erased since"):
         a_run(release, "emotion")
     runs.carry_out(waiting.pk)
     waiting.refresh_from_db()
-    assert "were erased since. Freeze a new one" in waiting.error
+    assert "was erased since. Freeze a new one" in waiting.error
     with pytest.raises(BadTraining, match="erased since"):
         runs.evaluate_version(version, release)
     with pytest.raises(CommandError, match="erased since"):
         call_command("evaluate", str(version.pk), "--release", "small")
-    with pytest.raises(CommandError, match="There is no release to judge on"):
-        call_command("evaluate", str(version.pk))
+    for command in (["evaluate", str(version.pk)], ["train", "gender"]):  # there is no other
+        with pytest.raises(CommandError, match=r"Of the release small 1 photo was erased since\. Freeze a new one"):
+            call_command(*command)
 
 
 def test_a_run_that_learns_from_what_is_erased_meanwhile_stops_and_cannot_go_on(release):
@@ -260,7 +261,7 @@ def test_a_run_that_learns_from_what_is_erased_meanwhile_stops_and_cannot_go_on(
     runs.carry_out(run.pk)
     run.refresh_from_db()
     assert run.state == "failed"
-    assert "1 photos were erased since" in run.error
+    assert "1 photo was erased since" in run.error
 
 
 def test_the_kept_crops_of_what_was_erased_are_dropped_by_the_sweep(release, frozen_folder):
@@ -349,5 +350,6 @@ def test_the_command_trains_and_says_how_good_it_is(release, capsys):
     said = capsys.readouterr().out
     assert "On 20 test faces: accuracy" in said
     assert "The live model on the same faces" in said
+    assert f"manage.py promote {TrainingRun.objects.get().version_id}`" in said
     with pytest.raises(CommandError, match="There are: small"):
         call_command("train", "gender", "--release", "larger")

@@ -164,6 +164,9 @@ def test_a_model_is_told_with_figures_slices_pictures_and_promotions(engineer):
 
     for told in ("1.0000", "accuracy", "age: 20-29", "better: p = 0.3", "old net", "confusion.png"):
         assert told in page, told
+    number = f'<span class="muted">#{judged.version_id}'  # as the commands want it
+    assert number in page
+    assert number in engineer.get("/models/").content.decode()
     picture = engineer.get(f"/models/judged/{judged.pk}/confusion.png")
     assert picture.content.startswith(b"\x89PNG")
     assert engineer.get(f"/models/judged/{judged.pk}/error_by_age.png").status_code == 404

@@ -20,7 +20,7 @@ class Command(BaseCommand):
     help = "Judge a model on the test part of a release, beside the live model on the same faces."
 
     def add_arguments(self, parser: ArgumentParser) -> None:
-        parser.add_argument("model", type=int, metavar="ID", help="as the page of models, or `promote`, names it")
+        parser.add_argument("model", type=int, metavar="ID", help="its number, as the page of models has it (#5)")
         parser.add_argument("--release", metavar="NAME", help="default: the latest that knows of its task")
         parser.add_argument("--json", action="store_true", help="report as JSON")
 

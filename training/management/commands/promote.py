@@ -25,7 +25,12 @@ class Command(BaseCommand):
     def add_arguments(self, parser: ArgumentParser) -> None:
         tasks = [task for task, _ in ModelVersion.TASKS]
         what = parser.add_mutually_exclusive_group(required=True)
-        what.add_argument("model", nargs="?", metavar="ID|FOLDER", help="a model, or the folder of a bundle you bring")
+        what.add_argument(
+            "model",
+            nargs="?",
+            metavar="ID|FOLDER",
+            help="its number (#5 on its page), or a bundle's folder",
+        )
         what.add_argument("--rollback", choices=tasks, metavar="TASK", help="back to the model that was live before")
         what.add_argument("--call-off", action="store_true", help="give up the promotion under way")
         parser.add_argument("--force", default="", metavar="WHY", help="promote it against the gate, and say why")

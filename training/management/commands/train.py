@@ -100,4 +100,6 @@ def said(told: dict[str, Any]) -> str:
             lines.append(
                 f"The live model on the same faces: {beside['live']:.4f}; p = {beside['p']:.3g} of no difference."
             )
+    command = f"`.venv/bin/python manage.py promote {told['version']}`"
+    lines.append(f"It is model #{told['version']}: {command} makes it the live one, if it passes the gate.")
     return "\n".join(lines)
