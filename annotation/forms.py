@@ -655,7 +655,7 @@ class ErasureReasonForm(forms.Form):
         label=later("Legal reference"),
         help_text=later("Such as GDPR Art. 17(1)(b), or a file number."),
     )
-    confirm = forms.IntegerField(min_value=0, label=later("How many photos and faces go"))
+    confirm = forms.IntegerField(min_value=0, label=later("The number under “What goes”"))
 
 
 class HoldForm(forms.Form):

@@ -82,7 +82,9 @@ class Command(BaseCommand):
                 + (f"  sign in as [bold]{ADMIN}[/], password [bold]{password}[/]" if password else "")
             )
             if password:
-                console.print("The password is shown this once; change it with `manage.py changepassword admin`.")
+                console.print(
+                    "The password is shown this once; change it with `.venv/bin/python manage.py changepassword admin`."
+                )
             _watch(console, processes, delivery)
             _report(console, delivery, address)
             while not options["until_ready"]:
