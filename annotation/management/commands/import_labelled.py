@@ -96,7 +96,7 @@ def _told(report: dict[str, Any]) -> str:
     labels = {"identity": report["identities"]} | report["attributes"]
     said = ", ".join(f"{count} {name}" for name, count in labels.items() if count) or "none"
     return (
-        f"{report['source']}: {report['photos']} photos, {report['copies']} exact copies; refused: {refused}.\n"
+        f"{report['source']}: photos: {report['photos']}, exact copies: {report['copies']}; refused: {refused}.\n"
         f"{report['without_a_face']} photos in which no face was found keep what the set says, but have no label.\n"
         f"Labels, all imported: {said}."
     )
