@@ -27,6 +27,7 @@ from annotation.models import (
     Answer,
     AttributeLabel,
     ClusteringRun,
+    Copy,
     Face,
     Label,
     Membership,
@@ -34,6 +35,7 @@ from annotation.models import (
     Proposal,
     Question,
     QuestionFace,
+    Refusal,
     Release,
     Source,
 )
@@ -301,9 +303,19 @@ def disks() -> list[dict[str, Any]]:
 
 
 def sources() -> dict[str, Any]:
-    """What came of each source with so many photos that counting takes a while."""
-    large = Source.objects.annotate(count=Count("photos")).filter(count__gt=LARGE)
-    return {str(pk): counts for pk, counts in of_sources(list(large.values_list("pk", flat=True))).items()}
+    """What came of each source with so many photos that counting takes a while, piece by piece."""
+    photos = counted(Photo, "source")
+    counts = {pk: {"photos": count} for (pk,), count in photos.items() if count > LARGE}
+    if not counts:
+        return {}
+    labels = counted(Label, "face__photo__source", "verdict")
+    rows = {
+        "copies": counted(Copy, "source"),
+        "refusals": counted(Refusal, "source"),
+        "faces": counted(Face, "photo__source"),
+        "labels": {(pk,): count for (pk, verdict), count in labels.items() if verdict == Label.Verdict.IDENTITY},
+    }
+    return {str(pk): told | {name: of[pk,] for name, of in rows.items() if (pk,) in of} for pk, told in counts.items()}
 
 
 def of_sources(of: Collection[int]) -> dict[int, dict[str, int]]:

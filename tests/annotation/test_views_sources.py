@@ -12,7 +12,7 @@ from django.utils import timezone
 from pytest_django import DjangoAssertNumQueries, DjangoCaptureOnCommitCallbacks, Settings
 
 from annotation import dashboard, erasure, figures, reads, tasks
-from annotation.models import Intake, Source, User
+from annotation.models import Copy, Intake, Refusal, Source, User
 from tests.factories import a_face, a_person, a_photo, a_source, a_user
 
 pytestmark = pytest.mark.django_db
@@ -206,3 +206,14 @@ def test_a_source_with_many_photos_is_counted_in_the_background(monkeypatch: pyt
 
     assert (before[few.pk].faces, before[many.pk].faces) == (1, 3)
     assert (after[few.pk].faces, after[many.pk].faces) == (2, 3)
+
+
+def test_what_is_counted_in_the_background_is_what_would_be_counted_now(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(figures, "LARGE", 1)
+    few, many = a_source(), a_source()
+    faces = [a_face(a_photo(source)) for source in (few, many, many, many)]
+    a_person(faces[:3])
+    Copy.objects.create(photo=faces[0].photo, source=many, file="again.jpg")
+    Refusal.objects.create(source=many, file="torn.jpg", code="torn", reason="It is torn.")
+    assert figures.sources() == {str(many.pk): figures.of_sources([many.pk])[many.pk]}
+    assert figures.sources()[str(many.pk)] == {"photos": 3, "copies": 1, "refusals": 1, "faces": 3, "labels": 2}
