@@ -9,6 +9,7 @@ import numpy as np
 import numpy.typing as npt
 import onnx
 import onnxruntime
+from google.protobuf.message import DecodeError  # type: ignore[import-untyped]
 from onnx import TensorProto, helper, numpy_helper
 
 OPSET = 17
@@ -81,12 +82,19 @@ class Graph:
 
 
 def session(model: bytes | Path, *, threads: int = 1) -> onnxruntime.InferenceSession:
-    """Of a model's bytes or file. With one thread it has no pool of its own, and outlives a fork."""
+    """Of a model's bytes or file. With one thread it has no pool of its own, and outlives a fork.
+
+    Raises ValueError for what is no ONNX model.
+    """
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = options.inter_op_num_threads = threads
     options.log_severity_level = 3  # warnings about unused initialisers are no concern of ours
     options.enable_mem_pattern = False  # pictures have many sizes; a plan of memory for each would stay
-    written = onnx.load_from_string(model) if isinstance(model, bytes) else onnx.load(model)
+    try:
+        written = onnx.load_from_string(model) if isinstance(model, bytes) else onnx.load(model)
+    except DecodeError as error:
+        name = "This" if isinstance(model, bytes) else str(model)
+        raise ValueError(f"{name} is no ONNX model: {error}.") from error
     flush(written)
     return onnxruntime.InferenceSession(written.SerializeToString(), options, providers=["CPUExecutionProvider"])
 

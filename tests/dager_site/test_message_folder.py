@@ -107,7 +107,7 @@ def test_a_half_written_table_of_queues_goes_before_the_start(tmp_path: Path, se
 
 
 def test_the_belt_uses_this_queue_unless_there_is_redis(settings: LazySettings):
-    app = Celery()
+    app = Celery(set_as_current=False)
     app.config_from_object("django.conf:settings", namespace="CELERY")
 
     assert isinstance(app.connection().transport, message_folder.Transport) == (not settings.REDIS)
