@@ -7,7 +7,6 @@ from datetime import datetime
 
 import numpy as np
 import numpy.typing as npt
-from django.db import transaction
 from django.utils import timezone
 
 from annotation import answers, votes
@@ -23,7 +22,7 @@ from annotation.core.reliability import (
     too_fast,
 )
 from annotation.models import Agreement, Answer, AttributeLabel, Question, Reliability, User, Vote
-from annotation.turns import nobody_settles
+from annotation.turns import beginning_again, nobody_settles
 from inference.core.attributes import Attribute
 
 Floats = npt.NDArray[np.float64]
@@ -225,7 +224,7 @@ def _store(rows: Iterable[Reliability]) -> None:
     )
 
 
-@transaction.atomic
+@beginning_again
 def pause(person: int, because: str, *, known_at: datetime | None = None) -> int:
     """Let somebody answer no more, and ask again what only they answered. Returns how many faces that are.
 
@@ -247,7 +246,7 @@ def pause(person: int, because: str, *, known_at: datetime | None = None) -> int
     return _weigh_again(person)
 
 
-@transaction.atomic
+@beginning_again
 def let_back(person: int) -> int:
     """Believe somebody again: their votes count as before, and only gold that they answer from now on can pause them.
 

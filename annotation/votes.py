@@ -451,10 +451,19 @@ def withdraw_others(question: Question) -> None:
 def reopen(faces: Collection[int], name: str, *, by: User | None, answer: Answer | None = None) -> None:
     """Take back what people's votes settled about these faces, and weigh those votes that still count."""
     attribute = registry.attribute(name)
+    _answered_no_more(faces, name)
     ledger.undo(settled_lines(faces, name), person=by, answer=answer)
     silent = [face for face, story in told(faces, attribute).items() if not story.said]
     _close(silent, name, but={answer.question_id} if answer else ())
     _weigh_again(attribute, set(faces) - set(silent))
+
+
+def _answered_no_more(faces: Collection[int], attribute: str) -> None:
+    """Until the transaction ends: an answer that is on its way is waited for, or it would be none of the votes read here
+    and its question, closed as nobody's, would never be asked again."""
+    asked = Question.objects.filter(kind__in=[Question.Kind.GRID, Question.Kind.VALUE], attribute=attribute)
+    mine = asked.filter(state=Question.State.OPEN, shown__face__in=list(faces)).order_by("pk")
+    list(mine.select_for_update(of=("self",)).values_list("pk", flat=True))
 
 
 def follow_people(attribute: Attribute) -> int:

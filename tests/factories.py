@@ -15,6 +15,7 @@ from PIL import Image
 from annotation import ledger, people
 from annotation.core.drawn import draw_portrait
 from annotation.core.practice import EXAMPLES
+from annotation.core.sampling import face_key, in_control_slice
 from annotation.models import (
     Calibration,
     Certificate,
@@ -39,6 +40,9 @@ from inference.core.attributes import ATTRIBUTES
 from inference.models import ModelVersion
 
 _number = count(1)
+# A photo's bytes decide whether chance draws its face into the control slice, of which two people are always asked. How
+# many photos other tests made first must not: whoever wants such a face sets CONTROL_SHARE.
+_undrawn = (number for number in count(1) if not in_control_slice(face_key(f"{number:064x}", 0)))
 
 
 def a_user(name: str = "", role: str = User.Role.CURATOR, password: str | None = None) -> User:
@@ -60,7 +64,7 @@ def a_source(name: str = "", **fields: object) -> Source:
 
 
 def a_photo(source: Source | None = None, **fields: object) -> Photo:
-    number = next(_number)
+    number = next(_undrawn)
     defaults = {
         "sha256": f"{number:064x}",
         "file": f"photo{number}.jpg",
@@ -100,7 +104,7 @@ def a_face(photo: Photo | None = None, **fields: object) -> Face:
 
 
 def a_version(**fields: object) -> ModelVersion:
-    defaults = {"task": "embedding", "name": "test net", "checksum": f"{next(_number):064x}", "dimensions": 4}
+    defaults = {"task": "embedding", "name": "test net", "checksum": f"c{next(_number):063x}", "dimensions": 4}
     return ModelVersion.objects.create(**(defaults | {"state": "live"} | fields))
 
 
