@@ -459,8 +459,8 @@ def reopen(faces: Collection[int], name: str, *, by: User | None, answer: Answer
 
 
 def _answered_no_more(faces: Collection[int], attribute: str) -> None:
-    """Until the transaction ends: an answer that is on its way is waited for, or it would be none of the votes read here
-    and its question, closed as nobody's, would never be asked again."""
+    """Until the transaction ends. An answer on its way is waited for: it would be none of the votes that are read next,
+    and its question, closed as nobody's, would not be asked again."""
     asked = Question.objects.filter(kind__in=[Question.Kind.GRID, Question.Kind.VALUE], attribute=attribute)
     mine = asked.filter(state=Question.State.OPEN, shown__face__in=list(faces)).order_by("pk")
     list(mine.select_for_update(of=("self",)).values_list("pk", flat=True))
