@@ -133,19 +133,31 @@ class AnnotatesOrBrowses(OfRoles):
 
 
 class ById(CursorPagination):
-    """By keyset; `limit` sets the size of a page, up to 1,000."""
+    """By keyset; `limit` sets the size of a page, up to 1,000.
 
-    ordering = "-id"
+    A database finds the keys of a page by an index, however rare its rows are; whole rows are read of that page alone.
+    """
+
+    ordering: str | tuple[str, ...] = ("-id",)
     page_size = 100
     page_size_query_param = "limit"
     max_page_size = 1_000
 
     def paginate_queryset(self, queryset: Any, request: Request, view: Any = None) -> Any:
         refuse_unknown(request.query_params, [*_filters_of(view), self.cursor_query_param, "limit"])
+        columns = [name.removeprefix("-") for name in self.ordering]
+        keys = queryset.select_related(None).prefetch_related(None).only("pk", *columns)
         try:
-            return super().paginate_queryset(queryset, request, view)
+            return reads.whole(super().paginate_queryset(keys, request, view) or (), queryset)
         except NotFound as error:
             raise ValidationError({"cursor": "This is no cursor. Take the whole of `next` or `previous`."}) from error
+
+
+class ByPhoto(ById):
+    """Faces of whom the photo decides whether they are meant: so photos are looked through, and not all faces."""
+
+    ordering = ("-photo_id", "-id")
+    offset_cutoff = 10_000  # faces of one photo
 
 
 def _filters_of(view: Any) -> Iterable[str]:
@@ -855,6 +867,7 @@ class Faces(Filtered):
     """Faces, the latest first."""
 
     filter_form = filters.FaceFilter
+    pagination_class = ByPhoto
     serializer_class = FaceSerializer
     by_source = True
     queryset = Face.objects.none()
@@ -1038,7 +1051,7 @@ class Labels(mixins.ListModelMixin, viewsets.GenericViewSet):
     """Labelled faces as they are exported: those whose rights are not stated are left out."""
 
     permission_classes = [Exports]
-    pagination_class = ById
+    pagination_class = ByPhoto
     serializer_class = LabelSerializer
     filter_form = LabelFilter
     filter_queryset = Filtered.filter_queryset

@@ -19,7 +19,7 @@ from annotation.core import tables
 from annotation.core.batches import batched
 from annotation.core.datasets.entry import CANNOT_TELL
 from annotation.errors import RightsNotStated
-from annotation.models import AttributeLabel, Decision, Face, Label, Photo, Source, User
+from annotation.models import AttributeLabel, Decision, Face, Label, Source, User, rights_stated
 from inference.core.attributes import ATTRIBUTES
 
 SCHEMA = pa.schema(
@@ -65,7 +65,7 @@ def _labelled(source: Source | None, by: User | None) -> QuerySet[Face]:
 
 
 def _exportable(faces: QuerySet[Face]) -> QuerySet[Face]:
-    return faces.filter(photo__in=Photo.objects.exportable())
+    return faces.filter(rights_stated("photo"))
 
 
 def summary(source: Source | None = None, *, by: User | None = None) -> Summary:

@@ -181,10 +181,9 @@ class PeopleFilter(forms.Form):
         label=later("Sort by"),
     )
 
-    def order(self, user: User) -> tuple[str, ...]:
-        """Whoever sees some sources only counts their faces: `reads.people`."""
-        order = self.ORDERS[self.cleaned_data["sort"] or "faces"]
-        return tuple(name.replace("face_count", "seen") for name in order) if user.restricted else order
+    @property
+    def order(self) -> tuple[str, ...]:
+        return self.ORDERS[self.cleaned_data["sort"] or "faces"]
 
     def of(self, people: QuerySet[Identity]) -> QuerySet[Identity]:
         return named(people, self.cleaned_data["search"])

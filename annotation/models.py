@@ -243,8 +243,18 @@ class PhotoQuerySet(models.QuerySet["Photo"]):
         return self.filter(faces_sought_at=None)
 
     def exportable(self) -> "PhotoQuerySet":
-        """Photos whose licence (their own or their source's) and legal basis are both stated."""
-        return self.exclude(source__legal_basis="").exclude(licence="", source__licence="")
+        return self.filter(rights_stated())
+
+
+def rights_stated(photo: str = "") -> Q:
+    """That licence (its own or its source's) and legal basis of the photo at this path are stated.
+
+    The few sources are looked up first: a database that knows which they are finds the many photos by an index.
+    """
+    licences = dict(Source.objects.exclude(legal_basis="").values_list("pk", "licence"))
+    of = f"{photo}__" if photo else ""
+    licensed, bare = [[pk for pk, said in licences.items() if bool(said) == each] for each in (True, False)]
+    return Q(**{f"{of}source__in": licensed}) | (Q(**{f"{of}source__in": bare}) & ~Q(**{f"{of}licence": ""}))
 
 
 class Photo(models.Model):

@@ -42,6 +42,7 @@ from annotation.models import (
     Snapshot,
     User,
     Vote,
+    rights_stated,
 )
 from annotation.prepared import Prepared
 from inference.core.attributes import ATTRIBUTES, Attribute, attribute
@@ -147,9 +148,12 @@ def standing(user: User, now: datetime | None = None) -> Standing:
     deliveries = Intake.objects.filter(source__in=visible.sources(user)) if user.restricted else Intake.objects.all()
     intakes = list(deliveries.filter(unfinished | recent).select_related("source").order_by("-pk")[:10])
     labels = visible.labels(user).filter(verdict=Label.Verdict.IDENTITY)
-    people = labels.aggregate(count=Count("identity", distinct=True))
-    exportable = labels.filter(visible.told_by(user, "face__photo"), face__photo__in=Photo.objects.exportable())
-    counts = {"people": people["count"], "exportable": exportable.count()}
+    exportable = labels.filter(visible.told_by(user, "face__photo"), rights_stated("face__photo"))
+    whose = user.pk if user.restricted else "all"
+    counts = {
+        "people": people(user).count(),
+        "exportable": _count_now_and_then(lambda: exportable, f"exportable.{whose}"),
+    }
     if user.restricted:
         done = not deliveries.filter(unfinished).exists() and not visible.photos(user).without_faces_sought().exists()
         return Standing(counts=_funnel_of(user) | counts, steps=[], intakes=intakes, done=done)
@@ -158,7 +162,18 @@ def standing(user: User, now: datetime | None = None) -> Standing:
 
 
 def _funnel_of(user: User) -> dict[str, int]:
-    """The counts of `progress.funnel`, of what somebody restricted sees."""
+    """The counts of `progress.funnel`, of what somebody restricted sees; where they are many, of half a minute ago."""
+    name = f"funnel.{user.pk}.{hash(tuple(user.own_sources))}"
+    known: dict[str, int] | None = cache.get(name)
+    if known is not None:
+        return known
+    found = _count_funnel_of(user)
+    if found["faces"] > MANY:
+        cache.set(name, found, COUNT_AGAIN)
+    return found
+
+
+def _count_funnel_of(user: User) -> dict[str, int]:
     photos, faces = visible.photos(user), visible.faces(user)
     embedded = faces.filter(embeddings__version__task="embedding", embeddings__version__state="live")
     return {
@@ -178,10 +193,13 @@ def _funnel_of(user: User) -> dict[str, int]:
 
 
 def people(user: User) -> QuerySet[Identity]:
-    """Everyone who has a face; of whoever sees some sources only, a face that is seen, and how many as `seen`."""
-    if user.restricted:
-        return Identity.objects.filter(visible.of(user, "labels__face__photo")).annotate(seen=Count("labels"))
-    return Identity.objects.filter(face_count__gt=0)
+    """Everyone who has a face; of whoever sees some sources only, a face that is seen."""
+    return visible.identities(user).filter(face_count__gt=0)
+
+
+def people_counted(user: User) -> QuerySet[Identity]:
+    """The same of whoever sees some sources only, with how many are seen of each as `seen`: all of them are counted."""
+    return Identity.objects.filter(visible.of(user, "labels__face__photo")).annotate(seen=Count("labels"))
 
 
 def exemplars(identities: Collection[int], user: User, count: int = EXEMPLARS) -> dict[int, list[Face]]:

@@ -24,6 +24,10 @@ DESK: Texts = {
     # what is asked
     "title": later("Annotate"),
     "nothing": later("Nothing to answer"),
+    "for_others": {
+        "one": later("One is left for others: you have answered or skipped it, or somebody is at it now."),
+        "other": later("{count} are left for others: you have answered or skipped them, or somebody is at them now."),
+    },
     "ask_cluster": later("Are these one person?"),
     "ask_cluster_known": later("Is this {name}, too?"),
     "about_cluster": later("Mark the faces that do not belong, then confirm the rest."),

@@ -103,6 +103,8 @@ def database(name: str, default_folder: Path) -> dict[str, object]:
             "PASSWORD": unquote(url.password or ""),
             "HOST": unquote(url.hostname or ""),
             "PORT": str(url.port or ""),
+            # To compile a query of a page takes PostgreSQL up to two seconds, and the query itself milliseconds.
+            "OPTIONS": {"options": "-c jit=off"},
             "CONN_MAX_AGE": 60,
             "CONN_HEALTH_CHECKS": True,
         }

@@ -47,16 +47,15 @@ def people(request: SignedIn) -> HttpResponse:
         tell_mistakes(request, form)
         form = PeopleFilter({})
         form.is_valid()
-    rows, order = form.of(reads.people(request.user)), form.order(request.user)
-    found = reads.page(rows, order=order, cursor=request.GET.get("cursor", ""), size=PEOPLE)
+    rows, order = reads.people(request.user), form.order
+    if request.user.restricted and "-face_count" in order:  # how many they have that are seen
+        rows, order = reads.people_counted(request.user), ("-seen", "pk")
+    found = reads.page(form.of(rows), order=order, cursor=request.GET.get("cursor", ""), size=PEOPLE)
     visible.as_seen(request.user, found.rows)
     faces = reads.exemplars([person.pk for person in found.rows], request.user, 4)
-    context = {
-        "form": form,
-        "page": found,
-        "people": [(person, faces.get(person.pk, [])) for person in found.rows],
-        "unchecked": reads.count_up_to_many(reads.unchecked_clusters(request.user)),
-    }
+    context = {"form": form, "page": found, "people": [(person, faces.get(person.pk, [])) for person in found.rows]}
+    if not request.user.restricted:  # whose clusters are counted face by face: their own page tells how many there are
+        context["unchecked"] = reads.count_up_to_many(reads.unchecked_clusters(request.user))
     return render(request, "annotation/people.html", context)
 
 

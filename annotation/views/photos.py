@@ -35,8 +35,11 @@ def photos(request: SignedIn) -> HttpResponse:
 
 @page(BROWSE, by_source=True)
 def faces(request: SignedIn) -> HttpResponse:
-    form, rows = _filtered(request, FaceFilter, visible.faces(request.user).only("pk"))
-    found = reads.page(rows, order=["-pk"], cursor=request.GET.get("cursor", ""), size=FACES)
+    form, rows = _filtered(request, FaceFilter, visible.faces(request.user).only("pk", "photo"))
+    # Where a photo's source or term decides, photo by photo: they are found by an index, however old they are.
+    of_photos = request.user.restricted or form.chosen().keys() & {"source", "query"}
+    order = ["-photo_id", "-pk"] if of_photos else ["-pk"]
+    found = reads.page(rows, order=order, cursor=request.GET.get("cursor", ""), size=FACES)
     related = Face.objects.select_related("photo__source", "label__identity").defer("landmarks", "points")
     shown, total = visible.as_seen(request.user, reads.whole(found.rows, related)), reads.count_up_to_many(rows)
     context = {"form": form, "page": found, "faces": shown, "total": total, "ask": AskForm()}

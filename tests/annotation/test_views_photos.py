@@ -12,7 +12,8 @@ from django.urls import reverse
 from pytest_django import DjangoAssertNumQueries
 
 from annotation.access import crop_address, photo_address
-from annotation.models import Photo
+from annotation.models import Face, Photo
+from annotation.views import photos
 from tests.factories import (
     a_cluster,
     a_face,
@@ -65,6 +66,25 @@ def test_photos_are_filtered_by_what_is_on_the_list_of_filters(curator: Client) 
     assert shown(curator, "photos", duplicates="without") == [unsought.pk, named.pk, plain.pk]
     assert shown(curator, "photos", taken_from="2001-01-01", taken_to="2001-12-31") == [named.pk]
     assert shown(curator, "photos", taken_from="2002-01-01") == []
+
+
+def test_faces_of_a_source_are_paged_photo_by_photo_and_none_is_missed(
+    curator: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(photos, "FACES", 2)
+    source = a_source()
+    taken = [a_photo(source, query="Ada") for _ in range(3)]
+    for number in (0, 1, 2):  # found one photo after another, several times
+        for photo in taken:
+            a_face(photo, number=number, chosen=number == 0)
+            a_face(number=number)
+    wanted = [face.pk for face in Face.objects.filter(photo__source=source).order_by("-photo_id", "-pk")]
+    for filters in ({"source": source.pk}, {"query": "ada"}):
+        found, cursor = list[int](), ""
+        while cursor is not None:
+            page = curator.get(reverse("faces"), {**filters, "cursor": cursor}).context["page"]
+            found, cursor = [*found, *(face.pk for face in page.rows)], page.next or None
+        assert found == wanted
 
 
 def test_faces_are_filtered_by_what_is_on_the_list_of_filters(curator: Client) -> None:

@@ -36,6 +36,8 @@ PAGES = {
     "not chosen, one in 1,500": "/faces/?chosen_face=no",
     "not usable, large": "/faces/?usable=no&min_size=500",
     "faces of a search term": "/faces/?query=term+123",
+    "faces of a source": "/faces/?source=1",
+    "photos of a source": "/photos/?source=1",
     "photos of a search term": "/photos/?query=term+123",
     "photos without a face": "/photos/?faces=none",
     "photos of a week": "/photos/?taken_from=2001-02-03&taken_to=2001-02-09",

@@ -72,6 +72,15 @@ def test_a_cluster_is_checked_by_keyboard_alone(site: Site) -> None:
     expect(page.locator("#answered")).to_have_text("1")
 
 
+def test_where_nothing_is_to_be_answered_it_says_what_is_left_for_others(site: Site) -> None:
+    until = timezone.now() + timedelta(minutes=5)
+    Question.objects.filter(pk=a_cluster_question().pk).update(leased_to=an_annotator(), leased_until=until)
+    site.sign_in()
+    page = site.open("/annotate/")
+
+    expect(page.get_by_text("No question waits for you. One is left for others")).to_be_visible()
+
+
 def test_undo_brings_the_question_back_as_it_was_answered(site: Site) -> None:
     a_cluster_question()
     site.sign_in()

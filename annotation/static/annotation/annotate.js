@@ -116,6 +116,7 @@ function clear() {
   at("empty").hidden = false;
   at("ask").textContent = say("nothing");
   at("about").textContent = at("why-asked").textContent = "";
+  at("for-others").textContent = tally.open > 0 ? say("for_others", { count: tally.open }) : "";
   at("bring-back").hidden = !tally.skipped;
   document.title = `${say("title")} · DAGER`;
 }

@@ -202,7 +202,8 @@ def _report(console: Console, delivery: Intake | None, address: str) -> None:
         if delivery.state == Intake.State.FAILED:
             raise CommandError(delivery.error)
         console.print(
-            f"\n{delivery.source.name}: {delivery.taken} photos taken in, {delivery.copies} exact copies, "
+            f"\n{delivery.source.name}: {_many(delivery.taken, 'photo')} taken in, "
+            f"{_many(delivery.copies, 'exact copy', 'exact copies')}, "
             f"{delivery.known} known before, {delivery.refused} refused."
         )
         if delivery.refused:
@@ -210,7 +211,10 @@ def _report(console: Console, delivery: Intake | None, address: str) -> None:
         if not delivery.source.rights_stated:
             console.print("Its licence or legal basis is not stated: it can be worked on, but nothing of it exported.")
     counts = progress.funnel()
-    console.print(
-        f"{counts['photos']} photos, {counts['faces']} faces, {counts['clusters']} clusters, "
-        f"[bold]{counts['questions']} questions waiting[/]: {address}annotate/\nCtrl-C stops it."
-    )
+    found = ", ".join(_many(counts[f"{name}s"], name) for name in ("photo", "face", "cluster"))
+    waiting = _many(counts["questions"], "question")
+    console.print(f"{found}, [bold]{waiting} waiting[/]: {address}annotate/\nCtrl-C stops it.")
+
+
+def _many(count: int, one: str, other: str = "") -> str:
+    return f"{count} {one if count == 1 else other or one + 's'}"
