@@ -9,7 +9,7 @@ from django.utils import timezone
 
 from annotation import audit
 from annotation.errors import BadErasure, HeldBack
-from annotation.models import Face, Identity, LegalHold, Photo, Source, User
+from annotation.models import Decision, Face, Identity, LegalHold, Photo, Source, User
 from annotation.turns import take_turn
 
 SHOWN = 5
@@ -67,17 +67,38 @@ def lift(*, hold: LegalHold, because: str, by: User) -> None:
 
 
 def held(photos: QuerySet[Photo]) -> QuerySet[Photo]:
-    """Those of these photos that a hold keeps: on itself, a source that it came from, a person whom it shows."""
+    """Those of these photos that a hold keeps: on itself, a source that it came from, a person whom it shows, or did
+    when the hold was placed or later."""
     holds = standing()
     shown = Face.objects.filter(photo=OuterRef("pk")).filter(
         Q(label__identity__in=_of("identity")) | Q(label__identity__absorbed__in=_of("identity"))
     )
-    return photos.filter(
+    kept = (
         Q(pk__in=holds.filter(photo__isnull=False).values("photo"))
         | Q(source__in=_of("source"))
         | Q(copies__source__in=_of("source"))
-        | Exists(shown)
-    ).distinct()
+        | Q(Exists(shown))
+    )
+    for hold in holds.filter(identity__isnull=False):
+        kept |= _said_to_show(hold)
+    return photos.filter(kept).distinct()
+
+
+def _said_to_show(hold: LegalHold) -> Q:
+    """Of a photo: that a face of it was said to be this person's at some time since the hold was placed.
+
+    So nobody takes a face out of a hold by splitting it off. What was corrected before is not held.
+    """
+    by_then = Decision.objects.filter(at__lte=hold.at)
+    otherwise = by_then.filter(face=OuterRef("face"), kind__in=Decision.OF_FACES, pk__gt=OuterRef("pk"))
+    said = Decision.objects.filter(
+        Q(identity=hold.identity_id) | Q(identity__merged_into=hold.identity_id),
+        ~Exists(otherwise),
+        ~Exists(by_then.filter(undoes=OuterRef("pk"))),
+        kind=Decision.Kind.LABEL,
+        face__photo=OuterRef("pk"),
+    )
+    return Q(Exists(said))
 
 
 def _of(column: str) -> QuerySet[LegalHold, int]:
@@ -106,6 +127,9 @@ def require_none(photos: QuerySet[Photo], *, sources: Iterable[int] = (), people
 
 def _keeping(photo: int) -> QuerySet[LegalHold]:
     people = Identity.objects.filter(labels__face__photo=photo)
+    itself = Photo.objects.filter(pk=photo)
+    of_people = standing().filter(identity__isnull=False)
+    said = [hold.pk for hold in of_people if itself.filter(_said_to_show(hold)).exists()]
     return (
         standing()
         .filter(
@@ -114,6 +138,7 @@ def _keeping(photo: int) -> QuerySet[LegalHold]:
             | Q(source__copies__photo=photo)
             | Q(identity__in=people)
             | Q(identity__merged_into__in=people)
+            | Q(pk__in=said)
         )
         .distinct()
         .select_related("by")

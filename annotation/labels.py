@@ -12,12 +12,6 @@ from annotation.models import AttributeLabel, Cluster, ClusteringRun, Decision, 
 from annotation.prepared import Prepared
 from annotation.turns import take_turn
 
-OF_FACES = (
-    Decision.Kind.LABEL,
-    Decision.Kind.CANNOT_LINK,
-    Decision.Kind.NOT_A_FACE,
-    Decision.Kind.CANNOT_TELL,
-)
 CHUNK = 500  # SQLite takes so many values in one query, and more
 
 
@@ -101,7 +95,7 @@ def _derive_faces(chunk: Collection[int]) -> None:
     touched = Face.objects.filter(Q(pk__in=chunk) | Q(duplicate_of__in=chunk))
     stands_for: dict[int, int | None] = dict(touched.values_list("pk", "duplicate_of_id"))
     lines: dict[int, list[Line]] = {pk: [] for pair in stands_for.items() for pk in pair if pk is not None}
-    rows = Decision.objects.standing().filter(face__in=list(lines), kind__in=OF_FACES).order_by("id")
+    rows = Decision.objects.standing().filter(face__in=list(lines), kind__in=Decision.OF_FACES).order_by("id")
     for pk, face, kind, identity in rows.values_list("id", "face_id", "kind", "identity_id"):
         lines[face].append(Line(pk, kind, identity))
     named = {line.identity for story in lines.values() for line in story if line.identity is not None}

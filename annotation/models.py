@@ -762,6 +762,8 @@ class Decision(models.Model):
         MACHINE = "machine"
         IMPORT = "import"
 
+    OF_FACES = (Kind.LABEL, Kind.CANNOT_LINK, Kind.NOT_A_FACE, Kind.CANNOT_TELL)  # lines that say who a face is, or not
+
     kind = models.CharField(max_length=12, choices=Kind)
     face = models.ForeignKey(Face, null=True, on_delete=models.PROTECT, related_name="decisions")
     identity = models.ForeignKey(Identity, null=True, on_delete=models.PROTECT, related_name="decisions")

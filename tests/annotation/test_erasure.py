@@ -461,6 +461,25 @@ def test_a_hold_keeps_a_photo_whoever_asks_and_the_schedule_too():
     assert other
 
 
+def test_what_is_split_off_somebody_held_stays_held_and_what_was_before_is_not():
+    corrected, split_off, no_face, stays = faces = [a_face() for _ in range(4)]
+    person, admin = a_person(faces), a_user(role="admin")
+    people.split(identity_id=person.pk, face_ids=[corrected.pk], by=admin)
+    hold = holds.place(on=person, because="case 7", by=admin)
+
+    people.split(identity_id=person.pk, face_ids=[split_off.pk], by=admin)
+    people.not_a_face(face_ids=[no_face.pk], by=admin)
+
+    assert set(holds.held(Photo.objects.all())) == {split_off.photo, no_face.photo, stays.photo}
+    for face in (split_off, no_face):
+        with pytest.raises(HeldBack, match=f"hold {hold.pk} on person {person.pk}"):
+            erasure.request(kind="photo", ids=[face.photo_id], reason="x", by=admin)
+    other = Label.objects.get(face=split_off).identity
+    with pytest.raises(HeldBack):
+        erasure.request(kind="person", ids=[other.pk], reason="x", by=admin)
+    erase("photo", corrected.photo_id)
+
+
 @pytest.mark.parametrize("kind", ["source", "person"])
 def test_a_hold_that_comes_after_the_last_piece_keeps_what_is_left_and_itself(
     kind: str, monkeypatch: pytest.MonkeyPatch
