@@ -75,14 +75,27 @@ def test_a_persons_bias_in_years_is_found():
     assert np.isnan(found[4].years)  # never answered
 
 
-def test_drift_is_found_and_a_steady_hand_is_not_accused():
+def ever_drifted(right: np.ndarray, since: int = 0) -> int | None:
+    """After how many answers to gold the badge is first shown, if it is looked at after every tenth."""
+    return next((count for count in range(since, len(right) + 1, 10) if drifted(right[:count])), None)
+
+
+def test_a_steady_hand_is_hardly_ever_accused_however_often_one_looks():
     rng = np.random.default_rng(1)
 
-    steady = [drifted(rng.random(400) < 0.9) for _ in range(300)]
-    tired = [drifted(np.concatenate([rng.random(350) < 0.95, rng.random(50) < 0.6])) for _ in range(300)]
+    for often in (0.7, 0.95):
+        accused = [ever_drifted(rng.random(1_000) < often) is not None for _ in range(100)]
+        assert np.mean(accused) <= 0.08  # 0.04 by 2,000 simulated hands: more than 8 of 100 have a chance of 2 %
 
-    assert np.mean(steady) < 0.02
-    assert np.mean(tired) > 0.95
+
+def test_drift_is_found():
+    rng = np.random.default_rng(2)
+
+    tired = [np.concatenate([rng.random(300) < 0.95, rng.random(200) < 0.8]) for _ in range(100)]
+    found = [ever_drifted(each, since=300) for each in tired]
+
+    assert np.mean([each is not None and each <= 400 for each in found]) > 0.65
+    assert np.mean([each is not None for each in found]) > 0.85
     assert not drifted(np.zeros(60, bool))  # too few to tell
 
 
