@@ -277,7 +277,7 @@ def test_another_backbone_makes_all_proposals_anew() -> None:
     assert again.version == version
 
 
-def test_only_what_two_people_made_certain_is_asked_as_if_it_were_not_known(settings) -> None:
+def test_only_what_two_people_made_certain_and_nobody_disputes_is_asked_as_if_it_were_not_known(settings) -> None:
     """Three opinions settle an emotion that nobody is sure of: who sees another one there has not erred."""
     settings.GOLD_SHARE = 0.5
     evidence = [
@@ -286,10 +286,23 @@ def test_only_what_two_people_made_certain_is_asked_as_if_it_were_not_known(sett
         {"votes": 1, "belief": 0.99},
         {"votes": 4, "belief": 0.99, "verdict": True},
     ]
-    faces = [a_face() for _ in evidence]
+    faces = [a_face() for _ in range(len(evidence) + 2)]
+    disputed, not_the_machines = faces[-2:]
+    for face in faces:
+        a_proposal(face, [0.9, 0.1], "emotion")  # angry, or disgusted
+    Proposal.objects.exclude(face=not_the_machines).update(value="sad")
+    evidence += [evidence[0], evidence[0]]
     ledger.write(
         [
-            Decision(kind="value", face=face, attribute="emotion", value="sad", by="import", evidence=each)
+            Decision(
+                kind="value",
+                face=face,
+                attribute="emotion",
+                value="sad",
+                by="import",
+                evidence=each,
+                detail={"votes": {"sad": 2, "angry": 1} if face == disputed else {"sad": 2}},
+            )
             for face, each in zip(faces, evidence, strict=True)
         ]
     )

@@ -111,3 +111,18 @@ def test_nobody_is_paused_for_a_bad_hour():
     assert not below_the_bar(1, 4, upper_bound)
     assert not below_the_bar(35, 50, upper_bound)
     assert below_the_bar(20, 50, upper_bound)
+
+
+def test_who_is_right_often_enough_is_hardly_ever_paused_however_often_one_looks():
+    """Exactly, over 60 known answers: the chance of each count of right ones, of those who are not paused yet."""
+    right = np.array([0.89, 0.8, 0.7])
+    chance, paused, limit = np.ones((1, 3)), np.zeros(3), 0
+    for answered in range(1, 61):
+        chance = np.pad(chance * (1 - right), ((0, 1), (0, 0))) + np.pad(chance * right, ((1, 0), (0, 0)))
+        while below_the_bar(limit, answered, upper_bound):
+            limit += 1
+        paused += chance[:limit].sum(axis=0)
+        chance[:limit] = 0
+
+    assert np.all(paused > 0)
+    assert np.all(paused <= [0.0014, 0.009, 0.05])
