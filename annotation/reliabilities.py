@@ -1,7 +1,7 @@
 """All votes in, how far each annotator can be believed out; who falls below the bar is paused."""
 
 from collections import Counter, defaultdict
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -52,8 +52,9 @@ def learn(attribute: Attribute) -> None:
     told = _told(attribute)
     if not told.people:
         return
+    drawn = {face for chunk in batched(told.faces, CHUNK) for face in votes.in_control(chunk)}
     found = dawid_skene(
-        told.votes,
+        _teaching(attribute, told, drawn),
         items=len(told.faces),
         voters=len(told.people),
         classes=len(attribute.values),
@@ -77,7 +78,7 @@ def learn(attribute: Attribute) -> None:
         )
         for number, person in enumerate(told.people)
     )
-    _agree(attribute, told, found.frequency)
+    _agree(attribute, told, drawn, found.frequency)
     let_back = dict(User.objects.values_list("pk", "let_back_at"))
     for person in told.people:
         since = let_back.get(person)
@@ -112,9 +113,20 @@ def _learn_years(attribute: Attribute) -> None:
         _keep_agreement(attribute, Agreement.Measure.INTRACLASS, intraclass_correlation(unit, years), int(shared.sum()))
 
 
-def _agree(attribute: Attribute, told: Told, frequency: Floats) -> None:
+def _teaching(attribute: Attribute, told: Told, drawn: Collection[int]) -> Votes:
+    """The votes that say how far people can be believed: of opinions those about the control slice and gold alone.
+
+    Faces are not equally hard to judge. Where one is, machine and voter both are often wrong: whoever speaks of it alone
+    explains it, and is believed more for it. Two at least speak of what chance drew, whatever the first one says.
+    """
+    if attribute.keeps != "distribution" or not drawn:
+        return told.votes
+    teaches = np.array([face in drawn for face in told.faces], np.bool_) | (told.gold >= 0)
+    return told.votes.only(teaches[told.votes.item])
+
+
+def _agree(attribute: Attribute, told: Told, drawn: Collection[int], frequency: Floats) -> None:
     """On the control slice alone: of other faces a second answer is asked where the first one is doubtful."""
-    drawn = {face for chunk in batched(told.faces, CHUNK) for face in votes.in_control(chunk)}
     counted = np.array([told.faces[item] in drawn for item in told.votes.item], np.bool_)
     if told.votes.denied is not None:
         counted &= ~told.votes.denied

@@ -46,6 +46,11 @@ class Votes:
         if self.denied is not None and len(self.denied) != len(self.item):
             raise ValueError(f"{len(self.denied)} denials for {len(self.item)} votes.")
 
+    def only(self, votes: Bools) -> "Votes":
+        """Those of the votes (votes,) that are picked."""
+        denied = None if self.denied is None else self.denied[votes]
+        return Votes(self.item[votes], self.voter[votes], self.value[votes], denied)
+
     def kind(self, classes: int) -> Ints:
         """Of each vote (votes,): the row of `_meanings` that says what it may have meant."""
         return self.value if self.denied is None else self.value + classes * self.denied

@@ -8,7 +8,7 @@ from django.utils import timezone
 from annotation import ledger, reliabilities, votes
 from annotation.answers import record_answer
 from annotation.models import Agreement, AttributeLabel, Decision, Label, Question, Reliability, User
-from inference.core.attributes import APPARENT_AGE, GENDER
+from inference.core.attributes import APPARENT_AGE, EMOTION, GENDER
 from tests.factories import a_face, a_proposal, a_question, a_single, an_annotator, some_gold
 
 pytestmark = pytest.mark.django_db
@@ -34,6 +34,26 @@ def test_agreement_is_measured_on_the_faces_that_chance_drew(settings):
     reliabilities.learn(GENDER)
     told = Agreement.objects.get(attribute="gender")
     assert (told.value, told.faces) == (None, 0)
+
+
+def test_how_far_opinions_can_be_believed_is_learnt_where_two_speak_whatever_the_first_one_says(settings):
+    """Of other faces whoever speaks alone, of one that the machine is unsure of, would be proved right by their word."""
+    settings.CONTROL_SHARE = 0.5
+    people, faces = [an_annotator() for _ in range(2)], [a_face() for _ in range(60)]
+    drawn = votes.in_control([face.pk for face in faces])
+    for number, face in enumerate(face for face in faces if face.pk in drawn):
+        for person in people:
+            say(a_single(face, attribute="emotion"), person, "sad" if number % 2 else "angry")
+    reliabilities.learn(EMOTION)
+    before = {row.annotator: (row.votes, row.confusion) for row in Reliability.objects.all()}
+    alone = [face for face in faces if face.pk not in drawn]
+    for face in alone:
+        say(a_single(face, attribute="emotion"), people[0], "fearful")
+
+    reliabilities.learn(EMOTION)
+
+    after = {row.annotator: (row.votes, row.confusion) for row in Reliability.objects.all()}
+    assert after == before | {people[0]: (before[people[0]][0] + len(alone), before[people[0]][1])}
 
 
 def test_who_answers_without_looking_and_who_drifts_is_shown():
