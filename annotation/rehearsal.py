@@ -341,18 +341,23 @@ class _Run:
                 return self._finish()
 
     def _round(self, most: int) -> int:
-        """Everybody answers in turn; returns how many answers that were. The curator takes only what others cannot."""
+        """Everybody answers in turn; returns how many answers that were."""
         done = 0
         while done < most:
-            before = done
-            for person in self._people:
-                done += self._answer(person)
-            if done == before:
-                break
+            count = sum(self._answer(person) for person in self._people)
+            if not count:
+                return done + self._curate(all_that_waits=True)
+            done += count
             if self._answers - self._noted >= self._note_every:
                 self._note()
-        while verdicts := take_next(self._curator.user, kind=Question.Kind.VALUE):
-            if verdicts[0].purpose != Question.Purpose.VERDICT or not self._record(self._curator, verdicts[0]):
+        return done + self._curate(all_that_waits=False)
+
+    def _curate(self, *, all_that_waits: bool) -> int:
+        """The curator judges what others cannot, and takes what waits when all of them have spoken of it."""
+        done = 0
+        while questions := take_next(self._curator.user, kind=None if all_that_waits else Question.Kind.VALUE):
+            mine = all_that_waits or questions[0].purpose == Question.Purpose.VERDICT
+            if not mine or not self._record(self._curator, questions[0]):
                 break
             done += 1
         return done

@@ -104,6 +104,13 @@ def test_who_is_paused_answers_no_more_and_the_others_go_on(monkeypatch):
     assert told.last.labelled["gender"] >= 0.95 * 80
 
 
+def test_what_waits_for_a_second_word_where_all_have_spoken_the_curator_says():
+    """One annotator contradicts the machine, and nobody else is asked: those faces waited for ever."""
+    told = rehearse(a_labelled_source(80), annotators=1, slips=0.0)
+
+    assert (told.last.labelled["gender"], told.last.right["gender"]) == (80, 80)
+
+
 def test_with_people_known_one_answer_holds_for_all_of_a_persons_faces(source):
     labels = AttributeLabel.objects.order_by("face_id").values_list("face_id", "value")
     of_value = {value: [face for face, said in labels if said == value] for value in ("female", "male")}
