@@ -116,8 +116,8 @@ def _learn_years(attribute: Attribute) -> None:
 def _teaching(attribute: Attribute, told: Told, drawn: Collection[int]) -> Votes:
     """The votes that say how far people can be believed: of opinions those about the control slice and gold alone.
 
-    Faces are not equally hard to judge. Where one is, machine and voter both are often wrong: whoever speaks of it alone
-    explains it, and is believed more for it. Two at least speak of what chance drew, whatever the first one says.
+    Faces are not equally hard to judge. Where one is, machine and voter both are often wrong: whoever speaks of it
+    alone explains it, and is believed more for it. Two at least speak of what chance drew, whatever the first one says.
     """
     if attribute.keeps != "distribution" or not drawn:
         return told.votes

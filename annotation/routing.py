@@ -257,8 +257,8 @@ def _about_accepted(attribute: Attribute) -> Iterator[Asked]:
 def _gold(attribute: Attribute) -> Iterator[Asked]:
     """Faces that two people at least made certain, asked again as if they were new: so many as the share set.
 
-    Of an opinion only what nobody disputes, the machine neither. Of the emotions that two people had made certain by
-    themselves (FER+), ten people say the same in 0.64: honest ones would have failed and been paused. Of these it is 0.89.
+    Of an opinion only what nobody disputes, the machine neither. Of the emotions that two people's words made certain
+    (FER+) ten people say the same in 0.64: honest ones would fail, and be paused. Of these it is 0.89.
     """
     singles = Question.objects.filter(attribute=attribute.name, kind=Question.Kind.VALUE)
     answers = Answer.objects.filter(question__attribute=attribute.name, undone_at=None).count()

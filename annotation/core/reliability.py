@@ -119,9 +119,9 @@ def below_the_bar(right: int, answered: int, upper_bound: Callable[[int, int], f
     """Whether even the most that may be believed of somebody is too little.
 
     `upper_bound` of their share of right answers, from (answered, right): valid however often it is looked at, so
-    that nobody is paused for a bad hour. At the earliest after three, all wrong. Over 300 known answers whoever is right
-    in 0.95 is ever paused with a probability of 0.0001, in 0.89 (honest people about emotions that nobody disputes) of
-    0.001, in 0.8 of 0.008. Half of those who answer by chance are after 44, where there are two values, after 3 with
-    seven.
+    that nobody is paused for a bad hour. At the earliest after three, all wrong. Over 300 known answers whoever is
+    right in 0.95 is ever paused with a probability of 0.0001, in 0.89 (honest people about emotions that nobody
+    disputes) of 0.001, in 0.8 of 0.008. Half of those who answer by chance are after 44, where there are two values,
+    after 3 with seven.
     """
     return upper_bound(answered, right) < bar

@@ -37,7 +37,7 @@ def test_agreement_is_measured_on_the_faces_that_chance_drew(settings):
 
 
 def test_how_far_opinions_can_be_believed_is_learnt_where_two_speak_whatever_the_first_one_says(settings):
-    """Of other faces whoever speaks alone, of one that the machine is unsure of, would be proved right by their word."""
+    """Whoever speaks alone of another face, which the machine is unsure of, would be proved right by their word."""
     settings.CONTROL_SHARE = 0.5
     people, faces = [an_annotator() for _ in range(2)], [a_face() for _ in range(60)]
     drawn = votes.in_control([face.pk for face in faces])
