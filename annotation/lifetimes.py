@@ -205,4 +205,5 @@ def _ask(lifetime: Lifetime, disputed: list[int]) -> None:
         if others
         else "Their dates contradict each other.",
     )
-    store([(question, [(face, 0.0) for face in disputed[:MOST]])])
+    new_first = sorted(disputed, key=said.__contains__)  # else who has more of them is shown the same page for ever
+    store([(question, [(face, 0.0) for face in new_first[:MOST]])])

@@ -120,6 +120,21 @@ def test_what_somebody_called_right_is_not_asked_again_until_another_photo_contr
     assert other in the_question().faces.all()
 
 
+def test_of_more_contradictions_than_a_page_shows_each_is_asked_about(monkeypatch):
+    monkeypatch.setattr(lifetimes, "MOST", 3)
+    faces = [a_dated_face(1990, born=born) for born in (1950, 1970) for _ in range(4)]
+    one_person(*faces)
+
+    asked = list[Face]()
+    for _ in range(3):
+        assert lifetimes.keep_up() == 1
+        asked += the_question().faces.all()
+        say(the_question())
+
+    assert set(asked) == set(faces)
+    assert lifetimes.keep_up() == 0
+
+
 def test_of_two_birth_dates_nobody_knows_which_is_wrong():
     one, other = a_dated_face(1990, born=1970), a_dated_face(1990, born=1975)
     third = a_dated_face(1995)
