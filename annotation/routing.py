@@ -6,7 +6,7 @@ Only so many questions wait at a time: what is asked next depends on what was an
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
-from itertools import groupby, islice
+from itertools import islice
 
 import numpy as np
 import numpy.typing as npt
@@ -78,16 +78,18 @@ def route(attribute: Attribute, calibration: Calibration, *, now: datetime | Non
         early = bool(control) and calibration.answers < ENOUGH
         rest = [each for each in candidates if each.face not in drawn and not (early and each.confidence > SURE)]
         asked = _control(attribute, calibration, control)
+        together = len({person for each in rest for person in each.voters}) // 2
         singles, grids = list[Asked](), list[Asked]()
         for value in attribute.values:
             of_value = [each for each in rest if each.value == value]
             audits, audited = _audits(attribute, calibration, value, [each for each in of_value if not each.voters])
             asked += audits
             work = [each for each in of_value if each.face not in audited]
-            for question, faces in _work(attribute, work, _rarity(attribute, value)):
+            for question, faces in _work(work, _rarity(attribute, value), together):
                 (grids if question.value else singles).append((question, faces))
-        for waiting, most in ((singles, SINGLES), (grids, WAITING)):
-            asked += sorted(waiting, key=lambda each: -each[0].worth)[:most]
+        asked += sorted(singles, key=lambda each: -each[0].worth)[:SINGLES]
+        # A page costs an action, however few faces it has: what does not fill one waits for more.
+        asked += sorted(grids, key=lambda each: (len(each[1]) < GRID, -each[0].worth))[:WAITING]
         _ask([*asked, *_about_accepted(attribute)], attribute)
         _ask(_gold(attribute), attribute)
     return Question.objects.filter(attribute=attribute.name, state=Question.State.OPEN).count()
@@ -218,17 +220,35 @@ def _next_draw(
     )
 
 
-def _work(attribute: Attribute, work: Sequence[Candidate], rare: float) -> Iterator[Asked]:
+def _work(work: Sequence[Candidate], rare: float, together: int) -> Iterator[Asked]:
     """The most doubtful first, in grids of faces that are about as doubtful."""
     ordered = sorted(work, key=lambda each: (each.voters, each.confidence))
     for each in ordered:
         if not grid_pays(each.confidence):
             yield Question(worth=of_single(each.confidence, each.labels, rare)), [each]
-    together = [each for each in ordered if grid_pays(each.confidence)]
-    for _, group in groupby(together, key=lambda each: each.voters):
-        for page in batched(group, GRID):
-            worth = of_grid([each.confidence for each in page], [each.labels for each in page], rare)
-            yield Question(value=page[0].value, worth=worth), page
+    for page in _pages([each for each in ordered if grid_pays(each.confidence)], together):
+        worth = of_grid([each.confidence for each in page], [each.labels for each in page], rare)
+        yield Question(value=page[0].value, worth=worth), page
+
+
+def _pages(ordered: Sequence[Candidate], together: int) -> Iterator[list[Candidate]]:
+    """Faces that nobody spoke of, and then those that somebody did: such a page is for others than all of these.
+
+    So many people's may be `together`, half of those who answer: one person's faces of one value hardly fill a page.
+    """
+    page, spoken = list[Candidate](), set[int]()
+    for each in ordered:
+        if page and (
+            len(page) == GRID
+            or bool(each.voters) != bool(spoken)
+            or len(spoken | set(each.voters)) > max(together, len(page[0].voters))
+        ):
+            yield page
+            page, spoken = [], set()
+        page.append(each)
+        spoken |= set(each.voters)
+    if page:
+        yield page
 
 
 def _about_accepted(attribute: Attribute) -> Iterator[Asked]:

@@ -1,0 +1,33 @@
+"""Which faces stand together on a page, and which page is asked about first."""
+
+from annotation.core.worth import GRID
+from annotation.routing import Candidate, _pages
+
+
+def faces_of(*voters: int, count: int, first: int) -> list[Candidate]:
+    return [Candidate(face, "", "happy", 0.9, 1, voters) for face in range(first, first + count)]
+
+
+def test_what_somebody_spoke_of_stands_apart_and_as_many_peoples_together_as_leave_others_to_ask():
+    new = faces_of(count=GRID + 3, first=0)
+    said = [*faces_of(1, count=4, first=100), *faces_of(2, count=4, first=200), *faces_of(3, count=4, first=300)]
+    by_two = faces_of(1, 2, 3, count=2, first=400)
+
+    pages = list(_pages([*new, *said, *by_two], 2))
+
+    assert [len(page) for page in pages] == [GRID, 3, 8, 4, 2]
+    assert [{person for each in page for person in each.voters} for page in pages] == [
+        set(),
+        set(),
+        {1, 2},
+        {3},
+        {1, 2, 3},
+    ]
+    assert [each for page in pages for each in page] == [*new, *said, *by_two]
+
+
+def test_with_two_who_answer_each_ones_faces_are_the_others():
+    said = [*faces_of(1, count=2, first=0), *faces_of(2, count=2, first=10)]
+
+    assert [len(page) for page in _pages(said, 1)] == [2, 2]
+    assert [len(page) for page in _pages(said, 0)] == [2, 2]
