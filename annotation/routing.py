@@ -3,7 +3,7 @@
 Only so many questions wait at a time: what is asked next depends on what was answered.
 """
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from itertools import islice
@@ -88,8 +88,7 @@ def route(attribute: Attribute, calibration: Calibration, *, now: datetime | Non
             for question, faces in _work(work, _rarity(attribute, value), together):
                 (grids if question.value else singles).append((question, faces))
         asked += sorted(singles, key=lambda each: -each[0].worth)[:SINGLES]
-        # A page costs an action, however few faces it has: what does not fill one waits for more.
-        asked += sorted(grids, key=lambda each: (len(each[1]) < GRID, -each[0].worth))[:WAITING]
+        asked += _first(grids, _audited(attribute, calibration))[:WAITING]
         _ask([*asked, *_about_accepted(attribute)], attribute)
         _ask(_gold(attribute), attribute)
     return Question.objects.filter(attribute=attribute.name, state=Question.State.OPEN).count()
@@ -249,6 +248,24 @@ def _pages(ordered: Sequence[Candidate], together: int) -> Iterator[list[Candida
         spoken |= set(each.voters)
     if page:
         yield page
+
+
+def _first(grids: Sequence[Asked], audited: Collection[int]) -> list[Asked]:
+    """A page costs an action, however few faces it has: what does not fill one waits for more, unless an audit waits
+    for a second word on one of them, as whoever is marked counts as wrong until then."""
+
+    def order(each: Asked) -> tuple[bool, float]:
+        question, faces = each
+        return len(faces) < GRID and not any(face.face in audited for face in faces), -question.worth
+
+    return sorted(grids, key=order)
+
+
+def _audited(attribute: Attribute, calibration: Calibration) -> set[int]:
+    shown = QuestionFace.objects.filter(
+        question__attribute=attribute.name, question__purpose=Question.Purpose.AUDIT, question__calibration=calibration
+    )
+    return set(shown.filter(question__state=Question.State.SETTLED).values_list("face_id", flat=True))
 
 
 def _about_accepted(attribute: Attribute) -> Iterator[Asked]:

@@ -1,7 +1,8 @@
 """Which faces stand together on a page, and which page is asked about first."""
 
 from annotation.core.worth import GRID
-from annotation.routing import Candidate, _pages
+from annotation.models import Question
+from annotation.routing import Candidate, _first, _pages
 
 
 def faces_of(*voters: int, count: int, first: int) -> list[Candidate]:
@@ -31,3 +32,11 @@ def test_with_two_who_answer_each_ones_faces_are_the_others():
 
     assert [len(page) for page in _pages(said, 1)] == [2, 2]
     assert [len(page) for page in _pages(said, 0)] == [2, 2]
+
+
+def test_a_full_page_comes_before_a_worthier_one_that_may_fill_yet_unless_an_audit_waits_for_it():
+    full, few = faces_of(count=GRID, first=0), faces_of(1, count=3, first=100)
+    grids = [(Question(worth=2.0), few), (Question(worth=1.0), full)]
+
+    assert [faces for _, faces in _first(grids, audited=())] == [full, few]
+    assert [faces for _, faces in _first(grids, audited={101})] == [few, full]
