@@ -14,6 +14,7 @@ from rich.console import Console
 from rich.progress import track
 
 from inference import registry
+from inference.core.attributes import ATTRIBUTES
 from inference.core.images import PictureRefused
 from inference.core.types import Picture
 from inference.predict import Prediction, predict_all
@@ -109,6 +110,8 @@ def lines(face: dict[str, Any]) -> list[str]:
         if said := face[name]:
             span = f" ({said['low']}-{said['high']})" if said["calibrated"] else ""
             words.append(f"{verb} {said['mean']:.0f}{span}{'?' * said['abstained']}")
+    if guessed := [name for name in ATTRIBUTES if face[name] and not face[name]["calibrated"]]:
+        words.append(f"not calibrated: {', '.join(name.replace('_', ' ') for name in guessed)}")
     if not face["quality"]["usable"]:
         words.append(f"cannot be relied on: {face['quality']['reason']}")
     return words

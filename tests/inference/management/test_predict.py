@@ -10,6 +10,9 @@ from django.core.management import CommandError, call_command
 from PIL import Image
 
 from annotation.core.drawn import draw_group, draw_portrait
+from inference import registry
+from inference.core.attributes import EMOTION
+from inference.core.said import Sureness
 
 pytestmark = pytest.mark.django_db
 
@@ -37,6 +40,15 @@ def test_a_folder_is_told_photo_by_photo(folder):
     assert f"{folder / 'inner' / 'b.png'}: 2 faces\n" in out
     assert "notes.txt" not in out
     assert "looks" in out
+
+
+def test_what_was_never_measured_is_said_to_be_so(folder, monkeypatch):
+    """Of the networks that ship nobody knows how sure they are; of a bundle that was calibrated it is not said."""
+    assert "; not calibrated: apparent age, gender, emotion\n" in told(folder / "a.jpg")[0]
+
+    measured = lambda version: Sureness(calibrated=version.task != EMOTION.name, abstain_below=0.0)  # noqa: E731
+    monkeypatch.setattr(registry, "sureness", measured)
+    assert "; not calibrated: emotion\n" in told(folder / "a.jpg")[0]
 
 
 def test_json_has_a_line_for_each_photo_refused_ones_too(folder):
