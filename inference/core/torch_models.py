@@ -16,6 +16,7 @@ from torch.nn.utils.fusion import fuse_conv_bn_eval
 from inference.core.attributes import OLDEST, Attribute, years_of
 from inference.core.compiled import Compiled, DoesNotCompile
 from inference.core.embed import LARGEST_BATCH, UnusableBackbone, require_crops, unit
+from inference.core.fused import Fused, fits
 from inference.core.networks import TaskNetwork, Trunk, build, build_task
 from inference.core.types import Beliefs, Crops, CropSpec, Vectors
 
@@ -48,7 +49,9 @@ class _Embeds(nn.Module):
         self.network, self.pixels = network, pixels
 
     def forward(self, crops: Tensor) -> Tensor:
-        return self.pixels.added(self.network(self.pixels(crops)))
+        features = self.network.features(self.pixels(crops))
+        with _in_full():
+            return self.pixels.added(self.network.project(features.float()))
 
 
 class _Decides(nn.Module):
@@ -61,8 +64,15 @@ class _Decides(nn.Module):
 
     def forward(self, crops: Tensor) -> tuple[Tensor, Tensor]:
         seen = self.network.see(self.pixels(crops))
-        logits = self.pixels.added(self.network.decide(seen))
-        return torch.softmax(logits / self.temperature, dim=1), self.pixels.added(seen)
+        with _in_full():
+            seen = seen.float()
+            logits = self.pixels.added(self.network.decide(seen))
+            return torch.softmax(logits / self.temperature, dim=1), self.pixels.added(seen)
+
+
+def _in_full() -> torch.autocast:
+    """The last layer computes with floats where the others take shorter ones: its numbers are those that are told."""
+    return torch.autocast("cpu", enabled=False)
 
 
 class TorchEmbedder:
@@ -128,9 +138,12 @@ class TorchAttribute:
         return beliefs, unit(features)
 
 
-def _compiled(network: nn.Module, crop: CropSpec, outputs: Sequence[str], threads: int) -> Compiled:
+def _compiled(network: nn.Module, crop: CropSpec, outputs: Sequence[str], threads: int) -> Compiled | Fused:
+    example = torch.zeros(1, crop.size, crop.size, 3, dtype=torch.uint8)
     try:
-        return Compiled(network, torch.zeros(2, crop.size, crop.size, 3, dtype=torch.uint8), outputs, threads=threads)
+        if fits(threads):
+            return Fused(network, example)
+        return Compiled(network, example.repeat(2, 1, 1, 1), outputs, threads=threads)
     except DoesNotCompile as error:
         raise UnusableBackbone(str(error)) from error
 

@@ -42,7 +42,8 @@ def test_embeddings_have_length_one(embedder: Embedder, crops: Crops) -> None:
     np.testing.assert_allclose(np.linalg.norm(vectors, axis=1), 1, atol=1e-6)
 
 
-def test_the_network_is_the_one_that_dlib_runs(crops: Crops) -> None:
+def test_the_network_is_the_one_that_dlib_runs(crops: Crops, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("inference.core.torch_models.fits", lambda threads: False)  # in floats, as dlib does
     bundle = replace(cold_start(), flip=False)
     theirs = np.array(dlib.face_recognition_model_v1(str(bundle.main_weights)).compute_face_descriptor(list(crops), 0))
 
