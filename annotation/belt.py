@@ -26,7 +26,7 @@ class Stage:
     """A step of the data's way that works on one row at a time."""
 
     due: Callable[[], QuerySet[Any]]
-    send: Callable[[list[int]], None]
+    send: Callable[[list[int]], object]  # None where the queue does not answer, as a task's `delay` has it
     batch: int
 
 
@@ -46,10 +46,17 @@ def feed(stage: Stage, *, now: datetime | None = None) -> int:
             ids = ids[: len(ids) // stage.batch * stage.batch]  # a small batch goes out only when nothing else does
         if not ids:
             return 0
-        stage.due().model._default_manager.filter(pk__in=ids).update(claimed_until=now + CLAIM)
+        rows = stage.due().model._default_manager
+        rows.filter(pk__in=ids).update(claimed_until=now + CLAIM)
         for batch in batched(ids, stage.batch):
-            transaction.on_commit(lambda batch=batch: stage.send(batch))  # type: ignore[misc]
+            transaction.on_commit(lambda batch=batch: _send(stage, rows.filter(pk__in=batch), batch, now + CLAIM))  # type: ignore[misc]
     return len(ids)
+
+
+def _send(stage: Stage, rows: QuerySet[Any], ids: list[int], until: datetime) -> None:
+    """What the queue does not take is free for the next sweep, and does not wait for its claim to run out."""
+    if stage.send(ids) is None:
+        rows.filter(claimed_until=until).update(claimed_until=None)
 
 
 def photos_due() -> QuerySet[Photo]:

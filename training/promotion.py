@@ -167,10 +167,7 @@ def feed(look: Callable[[int, list[int]], object], finish: Callable[[int], objec
     def here() -> QuerySet[Face]:
         return due(promotion.version).filter(pk__gte=left[0])
 
-    def send(faces: list[int]) -> None:
-        look(promotion.pk, faces)
-
-    return belt.feed(belt.Stage(due=here, send=send, batch=BATCH))
+    return belt.feed(belt.Stage(due=here, send=lambda faces: look(promotion.pk, faces), batch=BATCH))
 
 
 def _left(promotion: Promotion) -> list[int]:
@@ -236,9 +233,14 @@ def finish(promotion_id: int, now: datetime | None = None) -> bool:
 
 def carry_out(promotion_id: int) -> None:
     """Do here what the workers would, together with those that there are, until it is live or has failed."""
+
+    def taken(promotion_id: int, faces: Sequence[int]) -> bool:
+        look(promotion_id, faces)
+        return True
+
     while _preparing(promotion_id) is not None:
         before = Promotion.objects.get(pk=promotion_id).prepared
-        sent = feed(look, finish)
+        sent = feed(taken, finish)
         if not sent and Promotion.objects.get(pk=promotion_id).prepared == before:
             sleep(PATIENCE if _preparing(promotion_id) else 0)
 

@@ -18,7 +18,7 @@ def sent(django_capture_on_commit_callbacks, settings):
     def feed(now=None) -> list[list[int]]:
         batches: list[list[int]] = []
         with django_capture_on_commit_callbacks(execute=True):
-            belt.feed(belt.Stage(due=belt.photos_due, send=batches.append, batch=3), now=now)
+            belt.feed(belt.Stage(due=belt.photos_due, send=lambda ids: batches.append(ids) or "sent", batch=3), now=now)
         return batches
 
     return feed
@@ -59,6 +59,22 @@ def test_what_a_dead_worker_held_is_sent_again_when_its_claim_runs_out(sent):
     assert sent(now) == [made]
     assert sent(now + belt.CLAIM - timedelta(seconds=1)) == []
     assert sent(now + belt.CLAIM + timedelta(seconds=1)) == [made]
+
+
+def test_what_the_queue_did_not_take_is_free_for_the_next_sweep(sent, django_capture_on_commit_callbacks, settings):
+    settings.BATCHES_IN_FLIGHT = 2
+    made = [photo.pk for photo in photos(6)]
+    taken: list[list[int]] = []
+
+    def away_from_the_second_on(ids: list[int]) -> str | None:
+        taken.append(ids)
+        return "sent" if len(taken) == 1 else None
+
+    with django_capture_on_commit_callbacks(execute=True):
+        belt.feed(belt.Stage(due=belt.photos_due, send=away_from_the_second_on, batch=3))
+
+    assert taken == [made[:3], made[3:]]
+    assert sent() == [made[3:]]  # at once; what was sent stays claimed
 
 
 def test_the_only_workers_need_not_wait_for_claims_of_earlier_ones(sent):

@@ -205,7 +205,7 @@ def test_it_goes_in_batches_by_a_mark_and_who_was_passed_over_comes_after(monkey
     sent, ended = list[list[int]](), list[int]()
 
     def feed() -> int:
-        return promotion.feed(lambda pk, ids: sent.append(ids), ended.append)
+        return promotion.feed(lambda pk, ids: sent.append(ids) or "sent", ended.append)
 
     assert feed() == 9
     ids = [face.pk for face in made_faces]
