@@ -141,6 +141,8 @@ class ById(CursorPagination):
     ordering: str | tuple[str, ...] = ("-id",)
     page_size = 100
     page_size_query_param = "limit"
+    page_size_query_description = "rows of a page, 1 to 1,000; more are taken as 1,000, and without it 100"
+    cursor_query_description = "of `next` or `previous`, whose whole address is meant to be followed"
     max_page_size = 1_000
 
     def paginate_queryset(self, queryset: Any, request: Request, view: Any = None) -> Any:
@@ -512,7 +514,7 @@ class HeldPhoto(HeldPicture):
         return served.photo(request._request, get_object_or_404(Photo, pk=photo))
 
 
-class GiveBack(APIView):
+class GiveBack(Idempotent):
     permission_classes = [Annotates]
     by_source = True
 
@@ -523,11 +525,17 @@ class GiveBack(APIView):
         return Response(status=status.HTTP_204_NO_CONTENT)
 
 
-class BringBackSkipped(APIView):
+_BROUGHT_BACK = {
+    "type": "object",
+    "properties": {"questions": {"type": "integer", "minimum": 0, "description": "how many are asked again"}},
+}
+
+
+class BringBackSkipped(Idempotent):
     permission_classes = [Annotates]
     by_source = True
 
-    @extend_schema(request=None, responses={200: {"type": "object", "properties": {"questions": {"type": "integer"}}}})
+    @extend_schema(request=None, responses={200: _BROUGHT_BACK})
     def post(self, request: Request) -> Response:
         """Ask once more what the caller skipped."""
         return Response({"questions": queue.bring_back_skipped(signed_in(request))})
@@ -566,17 +574,29 @@ class Skip(Idempotent):
         return Response(_kept(answer), status=status.HTTP_201_CREATED)
 
 
+_EXAMPLES = {
+    "type": "object",
+    "properties": {
+        "examples": {
+            "type": "array",
+            "items": {"type": "object"},
+            "description": "each as a question, and besides `expected`, what is right, and `explained`, why",
+        }
+    },
+}
+
+
 class PracticeQuery(Query):
     part = serializers.ChoiceField(list(EXAMPLES), help_text="a kind of question; guessing years is one of its own")
 
 
-class Practice(APIView):
+class Practice(Idempotent):
     """Examples on drawn faces, with their answers: what somebody practises on before real questions."""
 
     permission_classes = [Annotates]
     by_source = True
 
-    @extend_schema(parameters=[PracticeQuery], responses={200: {"type": "object"}})
+    @extend_schema(parameters=[PracticeQuery], responses={200: _EXAMPLES})
     def get(self, request: Request) -> Response:
         """The examples of one part, as questions are, each with what is right and why."""
         query = PracticeQuery(data=request.query_params)
@@ -645,7 +665,7 @@ class UndoneSerializer(serializers.Serializer):
     question = QuestionSerializer(allow_null=True, help_text="the question, if it is open again")
 
 
-class Undo(APIView):
+class Undo(Idempotent):
     permission_classes = [AnnotatesOrBrowses]
     by_source = True
 
@@ -976,6 +996,43 @@ class DownloadQuery(Query):
 _LAYOUT = OpenApiParameter("layout", str, enum=list(FORMATS), required=True, description="the format")
 _BY = OpenApiParameter("by", str, enum=list(ATTRIBUTES), description="with the layout images: a folder a value")
 _TAR = {(200, "application/x-tar"): OpenApiTypes.BINARY}
+_CHANGE = {
+    "type": "object",
+    "properties": {
+        "count": {"type": "integer", "minimum": 0, "description": "how many faces"},
+        "faces": {"type": "array", "items": {"type": "integer"}, "description": "ids of some of them"},
+    },
+}
+_DIFFERENCE = {
+    "type": "object",
+    "properties": {
+        "older": {"type": "string", "description": "its checksum"},
+        "newer": {"type": "string", "description": "its checksum"},
+        "kept": {"type": "integer", "minimum": 0, "description": "faces that both have"},
+        "added": _CHANGE | {"description": "faces that only the newer one has"},
+        "removed": _CHANGE | {"description": "faces that only the older one has"},
+        "renamed": _CHANGE | {"description": "faces that are of somebody else now, or of nobody"},
+        "moved": {
+            "type": "object",
+            "additionalProperties": _CHANGE,
+            "description": "faces that are in another part, as `train → test`",
+        },
+        "labels": {
+            "type": "object",
+            "additionalProperties": {"type": "object", "additionalProperties": _CHANGE},
+            "description": "by attribute, faces that have another value, as `none → female`",
+        },
+        "splits": {
+            "type": "object",
+            "additionalProperties": {"type": "integer"},
+            "description": "by part, how many faces more or, below 0, fewer",
+        },
+        "test_only_grew": {
+            "type": "boolean",
+            "description": "whether all faces of the older test that are still there are in the newer one's test",
+        },
+    },
+}
 
 
 @extend_schema_view(list=extend_schema(parameters=parameters(ReleaseFilter)))
@@ -1016,7 +1073,7 @@ class Releases(Filtered):
 
     @extend_schema(
         parameters=[OpenApiParameter("against", int, required=True, description="the older release's id")],
-        responses={200: {"type": "object"}},
+        responses={200: _DIFFERENCE},
     )
     @action(detail=True)
     def diff(self, request: Request, pk: str) -> Response:
@@ -1077,6 +1134,9 @@ class UploadSerializer(serializers.Serializer):
     )
 
 
+_SENT = {"type": "string", "format": "binary", "description": "the photo, archive or manifest, with its name"}
+
+
 class Upload(Idempotent):
     """One file a request, so that a bad one spoils only itself."""
 
@@ -1085,9 +1145,7 @@ class Upload(Idempotent):
     parser_classes = [MultiPartParser]
 
     @extend_schema(
-        request={
-            "multipart/form-data": {"type": "object", "properties": {"file": {"type": "string", "format": "binary"}}}
-        },
+        request={"multipart/form-data": {"type": "object", "properties": {"file": _SENT}, "required": ["file"]}},
         responses={200: UploadSerializer},
     )
     def post(self, request: Request, pk: int) -> Response:

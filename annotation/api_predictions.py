@@ -187,7 +187,11 @@ class FeedbackFilter(forms.Form):
 
 _FEEDBACK = {
     "keep": {"type": "boolean", "description": "true: you agree that the photo is kept"},
-    "attribute": {"type": "string", "enum": ["apparent_age", "gender", "emotion", "identity"]},
+    "attribute": {
+        "type": "string",
+        "enum": ["apparent_age", "gender", "emotion", "identity"],
+        "description": "what was said wrongly",
+    },
     "value": {"type": "string", "maxLength": 300, "description": FeedbackInput().fields["value"].help_text},
     "box": {
         "type": "object",

@@ -13,6 +13,7 @@ ERRORS = {
     "401": "Nobody is signed in, or the token is unknown, expired or revoked.",
     "403": "Your role, or the token's scope, does not include this; or a form's CSRF token is missing.",
     "404": "There is nothing here.",
+    "406": "Answers are JSON, and `Accept` takes none.",
     "409": "It is somebody else's, closed, or under way.",
     "410": "It holds what was erased since.",
     "415": "What was sent is neither JSON nor a form, or does not say which.",
@@ -26,6 +27,7 @@ CODES = {
     "401": ["authentication_failed", "not_authenticated"],
     "403": ["permission_denied"],
     "404": ["not_found"],
+    "406": ["not_acceptable"],
     "409": [],
     "410": [],
     "415": ["unsupported_media_type"],
@@ -39,6 +41,9 @@ LEFT = {
     "RateLimit-Remaining": "of which so many are left",
     "RateLimit-Reset": "seconds until all of them are there again",
 }
+# Of whatever is read, but for what is sent as a stream.
+TAG = {"ETag": {"schema": {"type": "string"}, "description": "of this content, for `If-None-Match`"}}
+UNCHANGED = "It is as it was when it had the ETag that `If-None-Match` names. Without a body."
 # What the page of the API calls its groups, by the first part of the path.
 GROUPS = {
     "predict": "What the live models say of photos. Nothing of a photo is kept.",
@@ -235,9 +240,14 @@ def complete(result: dict[str, Any], generator: object, request: object, public:
             if listed is not None and operation is not listed and operation["description"] == listed["description"]:
                 operation["description"] = "One of them, by its id." if method == "get" else "Make a new one."
             operation["summary"] = _summary(operation["description"])
+            for each in operation.get("parameters", []):
+                each.setdefault("description", f"id of the {'row' if each['name'] == 'id' else each['name']}")
             for code, answer in operation["responses"].items():
                 if code[0] == "2" or code == "429":
                     answer.setdefault("headers", {}).update(_left())
+            if method == "get":
+                operation["responses"]["200"]["headers"].update(TAG)
+                operation["responses"]["304"] = {"description": UNCHANGED, "headers": TAG}
     result["tags"] = [{"name": name, "description": told} for name, told in GROUPS.items()]
     return result
 
@@ -252,7 +262,7 @@ def _left() -> dict[str, Any]:
 
 
 def _may_answer(path: str, method: str) -> set[str]:
-    codes = {"400", "401", "403", "429"}
+    codes = {"400", "401", "403", "406", "429"}
     if "{" in path:
         codes |= {"404", "409", "410"} if "/releases/" in path else {"404"}
     return codes | {"409", "415", "503"} if method == "post" else codes

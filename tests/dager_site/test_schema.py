@@ -51,10 +51,42 @@ def test_every_field_says_what_it_means(schema: dict[str, Any]):
     assert [name for name, described in fields.items() if not described.get("description")] == []
 
 
+def test_every_parameter_and_every_part_of_a_body_says_what_it_means(schema: dict[str, Any]):
+    unsaid = []
+    for path, operations in schema["paths"].items():
+        for method, operation in operations.items():
+            called = f"{method} {path}"
+            unsaid += [(called, each["name"]) for each in operation.get("parameters", []) if not each["description"]]
+            bodies = [operation.get("requestBody", {}), *operation["responses"].values()]
+            for described in [kind["schema"] for body in bodies for kind in body.get("content", {}).values()]:
+                if described.get("type") == "object" and not described.get("properties"):
+                    unsaid.append((called, "a body"))
+                fields = described.get("properties", {}).items()
+                unsaid += [(called, name) for name, field in fields if not _says(field)]
+    assert not unsaid
+
+
+def _says(field: dict[str, Any]) -> bool:
+    return bool(field.get("description") or field.get("items", {}).get("description"))
+
+
+# What looks at photos and makes nothing; of a photo no answer is kept either.
+MAKES_NOTHING = {"predict", "predict/batch", "embed", "verify", "search"}
+
+
+def test_whatever_makes_or_changes_something_takes_a_key_and_whatever_is_read_has_a_tag(schema: dict[str, Any]):
+    for path, operations in schema["paths"].items():
+        for method, operation in operations.items():
+            taken = {each["name"] for each in operation.get("parameters", [])}
+            makes = method == "post" and path.removeprefix("/api/v1/") not in MAKES_NOTHING
+            assert ("Idempotency-Key" in taken) == makes, (method, path)
+            assert ("304" in operation["responses"]) == (method == "get"), (method, path)
+
+
 def test_every_call_says_what_it_does_and_which_errors_it_may_answer(schema: dict[str, Any]):
     for path, operations in schema["paths"].items():
         for method, operation in operations.items():
-            assert {"401", "403", "429"} <= set(operation["responses"]), (path, method)
+            assert {"401", "403", "406", "429"} <= set(operation["responses"]), (path, method)
             assert ("404" in operation["responses"]) >= ("{" in path), (path, method)
             assert operation["security"] == [{"token": []}, {"cookieAuth": []}], (path, method)
 
