@@ -72,6 +72,8 @@ def envelope(error: Exception, context: dict[str, Any]) -> Response | None:
         return Response(_body(code_of(error), str(error), getattr(error, "field", "")), status=STATUS[type(error)])
     if type(error) in TOO_MUCH:
         error = exceptions.ParseError(TOO_MUCH[type(error)])
+    if isinstance(error, exceptions.NotAcceptable):
+        error = exceptions.NotAcceptable("Answers are JSON. Accept application/json, or leave `Accept` out.")
     answer = exception_handler(error, context)
     if answer is None:
         return None

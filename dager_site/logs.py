@@ -39,17 +39,22 @@ class Lines(logging.Formatter):
         return super().formatMessage(record)
 
 
+# What the line of a request says besides, for a collector to sum up.
+OF_REQUEST = ("method", "path", "status", "ms")
+
+
 class JsonLines(logging.Formatter):
     """One object a line."""
 
     def format(self, record: logging.LogRecord) -> str:
-        told = {
+        told: dict[str, object] = {
             "at": datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds"),
             "level": record.levelname,
             "logger": record.name,
             "request_id": getattr(record, "request_id", "-"),
             "message": record.getMessage(),
         }
+        told |= {name: getattr(record, name) for name in OF_REQUEST if hasattr(record, name)}
         if record.exc_info:
             told["exception"] = self.formatException(record.exc_info)
         return json.dumps(told, ensure_ascii=False)

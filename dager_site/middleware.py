@@ -111,4 +111,10 @@ def _count(request: HttpRequest, status: int, seconds: float) -> None:
     metrics.requests.labels(method, route, status).inc()
     metrics.seconds.labels(route).observe(seconds)
     if request.resolver_match and request.resolver_match.url_name not in PROBES:
-        log.info("%s %s %d in %.0f ms", request.method, escape_uri_path(request.path), status, 1000 * seconds)
+        told = {
+            "method": request.method,
+            "path": escape_uri_path(request.path),
+            "status": status,
+            "ms": round(1000 * seconds, 1),
+        }
+        log.info("%(method)s %(path)s %(status)d in %(ms).0f ms", told, extra=told)

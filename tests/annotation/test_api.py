@@ -284,6 +284,15 @@ def test_broken_json_is_told_in_the_envelope(annotator: Client) -> None:
     assert (response.status_code, response.json()["error"]["code"]) == (400, "parse_error")
 
 
+def test_who_accepts_no_json_is_told_what_to_accept(annotator: Client) -> None:
+    refused = annotator.get(f"{V1}/answers", headers={"Accept": "text/xml"})
+    assert refused.status_code == 406
+    assert refused.json()["error"] == {
+        "code": "not_acceptable",
+        "message": "Answers are JSON. Accept application/json, or leave `Accept` out.",
+    }
+
+
 def test_whoever_is_not_signed_in_is_told_so(client: Client) -> None:
     response = client.get(f"{V1}/photos")
 

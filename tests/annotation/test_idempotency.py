@@ -1,6 +1,7 @@
 """A request that comes again under its key is done once."""
 
 from datetime import timedelta
+from uuid import uuid4
 
 import pytest
 from django.core.files.uploadedfile import SimpleUploadedFile
@@ -11,7 +12,7 @@ from rest_framework.response import Response
 from annotation import idempotency, intake
 from annotation.errors import KeyInHand
 from annotation.models import KeptAnswer, Source, User
-from tests.factories import a_source, a_user
+from tests.factories import a_question, a_source, a_user
 
 pytestmark = pytest.mark.django_db
 
@@ -45,6 +46,23 @@ def test_another_request_under_a_key_is_refused(client: Client):
     answer = make(client, "one", name="Autumn")
     assert (answer.status_code, answer.json()["error"]["code"]) == (422, "key_reused")
     assert Source.objects.count() == 1
+
+
+def test_an_answer_taken_back_twice_over_a_bad_line_is_taken_back_once(client: Client):
+    question = a_question()
+    content, headers = {"verdict": "one_person"}, {"Idempotency-Key": "back"}
+    given = client.post(
+        f"/api/v1/questions/{question.pk}/answer",
+        {"content": content, "client_id": str(uuid4())},
+        content_type="application/json",
+    ).json()
+
+    first, again = (client.post(f"/api/v1/answers/{given['id']}/undo", headers=headers) for _ in range(2))
+
+    assert (first.status_code, again.status_code) == (200, 200)
+    assert first.json() == again.json()
+    assert first.json()["question"]["id"] == question.pk
+    assert client.post(f"/api/v1/answers/{given['id']}/undo").status_code == 409  # another request
 
 
 def test_a_request_that_was_refused_frees_its_key(client: Client):

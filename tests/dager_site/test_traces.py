@@ -40,6 +40,10 @@ def test_log_lines_say_it_as_text_and_as_json(client: Client, caplog: pytest.Log
     line = json.loads(JsonLines().format(record))
     assert (line["request_id"], line["level"], line["logger"]) == ("job-4242", "INFO", "dager_site.api_errors")
     assert "not_found" in line["message"]
+    (record,) = (each for each in caplog.records if each.name == "dager_site.middleware")
+    line = json.loads(JsonLines().format(record))
+    assert (line["method"], line["path"], line["status"]) == ("GET", "/api/v1/faces/999999999", 404)
+    assert line["message"] == f"GET /api/v1/faces/999999999 404 in {line['ms']:.0f} ms"
     forged = logging.LogRecord("x", logging.INFO, "", 0, "kind=%s", ("x\n2026 ERROR forged\u2028more",), None)
     WithRequestId().filter(forged)
     assert Lines("{request_id} {message}", style="{").format(forged) == "- kind=x\\n2026 ERROR forged\\u2028more"
