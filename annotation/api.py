@@ -387,8 +387,8 @@ class QuestionSerializer(serializers.Serializer):
             "values": asked.values,
             "faces": [face | {"query": ""} for face in faces] if question.blind else faces,
             "people": people,
-            "reason": question.reason,
-            "why": why_asked(question),
+            "reason": "" if question.purpose == Question.Purpose.DOUBT and not user.curates else question.reason,
+            "why": why_asked(question, curates=user.curates),
             "facts": asked.facts,
             "queries": asked.queries,
             "sources": asked.sources,
@@ -662,7 +662,7 @@ class OwnAnswers(generics.ListAPIView):
 
 
 class UndoneSerializer(serializers.Serializer):
-    question = QuestionSerializer(allow_null=True, help_text="the question, if it is open again")
+    question = QuestionSerializer(allow_null=True, help_text="the question, if the caller may answer it anew")
 
 
 class Undo(Idempotent):
@@ -671,7 +671,7 @@ class Undo(Idempotent):
 
     @extend_schema(request=None, responses=UndoneSerializer)
     def post(self, request: Request, pk: int) -> Response:
-        """Take back an answer or an act. Its question is asked again.
+        """Take back an answer or an act. Its question is asked again, of whoever gave the answer first.
 
         A token that may only annotate takes back its owner's answers to questions, whatever its owner may besides.
         """
@@ -679,9 +679,13 @@ class Undo(Idempotent):
             own = Answer.objects.filter(pk=pk, annotator=signed_in(request), question__isnull=False)
             if not own.exists():
                 raise NotUndoable(f"There is no answer {pk} of yours.")
-        answers.undo_answer(answer_id=pk, by=signed_in(request))
-        reopened = visible.questions(signed_in(request)).filter(answers=pk, state=Question.State.OPEN).first()
-        shown = reads.asked([reopened], signed_in(request))[0] if reopened and reopened.pk else None
+        user = signed_in(request)
+        answers.undo_answer(answer_id=pk, by=user)
+        reopened = visible.questions(user).filter(answers=pk, state=Question.State.OPEN).first()
+        own = Answer.objects.filter(pk=pk, annotator=user).exists()
+        if reopened is not None and own and not queue.hold(user, reopened.pk):
+            reopened = None
+        shown = reads.asked([reopened], user)[0] if reopened else None
         return Response(UndoneSerializer({"question": shown}, context=_reader(request)).data)
 
 

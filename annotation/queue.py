@@ -142,6 +142,17 @@ _spoken_of = Prepared[tuple[int, str]](
 )
 
 
+def hold(annotator: User, question: int, now: datetime | None = None) -> bool:
+    """Lease this very question to somebody who took their answer back, so that they can answer it anew.
+
+    False if somebody else holds it. One whose other answers wait to be weighed is left to that, and can be answered.
+    """
+    now = now or timezone.now()
+    open_ = Question.objects.filter(pk=question, state=Question.State.OPEN)
+    open_.filter(_available(annotator, now)).update(leased_to=annotator, leased_until=now + LEASE)
+    return not open_.filter(leased_until__gt=now, leased_to__isnull=False).exclude(leased_to=annotator).exists()
+
+
 def holds(annotator: User, question: int, now: datetime | None = None) -> bool:
     """Whether a question is in this person's hands."""
     held = visible.questions(annotator).filter(pk=question, state=Question.State.OPEN, leased_to=annotator)

@@ -97,7 +97,9 @@ DESK: Texts = {
     "line_lost": later("The line is lost. Answers are kept here and sent once it is back."),
     "not_kept": later("{message} Answers are kept here; load the page again if this stays."),
     "taken_back": later("Taken back. Answer it again."),
-    "taken_back_for_good": later("Taken back. The clusters have changed since, so it is not asked again."),
+    "taken_back_for_good": later(
+        "Taken back. It is not asked again here: somebody else is at it, or the clusters have changed since."
+    ),
     # practice
     "practice": later("Practice {number} of {count}: these faces are drawn, and nothing of this counts."),
     "practice_right": later("Right."),
@@ -322,9 +324,11 @@ def called(choices: Iterable[tuple[str, Text]]) -> list[tuple[str, Text]]:
     return [(value, later(str(text))) for value, text in choices]
 
 
-def why_asked(question: Question) -> str:
+def why_asked(question: Question, *, curates: bool) -> str:
     """Why somebody is asked, and nothing that would sway them: what chance picked, what is known already and what is
-    asked again looks like anything else."""
+    asked again looks like anything else. What others answered is a curator's to read."""
+    if question.purpose == Question.Purpose.DOUBT and not curates:
+        return _("The models do not see it as it is labelled; look for yourself.")
     if question.reason:
         return question.reason
     if question.purpose == Question.Purpose.VERDICT:

@@ -13,7 +13,7 @@ from django.test import Client
 from pytest_django import DjangoAssertNumQueries, DjangoCaptureOnCommitCallbacks, Settings
 from rest_framework.response import Response
 
-from annotation import errors, export, people, reads, tasks
+from annotation import errors, export, people, queue, reads, tasks
 from annotation.core.drawn import draw_portrait
 from annotation.models import Answer, Intake, Label, Photo, Question, User
 from dager_site import api_errors
@@ -183,6 +183,31 @@ def test_an_undone_answer_gives_its_question_back(annotator: Client) -> None:
     assert body["question"]["id"] == question.pk
     assert not Label.objects.exists()
     assert post(annotator, f"answers/{kept['id']}/undo").status_code == 409
+
+
+def test_an_answer_taken_back_is_given_anew_before_anybody_else_is_asked(annotator: Client) -> None:
+    question = a_question(3)
+    kept = answer(annotator, question, verdict="one_person").json()
+    post(annotator, f"answers/{kept['id']}/undo")
+
+    assert queue.take_next(an_annotator()) == []
+    assert answer(annotator, question, verdict="cannot_tell").status_code == 201
+
+
+def test_what_somebody_else_holds_meanwhile_does_not_come_back(annotator: Client) -> None:
+    question = a_question(3)
+    kept = answer(annotator, question, verdict="skip").json()
+    queue.take_next(an_annotator())
+
+    assert post(annotator, f"answers/{kept['id']}/undo").json() == {"question": None}
+
+
+@pytest.mark.parametrize(("role", "told"), [("annotator", False), ("curator", True)])
+def test_a_doubted_label_is_told_to_curators_alone(client: Client, role: str, told: bool) -> None:
+    a_single(purpose="doubt", reason="Labelled sad by 1 answer.")
+    client.force_login(a_user(role=role))
+    (asked,) = client.get("/api/v1/questions/next?ahead=1").json()["questions"]
+    assert ("Labelled sad" in asked["why"], "Labelled sad" in asked["reason"]) == (told, told)
 
 
 def test_whoever_skips_may_say_why(annotator: Client) -> None:

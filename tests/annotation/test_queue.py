@@ -5,7 +5,7 @@ import pytest
 from django.utils import timezone
 
 from annotation.answers import record_answer
-from annotation.queue import LEASE, bring_back_skipped, give_back, open_counts, take_next
+from annotation.queue import LEASE, bring_back_skipped, give_back, hold, open_counts, take_next
 from tests.factories import a_pair, a_question, an_annotator
 
 pytestmark = pytest.mark.django_db
@@ -45,6 +45,14 @@ def test_leaving_frees_what_one_holds():
     take_next(who)
     give_back(who)
     assert take_next(an_annotator()) == [question]
+
+
+def test_one_certain_question_is_held_unless_it_is_in_somebody_elses_hands():
+    question, one, other, now = a_question(), an_annotator(), an_annotator(), timezone.now()
+    assert hold(one, question.pk, now)
+    assert not hold(other, question.pk, now)
+    assert take_next(other, now=now) == []
+    assert hold(other, question.pk, now + LEASE + timedelta(seconds=1))
 
 
 def test_a_skipped_question_comes_back_when_asked_for():

@@ -112,15 +112,23 @@ def test_all_that_an_erasure_counts_has_a_name():
 def test_why_something_is_asked_does_not_tell_what_chance_picked_or_is_known_already(kind: str):
     made = {"value": a_single, "grid": lambda **fields: a_grid([], **fields)}[kind]
     purposes = ("work", "control", "audit", "again", "gold", "wanted")
-    assert len({why_asked(made(purpose=purpose)) for purpose in purposes}) == 1
+    assert len({why_asked(made(purpose=purpose), curates=False) for purpose in purposes}) == 1
 
 
 @pytest.mark.django_db
 def test_why_something_is_asked_is_said_of_every_kind():
     questions = [a_question(1), a_pair(), a_grid([]), a_single(), a_single(attribute="apparent_age"),
                  Question(kind="record", attribute="real_age"), a_single(purpose="verdict")]  # fmt: skip
-    assert len({why_asked(question) for question in questions}) == len(questions)
-    assert why_asked(a_single(purpose="doubt", reason="Labelled sad by 1 answer.")) == "Labelled sad by 1 answer."
+    assert len({why_asked(question, curates=False) for question in questions}) == len(questions)
+
+
+@pytest.mark.django_db
+def test_what_others_said_of_a_doubted_label_is_told_to_curators_alone():
+    doubted = a_single(purpose="doubt", reason="Labelled sad by 1 answer. The models say happy (93%).")
+    assert why_asked(doubted, curates=True) == doubted.reason
+    told = why_asked(doubted, curates=False)
+    assert "sad" not in told
+    assert "happy" not in told
 
 
 def test_another_language_reaches_the_desk(monkeypatch: pytest.MonkeyPatch):

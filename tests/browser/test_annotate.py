@@ -284,6 +284,31 @@ def test_two_tabs_of_one_person_are_one_voice(site: Site, page_problems: list[st
     page_problems.clear()  # the browser tells the 409, too
 
 
+def test_what_another_tab_sent_is_taken_back_as_well(site: Site, page_problems: list[str]) -> None:
+    question = a_cluster_question()
+    site.sign_in()
+    page = site.open("/annotate/")
+    expect(page.locator(TILE)).to_have_count(6)
+    page.wait_for_load_state("networkidle")
+    page.route("**/answer", lambda route: route.abort())
+    keys(page, "Enter")  # the server is gone, and this tab waits before it tries again
+    expect(page.get_by_text("The line is lost.")).to_be_visible()
+    page.unroute("**/answer")
+    other = page.context.new_page()
+    other.goto(page.url)  # sends it at once
+    kept(other, 1)
+    settled(other)
+    other.close()
+
+    keys(page, "u")
+
+    expect(page.locator(TILE)).to_have_count(6)
+    settled(page)
+    assert question.answers.get().undone_at is not None
+    assert not Label.objects.exists()
+    page_problems.clear()
+
+
 def test_a_question_whose_lease_ran_out_is_somebody_elses(site: Site, page_problems: list[str]) -> None:
     lost = a_cluster_question(1, worth=2.0)
     a_cluster_question(2, count=4)
@@ -415,6 +440,22 @@ def test_how_old_somebody_looks_is_typed(site: Site) -> None:
 
     answer = Answer.objects.get()
     assert (answer.content, answer.actions) == ({"verdict": "value", "value": "34"}, 2)
+
+
+def test_years_that_nobody_lives_to_are_not_sent(site: Site) -> None:
+    a_single(faces_of(1, 1)[0], attribute="apparent_age")
+    site.sign_in()
+    page = site.open("/annotate/")
+    expect(page.locator("#years")).to_be_focused()
+
+    page.keyboard.type("333")
+    keys(page, "Enter")
+    assert page.locator("#years").evaluate("(field) => field.validity.patternMismatch")
+    page.locator("#years").fill("116")
+    keys(page, "Enter")
+    settled(page)
+
+    assert [each.content["value"] for each in Answer.objects.all()] == ["116"]
 
 
 def test_dates_that_do_not_fit_are_looked_over_with_what_is_written_of_them(site: Site) -> None:
@@ -693,4 +734,33 @@ def test_an_answer_whose_receipt_was_lost_with_the_server_counts_once(site: Site
     assert lost[0].status == 201
     assert question.answers.count() == 1
     assert Label.objects.count() == 6
+    page_problems.clear()
+
+
+def test_what_the_server_kept_unheard_is_taken_back_and_answered_anew(site: Site, page_problems: list[str]) -> None:
+    question = a_cluster_question()
+    site.sign_in()
+    page = site.open("/annotate/")
+    expect(page.locator(TILE)).to_have_count(6)
+    page.wait_for_load_state("networkidle")
+
+    def unheard(route):
+        route.fetch()
+        route.abort("connectionreset")
+
+    page.route("**/answer", unheard)
+    keys(page, "Enter")
+    kept(page, 1)
+    expect(page.get_by_text("The line is lost.")).to_be_visible()
+    page.unroute("**/answer")
+    keys(page, "u")
+    expect(page.locator(TILE)).to_have_count(6)
+    keys(page, "Space", "Enter")
+    settled(page)
+
+    first, second = question.answers.order_by("pk")
+    assert first.undone_at is not None
+    assert second.undone_at is None
+    assert len(second.content["marks"]) == 1
+    assert Label.objects.count() == 5
     page_problems.clear()

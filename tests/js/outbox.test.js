@@ -107,3 +107,58 @@ test("only what sending again cannot mend is final", () => {
   for (const status of [400, 404, 409]) assert.equal(isFinal({ status }), true);
   for (const status of [undefined, 401, 403, 429, 500, 503]) assert.equal(isFinal({ status }), false);
 });
+
+test("an answer for which the browser has no room waits in the page", async () => {
+  let online = false;
+  const storage = Object.assign(new Storage(), {
+    setItem() {
+      throw new Error("QuotaExceededError");
+    },
+  });
+  const { box, told } = outbox(async () => {
+    if (!online) throw new Error("no line");
+    return { id: 7 };
+  }, storage);
+  await box.put(an("x", 1));
+  await box.put(an("y", 2));
+  assert.equal(box.waiting.length, 2);
+  assert.equal(box.take("y"), true);
+  online = true;
+  await box.flush();
+  assert.deepEqual(told.at(-1), ["kept", "x", { id: 7 }]);
+  assert.equal(box.waiting.length, 0);
+});
+
+test("an answer that may have been kept unheard is taken back where it is kept", async () => {
+  let online = false;
+  const sent = [];
+  const { box, storage } = outbox(async (answer) => {
+    sent.push([answer.client_id, Boolean(answer.taken)]);
+    if (!online) throw new Error("the receipt was lost");
+    return { id: 7 };
+  });
+  await box.put(an("x", 1));
+  assert.equal(box.take("x"), true);
+  assert.equal(storage.length, 1);
+  online = true;
+  await box.put(an("y", 2)); // the better answer, after the one before it was taken back
+  assert.deepEqual(sent, [["x", false], ["x", true], ["y", false]]);
+  assert.equal(storage.length, 0);
+});
+
+test("what is taken back in another tab while it is sent is sent once more", async () => {
+  const storage = new Storage();
+  const sent = [];
+  let arrive;
+  const { box } = outbox((answer) => {
+    sent.push(Boolean(answer.taken));
+    return answer.taken ? { id: 7 } : new Promise((resolve) => (arrive = resolve));
+  }, storage);
+  const { box: other } = outbox(async () => ({ id: 7 }), storage);
+  const flown = box.put(an("x", 1));
+  assert.equal(other.take("x"), true);
+  arrive({ id: 7 });
+  await flown;
+  assert.deepEqual(sent, [false, true]);
+  assert.equal(storage.length, 0);
+});

@@ -34,10 +34,16 @@ let lookAgain = false; // an answer was kept meanwhile
 let rested = false; // somebody goes on without a break
 let round = null; // of practice, while there is one
 
+async function send(answer) {
+  const kept = await ask(`${api}/questions/${answer.question}/answer`, { method: "POST", body: { client_id: answer.client_id, content: answer.content, elapsed_ms: answer.elapsed_ms } });
+  if (answer.taken && !kept.undone_at) await ask(`${api}/answers/${kept.id}/undo`, { method: "POST" });
+  return kept;
+}
+
 const outbox = new Outbox({
   storage: localStorage,
   prefix: `dager.answer.${user}.`,
-  send: (answer) => ask(`${api}/questions/${answer.question}/answer`, { method: "POST", body: { client_id: answer.client_id, content: answer.content, elapsed_ms: answer.elapsed_ms } }),
+  send,
   told: {
     kept: (answer, kept) => {
       past.kept(answer.client_id, kept.id);
@@ -47,17 +53,20 @@ const outbox = new Outbox({
     },
     refused: (answer, error) => {
       past.forget(answer.client_id);
+      done.delete(answer.question); // the server knows whether it is still to be answered here
       settle(answer);
-      tell(error.message, true);
+      if (!answer.taken) tell(error.message, true);
       refill();
     },
     lost: (error) => tell(error instanceof Offline ? say("line_lost") : say("not_kept", { message: error.message }), true),
-    waiting: (count) => {
-      at("unsent").hidden = count < 2;
-      at("unsent").textContent = say("not_sent", { count });
-    },
+    waiting: tellUnsent,
   },
 });
+
+function tellUnsent(count) {
+  at("unsent").hidden = count < 2;
+  at("unsent").textContent = say("not_sent", { count });
+}
 
 function settle(answer) {
   landed.get(answer.client_id)?.();
@@ -73,7 +82,7 @@ async function refill() {
     const here = [...(shown && !round ? [shown.question] : []), ...queue].map((each) => each.id);
     const answer = await ask(`${api}/questions/next?ahead=${AHEAD}&known=${here.join(",")}${kind ? `&kind=${kind}` : ""}`);
     const known = new Set([...here, ...queue.map((each) => each.id), round ? null : shown?.question.id, ...done]);
-    const unsent = outbox.waiting.filter((each) => each.content.verdict !== "skip").length;
+    const unsent = outbox.waiting.filter((each) => !each.taken && each.content.verdict !== "skip").length;
     tally = { ...answer.tally, open: answer.tally.open - unsent, answered_today: answer.tally.answered_today + unsent };
     for (const question of answer.questions.filter((each) => !known.has(each.id))) {
       queue.push(question);
@@ -370,7 +379,7 @@ function answer(content) {
   const entry = { client_id: crypto.randomUUID(), question: shown.question.id, content, elapsed_ms: Math.round(performance.now() - shown.at), at: Date.now() };
   done.add(shown.question.id);
   const arrival = new Promise((resolve) => landed.set(entry.client_id, resolve));
-  past.push({ clientId: entry.client_id, answerId: null, question: shown.question, content, arrival });
+  past.push({ clientId: entry.client_id, answerId: null, question: shown.question, content, arrival, sent: entry });
   if (content.verdict !== "skip") {
     tally.answered_today += 1;
     tally.open -= 1;
@@ -386,9 +395,12 @@ async function undo() {
   if (!entry) return;
   count();
   let question = entry.question;
-  if (!outbox.take(entry.clientId)) {
+  if (outbox.take(entry.clientId)) outbox.flush();
+  else {
     try {
-      await entry.arrival;
+      // What another tab sent is sent once more: it counts once, and the server tells which answer it is.
+      if (entry.answerId === null && !outbox.read(entry.clientId)) entry.answerId = (await send(entry.sent)).id;
+      else await entry.arrival;
       if (entry.answerId === null) return; // the server refused it: there is nothing to take back
       question = (await ask(`${api}/answers/${entry.answerId}/undo`, { method: "POST" })).question;
     } catch (error) {
@@ -539,7 +551,7 @@ at("name").addEventListener("keydown", (event) => {
   if (event.key === "Escape") focus(shown.current);
 });
 at("zoom").addEventListener("keydown", (event) => {
-  if (!["z", "l"].includes(event.key.toLowerCase())) return;
+  if (event.repeat || !["z", "l"].includes(event.key.toLowerCase())) return;
   event.preventDefault(); // or the same key would open it again
   at("zoom").close();
 });
@@ -590,6 +602,8 @@ document.addEventListener("keydown", (event) => {
 
 window.addEventListener("resize", fit);
 window.addEventListener("online", () => outbox.flush());
+window.addEventListener("storage", () => tellUnsent(outbox.waiting.length)); // another tab sends for this one, too
+document.addEventListener("visibilitychange", () => document.hidden || refill()); // leases ran on while nobody looked
 window.addEventListener("pagehide", () => {
   // Answers that have not left yet still need their leases.
   if (!outbox.waiting.length) ask(`${api}/questions/give-back`, { method: "POST", keepalive: true }).catch(() => {});

@@ -8,6 +8,7 @@ export class Outbox {
   // storage: as localStorage; send(answer) -> promise of what the server keeps; told: { kept, refused, waiting }.
   constructor({ storage, prefix, send, told, later = (work, wait) => setTimeout(work, wait) }) {
     Object.assign(this, { storage, prefix, send, told, later });
+    this.unkept = new Map(); // those for which the browser's storage has no room: they wait in this page alone
     this.flying = null; // the answer that is being sent, with its promise
     this.wait = FIRST_WAIT;
     this.due = false;
@@ -19,24 +20,40 @@ export class Outbox {
       const key = this.storage.key(index);
       if (key.startsWith(this.prefix)) keys.push(key);
     }
-    return keys.map((key) => JSON.parse(this.storage.getItem(key))).sort((one, other) => one.at - other.at);
+    return [...keys.map((key) => JSON.parse(this.storage.getItem(key))), ...this.unkept.values()].sort((one, other) => one.at - other.at);
   }
 
   // One key for each answer: two tabs never overwrite each other's.
   put(answer) {
-    this.storage.setItem(this.prefix + answer.client_id, JSON.stringify(answer));
+    this.keep(answer);
     this.told.waiting?.(this.waiting.length);
     return this.flush();
   }
 
-  // Takes back an answer that has not left yet. False: it is being sent, or was.
+  keep(answer) {
+    try {
+      this.storage.setItem(this.prefix + answer.client_id, JSON.stringify(answer));
+    } catch {
+      this.unkept.set(answer.client_id, answer);
+    }
+  }
+
+  // The answer as it waits, or null.
+  read(clientId) {
+    return this.unkept.get(clientId) ?? JSON.parse(this.storage.getItem(this.prefix + clientId));
+  }
+
+  // Takes back an answer that waits. The server may have one that was tried, without having been heard: it is sent once
+  // more, to be taken back there. False: it is being sent, or was.
   take(clientId) {
-    if (this.flying === clientId || this.storage.getItem(this.prefix + clientId) === null) return false;
-    this.drop(clientId);
-    return true;
+    const answer = this.flying === clientId ? null : this.read(clientId);
+    if (answer?.tried) this.keep({ ...answer, taken: true });
+    else if (answer) this.drop(clientId);
+    return answer !== null;
   }
 
   drop(clientId) {
+    this.unkept.delete(clientId);
     this.storage.removeItem(this.prefix + clientId);
     this.told.waiting?.(this.waiting.length);
   }
@@ -46,7 +63,9 @@ export class Outbox {
     for (let next; (next = this.waiting[0]); ) {
       this.flying = next.client_id;
       try {
+        this.keep({ ...next, tried: true });
         const kept = await this.send(next);
+        if (!next.taken && this.read(next.client_id)?.taken) continue; // back again in another tab meanwhile
         this.drop(next.client_id);
         this.told.kept?.(next, kept);
         this.wait = FIRST_WAIT;
