@@ -682,8 +682,8 @@ class Undo(Idempotent):
         user = signed_in(request)
         answers.undo_answer(answer_id=pk, by=user)
         reopened = visible.questions(user).filter(answers=pk, state=Question.State.OPEN).first()
-        own = Answer.objects.filter(pk=pk, annotator=user).exists()
-        if reopened is not None and own and not queue.hold(user, reopened.pk):
+        is_own = Answer.objects.filter(pk=pk, annotator=user).exists()
+        if reopened is not None and is_own and not queue.hold(user, reopened.pk):
             reopened = None
         shown = reads.asked([reopened], user)[0] if reopened else None
         return Response(UndoneSerializer({"question": shown}, context=_reader(request)).data)

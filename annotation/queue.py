@@ -149,7 +149,7 @@ def hold(annotator: User, question: int, now: datetime | None = None) -> bool:
     """
     now = now or timezone.now()
     open_ = Question.objects.filter(pk=question, state=Question.State.OPEN)
-    open_.filter(_available(annotator, now)).update(leased_to=annotator, leased_until=now + LEASE)
+    open_.filter(_available(annotator.pk, now)).update(leased_to=annotator, leased_until=now + LEASE)
     return not open_.filter(leased_until__gt=now, leased_to__isnull=False).exclude(leased_to=annotator).exists()
 
 
