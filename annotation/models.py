@@ -749,9 +749,9 @@ class Decision(models.Model):
 
     class Kind(models.TextChoices):
         LABEL = "label"  # this face is this identity
-        CANNOT_LINK = "cannot_link"  # this face, or this identity, is not that identity
-        NOT_A_FACE = "not_a_face"
-        CANNOT_TELL = "cannot_tell"  # a person looked and could not say who this is
+        CANNOT_LINK = "cannot_link", "Cannot link"  # this face, or this identity, is not that identity
+        NOT_A_FACE = "not_a_face", "Not a face"
+        CANNOT_TELL = "cannot_tell", "Cannot tell"  # a person looked and could not say who this is
         MERGE = "merge"  # this identity is that identity
         NAME = "name"
         VALUE = "value"  # of an attribute of this face, or of this identity and so of all its faces
@@ -818,8 +818,8 @@ class Label(models.Model):
 
     class Verdict(models.TextChoices):
         IDENTITY = "identity"
-        NOT_A_FACE = "not_a_face"
-        CANNOT_TELL = "cannot_tell"
+        NOT_A_FACE = "not_a_face", "Not a face"
+        CANNOT_TELL = "cannot_tell", "Cannot tell"
 
     face = models.OneToOneField(Face, on_delete=models.CASCADE, related_name="label")
     identity = models.ForeignKey(Identity, null=True, on_delete=models.CASCADE, related_name="labels")
@@ -1049,6 +1049,10 @@ class Reliability(models.Model):
 
     class Meta:
         constraints = [models.UniqueConstraint(fields=["annotator", "attribute"], name="one_reliability_each")]
+
+    @property
+    def title(self) -> str:
+        return self.attribute.replace("_", " ")
 
 
 class Snapshot(models.Model):

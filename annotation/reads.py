@@ -410,6 +410,10 @@ class Asked:
     sources: list[tuple[str, int]]
 
     @property
+    def title(self) -> str:
+        return self.question.attribute.replace("_", " ")
+
+    @property
     def values(self) -> tuple[str, ...]:
         """What the attribute that is asked about may be; none for years, and for who somebody is."""
         return attribute(self.question.attribute).values if self.question.attribute else ()
@@ -864,10 +868,15 @@ def _in_words(answer: Answer, lines: Counter[str]) -> str:
             return _("skipped: {reason}").format(reason=_(reason)) if reason else _("skipped")
         case "cannot_tell":
             return _("answered: cannot tell")
+        case "value" if str(content["value"]).isdecimal():
+            years = int(content["value"])
+            return ngettext("answered: {years} year", "answered: {years} years", years).format(years=years)
         case "value":
             return _("answered: {said}").format(said=_(str(content["value"])))
         case "marked":
-            told = _("looked a grid over and marked {faces}")
+            if not content["marks"]:
+                return _("looked a page over and marked none")
+            told = _("looked a page over and marked {faces}")
             return told.format(faces=faces_in_words(len(content["marks"])))
     said = [_count_in_words(kind, lines[kind]) for kind in Decision.Kind if lines[kind]]
     return _("answered: {said}").format(said=", ".join(said)) if said else _("answered")

@@ -7,12 +7,13 @@ them: they are the same for pages and API, in English. Of a text with `one` and 
 """
 
 from collections.abc import Iterable, Mapping
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 from django.http import HttpRequest
 from django.utils.functional import Promise
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy as later
+from django.utils.translation import ngettext
 
 from annotation.models import Question
 from inference.core.attributes import ATTRIBUTES
@@ -256,7 +257,7 @@ CHOICES: tuple[Text, ...] = (
     later("Live"), later("Retired"),
     later("Cluster"), later("Pair"), later("Grid"), later("Value"), later("Record"),
     later("Work"), later("Control"), later("Audit"), later("Again"), later("Gold"), later("Doubt"), later("Verdict"),
-    later("Wanted"), later("Label"), later("Cannot Link"), later("Not A Face"), later("Cannot Tell"), later("Merge"),
+    later("Wanted"), later("Label"), later("Cannot link"), later("Not a face"), later("Cannot tell"), later("Merge"),
     later("Name"), later("Undo"), later("Person"), later("Machine"), later("Import"), later("Identity"),
     later("Krippendorff's α"), later("intraclass correlation"),
     later("Embedding"), later("Real age"), later("Apparent age"), later("Gender"), later("Emotion"),
@@ -322,6 +323,25 @@ def erased(counts: Mapping[str, int]) -> list[tuple[str, int]]:
 def called(choices: Iterable[tuple[str, Text]]) -> list[tuple[str, Text]]:
     """Choices as a form shows them, in the language of whoever looks."""
     return [(value, later(str(text))) for value, text in choices]
+
+
+def evidence(told: Mapping[str, Any]) -> list[str]:
+    """What a line of the ledger rests on, as far as it says something to a person; the rest is for programs."""
+    of_set, born, taken = told.get("set"), told.get("born"), told.get("taken")
+    votes, guesses = told.get("votes"), told.get("guesses")
+    parts = [
+        _("question {pk}").format(pk=told["question"]) if "question" in told else "",
+        ngettext("{count} vote", "{count} votes", votes).format(count=votes) if votes else "",
+        ngettext("{count} guess", "{count} guesses", guesses).format(count=guesses) if guesses else "",
+        _("believed to {share}").format(share=f"{told['belief']:.0%}") if "belief" in told else "",
+        _("a curator’s verdict") if told.get("verdict") is True else "",
+        _("certificate {pk}").format(pk=told["certificate"]) if "certificate" in told else "",
+        _("confidence {share}").format(share=f"{told['confidence']:.0%}") if "confidence" in told else "",
+        _("born {date}").format(date=born) if born else "",
+        _("taken {date}").format(date=taken) if taken else "",
+        _("written in {set}, {file}").format(set=of_set, file=told.get("file", "")) if of_set else "",
+    ]
+    return [part for part in parts if part]
 
 
 def why_asked(question: Question, *, curates: bool) -> str:

@@ -280,7 +280,7 @@ class Migration(migrations.Migration):
             name='Decision',
             fields=[
                 ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('kind', models.CharField(choices=[('label', 'Label'), ('cannot_link', 'Cannot Link'), ('not_a_face', 'Not A Face'), ('cannot_tell', 'Cannot Tell'), ('merge', 'Merge'), ('name', 'Name'), ('value', 'Value'), ('undo', 'Undo')], max_length=12)),
+                ('kind', models.CharField(choices=[('label', 'Label'), ('cannot_link', 'Cannot link'), ('not_a_face', 'Not a face'), ('cannot_tell', 'Cannot tell'), ('merge', 'Merge'), ('name', 'Name'), ('value', 'Value'), ('undo', 'Undo')], max_length=12)),
                 ('attribute', models.CharField(blank=True, max_length=20)),
                 ('value', models.CharField(blank=True, max_length=300)),
                 ('detail', models.JSONField(default=dict)),
@@ -478,7 +478,7 @@ class Migration(migrations.Migration):
             name='Label',
             fields=[
                 ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('verdict', models.CharField(choices=[('identity', 'Identity'), ('not_a_face', 'Not A Face'), ('cannot_tell', 'Cannot Tell')], max_length=12)),
+                ('verdict', models.CharField(choices=[('identity', 'Identity'), ('not_a_face', 'Not a face'), ('cannot_tell', 'Cannot tell')], max_length=12)),
                 ('decision', models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='+', to='annotation.decision')),
                 ('face', models.OneToOneField(on_delete=django.db.models.deletion.CASCADE, related_name='label', to='annotation.face')),
                 ('identity', models.ForeignKey(null=True, on_delete=django.db.models.deletion.CASCADE, related_name='labels', to='annotation.identity')),

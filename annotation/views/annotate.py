@@ -16,6 +16,7 @@ from annotation.views.page import SignedIn, act, back, page
 from annotation.words import DESK, names
 
 PAGE = 30
+FEW = 6  # faces of an answer, by which somebody knows it again
 
 
 @page(ANNOTATE, by_source=True)
@@ -46,7 +47,9 @@ def own_answers(request: SignedIn) -> HttpResponse:
     """What this person answered, to look at and take back."""
     own = visible.answers(request.user).filter(annotator=request.user).select_related("annotator", "question")
     found = reads.page(own, order=["-pk"], cursor=request.GET.get("cursor", ""), size=PAGE)
-    return render(request, "annotation/answers.html", {"page": found, "acts": reads.told(found.rows)})
+    watched = reads.watched(found.rows, request.user)
+    marked_first = [(each, sorted(each.faces, key=lambda shown: not shown[1])[:FEW]) for each in watched]
+    return render(request, "annotation/answers.html", {"page": found, "watched": marked_first})
 
 
 @act(ANNOTATE | BROWSE, by_source=True)

@@ -6,13 +6,15 @@ from django.core.exceptions import PermissionDenied
 from django.db.models import Prefetch
 from django.http import Http404, HttpResponse, HttpResponseBase
 from django.shortcuts import get_object_or_404, render
+from django.utils.translation import gettext as _
 from django.views.decorators.http import require_safe
 
 from annotation import clustering, reads, served, thumbnails, visible
 from annotation.access import BROWSE, may_see
 from annotation.forms import AskForm, FaceFilter, Filter, PhotoFilter, for_reader
-from annotation.models import Copy, Face, Label, Membership, Photo
+from annotation.models import Copy, Decision, Face, Label, Membership, Photo
 from annotation.views.page import SignedIn, page, tell_mistakes
+from annotation.words import evidence
 from inference.core.images import PictureRefused
 
 PHOTOS = 48
@@ -99,12 +101,18 @@ def face(request: SignedIn, pk: int) -> HttpResponse:
         "label": getattr(shown, "label", None),
         "member": member,
         "neighbours": [(other, similarity, people.get(other.pk)) for other, similarity in nearest],
-        "lines": reads.lines_of(shown, request.user),
+        "lines": [_told(line) for line in reads.lines_of(shown, request.user)],
         "attributes": reads.attribute_labels(shown),
         "proposals": reads.proposals_of(shown),
         "feedback": shown.feedback.select_related("by").order_by("-pk"),
     }
     return render(request, "annotation/face.html", context)
+
+
+def _told(line: Decision) -> tuple[Decision, str, list[str]]:
+    """A line of the ledger, which value of what it says, and what it rests on."""
+    said = " ".join(_(name.replace("_", " ")) for name in (line.attribute, line.value) if line.attribute)
+    return line, said, evidence(line.evidence)
 
 
 def _dot(photo: Photo) -> str:

@@ -1,8 +1,10 @@
 """Who may open which page, and that every page stands on its own feet."""
 
+import re
 from collections.abc import Callable
 from html.parser import HTMLParser
 from pathlib import Path
+from uuid import uuid4
 
 import pytest
 from django.db import transaction
@@ -11,9 +13,11 @@ from django.urls import get_resolver, reverse
 from pytest_django import Settings
 
 from annotation import erasure, holds
+from annotation.answers import record_answer
 from annotation.core import practice
 from annotation.models import Question, Release, User
 from annotation.releases import build, create_release
+from annotation.views.annotate import FEW
 from tests.annotation.test_releases import released, some_labelled, with_picture
 from tests.factories import (
     a_certificate,
@@ -393,3 +397,22 @@ def test_the_annotate_page_counts_the_open_questions_of_its_kind(signed_in: Call
 
     assert signed_in(ANNOTATOR).get(reverse("annotate"), {"kind": "pair"}).context["tally"].open == 1
     assert Question.objects.filter(state="open").count() == 2
+
+
+def test_ones_own_answers_are_known_again_by_their_faces(client: Client) -> None:
+    ann = an_annotator("ann")
+    asked, other = (a_question([with_picture(a_face()) for _ in range(count)]) for count in (8, 1))
+    marked = asked.shown.last().face_id
+    for question, content in ((asked, {"marks": {str(marked): "other"}}), (other, {})):
+        content |= {"verdict": "one_person"}
+        record_answer(question_id=question.pk, annotator=ann, client_id=uuid4(), content=content)
+    client.force_login(ann)
+
+    page = client.get("/answers/").content.decode()
+
+    faces = [int(face) for face in re.findall(r"/faces/(\d+)/crop", page)]
+    assert len(faces) == 1 + FEW
+    assert faces[1] == marked
+    picture = client.get(re.findall(r'src="(/faces/[^"]+)"', page)[1])
+    assert b"".join(picture.streaming_content)
+    picture.close()

@@ -14,6 +14,7 @@ from pytest_django import DjangoAssertNumQueries
 from annotation.access import crop_address, photo_address
 from annotation.models import Face, Photo
 from annotation.views import photos
+from tests.annotation.test_releases import says
 from tests.factories import (
     a_cluster,
     a_face,
@@ -275,3 +276,13 @@ def test_a_faces_page_tells_what_is_proposed_and_what_each_source_says(curator: 
 def test_the_page_of_a_face_is_of_the_faces_and_of_no_other_section(curator):
     page = curator.get(f"/faces/{a_face().pk}/").content.decode()
     assert set(re.findall(r'<a href="(/\w+/)" aria-current="page"', page)) == {"/faces/"}
+
+
+def test_the_ledger_of_a_face_reads_like_sentences(curator: Client) -> None:
+    face = a_face()
+    says(face, "real_age", "33.50", detail={"low": 33, "high": 34})
+    a_person([face], "Ada")
+    page = curator.get(reverse("face", args=[face.pk])).content.decode()
+    told = " ".join(re.sub(r"<[^>]+>", " ", page).split())
+    assert "says: this is Ada" in told
+    assert "says of this face: real age 33.50" in told

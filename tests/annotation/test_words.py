@@ -22,6 +22,7 @@ from annotation.words import (
     TRY,
     Text,
     Texts,
+    evidence,
     names,
     why_asked,
 )
@@ -120,6 +121,15 @@ def test_why_something_is_asked_is_said_of_every_kind():
     questions = [a_question(1), a_pair(), a_grid([]), a_single(), a_single(attribute="apparent_age"),
                  Question(kind="record", attribute="real_age"), a_single(purpose="verdict")]  # fmt: skip
     assert len({why_asked(question, curates=False) for question in questions}) == len(questions)
+
+
+def test_what_a_line_of_the_ledger_rests_on_is_told_in_words():
+    of_answer = {"act": "answer", "question": 198, "kind": "grid", "belief": 0.9426, "votes": 1, "machine": [0.1, 0.9]}
+    assert evidence(of_answer | {"face": 32}) == ["question 198", "1 vote", "believed to 94%"]
+    of_machine = {"certificate": 3, "confidence": 0.99, "face": 32}
+    assert evidence(of_machine) == ["certificate 3", "confidence 99%"]
+    assert evidence({"set": "fgnet", "file": "001A02.JPG"}) == ["written in fgnet, 001A02.JPG"]
+    assert evidence({"born": "1960-01-02", "taken": "1999"}) == ["born 1960-01-02", "taken 1999"]
 
 
 @pytest.mark.django_db

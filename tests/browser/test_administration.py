@@ -20,6 +20,10 @@ def test_they_fit_and_hinder_nobody(site: Site) -> None:
     site.sign_in(admin)
     for path in ("/audit/", "/settings/", *forgotten(admin)):
         assert_fits_and_hinders_nobody(site.open(path), path)
+    site.page.set_viewport_size({"width": 375, "height": 740})
+    log = site.open("/audit/").locator(".table")
+    assert log.evaluate("(log) => log.scrollWidth <= log.clientWidth")  # all of a line is read without scrolling aside
+    assert not faults_of(site.page)
 
 
 def test_the_admin_hinders_nobody_and_its_console_stays_empty(site: Site) -> None:
