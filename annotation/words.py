@@ -52,7 +52,7 @@ DESK: Texts = {
     "face_of": later("Face {number} of {count}"),
     "found_under": later("found under {query}"),
     "marked": later("marked: {mark}"),
-    "zoom": later("Face {number}: zoom"),
+    "zoom": later("Face {number}: the whole photo"),
     "whole_photo": later("The whole photo, with the face in a box"),
     "larger_crop": later("The face and what is around it, enlarged"),
     "search_terms": later("Search terms"),

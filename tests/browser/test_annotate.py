@@ -7,7 +7,7 @@ import pytest
 from django.utils import timezone
 from playwright.sync_api import Page, expect
 
-from annotation import ledger, lifetimes, reads
+from annotation import ledger, lifetimes, queue, reads
 from annotation.answers import settle_kept
 from annotation.core.batches import batched
 from annotation.models import Answer, Decision, Identity, Label, Photo, Question, User
@@ -324,6 +324,20 @@ def test_a_question_whose_lease_ran_out_is_somebody_elses(site: Site, page_probl
     expect(page.locator(TILE)).to_have_count(4)
     assert not lost.answers.exists()
     page_problems.clear()
+
+
+def test_whoever_comes_back_to_the_page_holds_its_questions_again_at_once(site: Site) -> None:
+    question = a_cluster_question()
+    site.sign_in()
+    page = site.open("/annotate/")
+    expect(page.locator(TILE)).to_have_count(6)
+    page.wait_for_load_state("networkidle")
+    Question.objects.filter(pk=question.pk).update(leased_until=timezone.now() - timedelta(minutes=1))
+
+    with page.expect_response("**/questions/next**"):
+        page.evaluate("document.dispatchEvent(new Event('visibilitychange'))")  # as a tab that is shown again does
+
+    assert queue.take_next(an_annotator("bob")) == []
 
 
 def test_a_closed_tab_sends_what_it_still_held_when_the_page_is_opened_again(
@@ -660,6 +674,10 @@ def test_a_key_that_is_held_answers_once_and_marks_nothing(site: Site) -> None:
 
     assert Answer.objects.count() == 1
     expect(page.locator(f"{TILE}[aria-pressed=true]")).to_have_count(1)
+    for _ in range(4):
+        page.keyboard.down("z")
+    expect(page.get_by_role("dialog")).to_be_visible()  # and stays so, as long as somebody looks
+    page.keyboard.up("z")
 
 
 def test_a_double_click_answers_one_question(site: Site) -> None:

@@ -424,6 +424,8 @@ def test_an_answer_by_touch_on_a_phone(site: Site) -> None:
     expect(page.locator(".tile")).to_have_count(24)
 
     page.locator(".tile").nth(2).click()
+    whole = "(mark) => mark.scrollWidth <= mark.clientWidth && mark.offsetHeight < 40"
+    assert page.locator(".tile .mark").nth(2).evaluate(whole)  # two words in two lines
     page.get_by_role("button", name="The other 23 are one person").click()
     expect(page.get_by_text("No question waits for you.")).to_be_visible()
     page.wait_for_load_state("networkidle")
