@@ -39,7 +39,7 @@ from training.core.benchmarks.verification import right_pairs
 TEST = 2_000  # faces
 YEARS = tuple(map(str, range(101)))
 PLAIN = (0.5, 0.5, 0.5)
-EPOCHS = 3
+EPOCHS = 1
 Opened = TypeVar("Opened")
 
 
@@ -158,6 +158,7 @@ def _all_taught(faces: npt.NDArray[np.uint8], truth: npt.NDArray[np.int64], outp
     rng, described = np.random.default_rng(0), {"crop": CropSpec("arcface-112", 112), "mean": PLAIN, "deviation": PLAIN}
     small, pixels = _sized(faces, 112), torch_models._Pixels(PLAIN, PLAIN, flip=False)
     network = build_task("mobilefacenet", outputs, dimensions=128).train()
+    network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     total = EPOCHS * (len(small) // 64)
     steps = torch.optim.AdamW(network.parameters(), lr=4e-3)
     rates = torch.optim.lr_scheduler.OneCycleLR(steps, 4e-3, total_steps=total)
