@@ -78,7 +78,7 @@ def embedding() -> None:
     times = seconds(
         lambda: network.embed(crops), lambda: peer.compute_face_descriptor([np.ascontiguousarray(c) for c in both], 0)
     )
-    line("embed a face and its mirror image", "dlib's network in onnxruntime", "dlib", times, per=len(crops))
+    line("embed a face and its mirror image", "dlib's network, with AMX in bfloat16", "dlib", times, per=len(crops))
 
 
 def main() -> None:
