@@ -201,7 +201,7 @@ def _ask(lifetime: Lifetime, disputed: list[int]) -> None:
         attribute=REAL_AGE.name,
         identity_id=lifetime.person,
         worth=WORTH,
-        reason=f"Their dates do not fit those of {others} other photos of this person."
+        reason=f"Their dates do not fit those of {others} other photo{'s' if others != 1 else ''} of this person."
         if others
         else "Their dates contradict each other.",
     )

@@ -456,6 +456,33 @@ def test_how_old_somebody_looks_is_typed(site: Site) -> None:
     assert (answer.content, answer.actions) == ({"verdict": "value", "value": "34"}, 2)
 
 
+def test_where_years_are_typed_every_other_key_is_its_buttons(site: Site) -> None:
+    for face in faces_of(1, 3):
+        a_single(face, attribute="apparent_age")
+    site.sign_in()
+    page = site.open("/annotate/")
+    expect(page.locator("#years")).to_be_focused()
+
+    keys(page, "z", "z")  # there and away
+    expect(page.get_by_role("dialog")).to_have_count(0)
+    keys(page, "c")
+    kept(page, 1)
+    keys(page, "u")
+    expect(page.get_by_text("Taken back.")).to_be_visible()
+    keys(page, "n")
+    kept(page, 2)
+    keys(page, "k", "1")
+    kept(page, 3)
+    settled(page)
+
+    assert [answer.content["verdict"] for answer in Answer.objects.order_by("pk")] == [
+        "cannot_tell",
+        "not_a_face",
+        "skip",
+    ]
+    expect(page.locator("#years")).to_have_value("")
+
+
 def test_years_that_nobody_lives_to_are_not_sent(site: Site) -> None:
     a_single(faces_of(1, 1)[0], attribute="apparent_age")
     site.sign_in()

@@ -20,6 +20,12 @@ test("a key in a form field belongs to the field", () => {
   assert.equal(keyOf(on({ tagName: "INPUT", type: "checkbox" })), "n");
 });
 
+test("of a field of digits a letter is the page's", () => {
+  const years = { tagName: "INPUT", type: "text", inputMode: "numeric" };
+  assert.equal(keyOf(on(years, { key: "C" })), "c");
+  for (const event of [{ key: "3" }, { key: "Enter" }, { key: "Backspace" }, { key: " " }, { key: "c", ctrlKey: true }]) assert.equal(keyOf(on(years, event)), "");
+});
+
 test("a key with a modifier, held down, or handled before is not the page's", () => {
   for (const event of [{ ctrlKey: true }, { altKey: true }, { metaKey: true }, { repeat: true }, { defaultPrevented: true }, { isComposing: true }, { key: "Enter", shiftKey: true }]) {
     assert.equal(keyOf(on(body, event)), "");

@@ -6,11 +6,14 @@ const TICKS = new Set(["checkbox", "radio", "range", "button", "submit"]); // no
 export const isField = (element) =>
   Boolean(element) && ((FIELDS.has(element.tagName) && !(element.tagName === "INPUT" && TICKS.has(element.type))) || element.isContentEditable === true);
 
+// A letter means nothing to a field of digits, and goes to the page.
+const passesBy = (event) => event.target.inputMode === "numeric" && /^[a-z]$/i.test(event.key);
+
 // The key that was meant for the page, or "" for one that was not.
 export function keyOf(event) {
   if (event.defaultPrevented || event.repeat || event.ctrlKey || event.altKey || event.metaKey || event.isComposing) return "";
   if (event.shiftKey && event.key.length > 1) return "";
-  if (isField(event.target)) return "";
+  if (isField(event.target) && !passesBy(event)) return "";
   return event.key.length === 1 ? event.key.toLowerCase() : event.key;
 }
 
