@@ -2,8 +2,8 @@
 values, attributes and states are called.
 
 `manage.py makemessages -l de` collects them, with those of templates, forms and views. Errors' messages are not among
-them: they are the same for pages and API, in English; nor is what speaks against a label, as its question keeps it. Of a
-text with `one` and `other` the script chooses by the `count`, as the language has it.
+them: they are the same for pages and API, in English; nor is what speaks against a label, as its question keeps it. Of
+a text with `one` and `other` the script chooses by the `count`, as the language has it.
 """
 
 from collections.abc import Iterable, Mapping
