@@ -302,7 +302,7 @@ def test_what_another_tab_sent_is_taken_back_as_well(site: Site, page_problems: 
 
     keys(page, "u")
 
-    expect(page.locator(TILE)).to_have_count(6)
+    expect(page.get_by_text("Taken back.")).to_be_visible()
     settled(page)
     assert question.answers.get().undone_at is not None
     assert not Label.objects.exists()
@@ -782,6 +782,25 @@ def test_an_answer_whose_receipt_was_lost_with_the_server_counts_once(site: Site
     page_problems.clear()
 
 
+def test_what_is_still_on_its_way_is_taken_back_once_it_has_arrived(site: Site) -> None:
+    question = a_cluster_question()
+    site.sign_in()
+    page = site.open("/annotate/")
+    expect(page.locator(TILE)).to_have_count(6)
+    page.wait_for_load_state("networkidle")
+
+    def slow(route):
+        keys(page, "u")  # before the server has it
+        route.continue_()
+
+    page.route("**/answer", slow)
+    keys(page, "Enter")
+
+    expect(page.get_by_text("Taken back.")).to_be_visible()
+    assert question.answers.get().undone_at is not None
+    assert not Label.objects.exists()
+
+
 def test_what_the_server_kept_unheard_is_taken_back_and_answered_anew(site: Site, page_problems: list[str]) -> None:
     question = a_cluster_question()
     site.sign_in()
@@ -799,7 +818,7 @@ def test_what_the_server_kept_unheard_is_taken_back_and_answered_anew(site: Site
     expect(page.get_by_text("The line is lost.")).to_be_visible()
     page.unroute("**/answer")
     keys(page, "u")
-    expect(page.locator(TILE)).to_have_count(6)
+    expect(page.get_by_text("Taken back.")).to_be_visible()
     keys(page, "Space", "Enter")
     settled(page)
 

@@ -26,7 +26,7 @@ const queue = []; // questions that were fetched and not shown yet
 const done = new Set(); // ids of those answered here, which the server may still hand out
 const past = new Past();
 const pace = new Pace();
-const landed = new Map(); // client id -> resolves once the server has the answer, or refused it
+const landed = new Map(); // client id -> resolves with the id of the answer that the server has, or null if it refused it
 let shown = null; // { question, marks, at, current }
 let tally = { answered_today: Number(at("answered").textContent), open: Number(at("left").textContent), skipped: 0 };
 let looking = false;
@@ -47,14 +47,14 @@ const outbox = new Outbox({
   told: {
     kept: (answer, kept) => {
       past.kept(answer.client_id, kept.id);
-      settle(answer);
+      settle(answer, kept.id);
       if (looking) lookAgain = true; // what is being asked for may count without this answer
       else if (queue.length <= AHEAD / 2) refill();
     },
     refused: (answer, error) => {
       past.forget(answer.client_id);
       done.delete(answer.question); // the server knows whether it is still to be answered here
-      settle(answer);
+      settle(answer, null);
       if (!answer.taken) tell(error.message, true);
       refill();
     },
@@ -68,8 +68,8 @@ function tellUnsent(count) {
   at("unsent").textContent = say("not_sent", { count });
 }
 
-function settle(answer) {
-  landed.get(answer.client_id)?.();
+function settle(answer, id) {
+  landed.get(answer.client_id)?.(id);
   landed.delete(answer.client_id);
 }
 
@@ -127,6 +127,7 @@ function clear() {
   at("about").textContent = at("why-asked").textContent = "";
   at("for-others").textContent = tally.open > 0 ? say("for_others", { count: tally.open }) : "";
   at("bring-back").hidden = !tally.skipped;
+  count();
   document.title = `${say("title")} · DAGER`;
 }
 
@@ -400,7 +401,7 @@ async function undo() {
     try {
       // What another tab sent is sent once more: it counts once, and the server tells which answer it is.
       if (entry.answerId === null && !outbox.read(entry.clientId)) entry.answerId = (await send(entry.sent)).id;
-      else await entry.arrival;
+      else entry.answerId ??= await entry.arrival;
       if (entry.answerId === null) return; // the server refused it: there is nothing to take back
       question = (await ask(`${api}/answers/${entry.answerId}/undo`, { method: "POST" })).question;
     } catch (error) {
