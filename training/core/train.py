@@ -3,6 +3,7 @@
 Started by torchrun it runs on several GPUs or machines.
 """
 
+import gc
 import hashlib
 import json
 import os
@@ -153,9 +154,12 @@ def _place(config: TrainConfig) -> Iterator[Place]:
         distributed.init_process_group("nccl" if gpu else "gloo")
     try:
         yield Place(device, rank, world)
+        if world > 1:
+            distributed.barrier()  # nobody hangs up while another one still listens
     finally:
         torch.set_num_threads(before)
         if world > 1:
+            gc.collect()  # what learnt together is a cycle: left to the exit, its end of the group aborts the process
             distributed.destroy_process_group()
 
 
