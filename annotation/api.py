@@ -138,7 +138,7 @@ class ById(CursorPagination):
     A database finds the keys of a page by an index, however rare its rows are; whole rows are read of that page alone.
     """
 
-    ordering: str | tuple[str, ...] = ("-id",)
+    ordering: tuple[str, ...] = ("-id",)
     page_size = 100
     page_size_query_param = "limit"
     page_size_query_description = "rows of a page, 1 to 1,000; more are taken as 1,000, and without it 100"
