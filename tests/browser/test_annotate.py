@@ -41,6 +41,15 @@ def kept(page: Page, count: int) -> None:
     assert Answer.objects.count() == count
 
 
+def at_the_desk(site: Site) -> Page:
+    """Signed in, six faces on show, and all that the page asks for at first answered."""
+    site.sign_in()
+    page = site.open("/annotate/")
+    expect(page.locator(TILE)).to_have_count(6)
+    page.wait_for_load_state("networkidle")
+    return page
+
+
 def places(question: Question) -> list[int]:
     """The faces of a question in the order in which it shows them."""
     return [face.pk for face in reads.asked([question], User())[0].faces]
@@ -286,10 +295,7 @@ def test_two_tabs_of_one_person_are_one_voice(site: Site, page_problems: list[st
 
 def test_what_another_tab_sent_is_taken_back_as_well(site: Site, page_problems: list[str]) -> None:
     question = a_cluster_question()
-    site.sign_in()
-    page = site.open("/annotate/")
-    expect(page.locator(TILE)).to_have_count(6)
-    page.wait_for_load_state("networkidle")
+    page = at_the_desk(site)
     page.route("**/answer", lambda route: route.abort())
     keys(page, "Enter")  # the server is gone, and this tab waits before it tries again
     expect(page.get_by_text("The line is lost.")).to_be_visible()
@@ -328,10 +334,7 @@ def test_a_question_whose_lease_ran_out_is_somebody_elses(site: Site, page_probl
 
 def test_whoever_comes_back_to_the_page_holds_its_questions_again_at_once(site: Site) -> None:
     question = a_cluster_question()
-    site.sign_in()
-    page = site.open("/annotate/")
-    expect(page.locator(TILE)).to_have_count(6)
-    page.wait_for_load_state("networkidle")
+    page = at_the_desk(site)
     Question.objects.filter(pk=question.pk).update(leased_until=timezone.now() - timedelta(minutes=1))
 
     with page.expect_response("**/questions/next**"):
@@ -784,10 +787,7 @@ def test_an_answer_whose_receipt_was_lost_with_the_server_counts_once(site: Site
 
 def test_what_is_still_on_its_way_is_taken_back_once_it_has_arrived(site: Site) -> None:
     question = a_cluster_question()
-    site.sign_in()
-    page = site.open("/annotate/")
-    expect(page.locator(TILE)).to_have_count(6)
-    page.wait_for_load_state("networkidle")
+    page = at_the_desk(site)
 
     def slow(route):
         keys(page, "u")  # before the server has it
@@ -803,10 +803,7 @@ def test_what_is_still_on_its_way_is_taken_back_once_it_has_arrived(site: Site) 
 
 def test_what_the_server_kept_unheard_is_taken_back_and_answered_anew(site: Site, page_problems: list[str]) -> None:
     question = a_cluster_question()
-    site.sign_in()
-    page = site.open("/annotate/")
-    expect(page.locator(TILE)).to_have_count(6)
-    page.wait_for_load_state("networkidle")
+    page = at_the_desk(site)
 
     def unheard(route):
         route.fetch()
