@@ -12,7 +12,17 @@ from django.db import transaction
 from django.db.models import Q
 
 from annotation import labels, ledger
-from annotation.core.ages import Age, BirthRecord, ImpossibleAge, contradicting, implied_birth, real_age, stated_birth
+from annotation.core.ages import (
+    Age,
+    BirthRecord,
+    ImpossibleAge,
+    contradicting,
+    could_be_of,
+    implied_birth,
+    likely_birth,
+    real_age,
+    stated_birth,
+)
 from annotation.core.batches import batched
 from annotation.core.dates import PartialDate
 from annotation.models import AttributeLabel, Decision, Face, Label, Photo, Question, QuestionFace
@@ -69,11 +79,14 @@ class Lifetime:
         """The faces whose dates do not fit most others'."""
         births = self.births
         names = sorted(births)
-        numbers = contradicting({number: births[name] for number, name in enumerate(names)})
-        found = {names[number][0] for number in numbers}
-        born = self.born
-        if born is not None:
-            found |= {pk for pk, record in self.records.items() if not record.wrong and _impossible(born, record.taken)}
+        records = {number: births[name] for number, name in enumerate(names)}
+        found = {names[number][0] for number in contradicting(records)}
+        born, likely = self.born, likely_birth(records)  # of a day or year that is stated; and as recorded ages have it
+        for pk, record in self.records.items():
+            if record.taken is None or record.wrong:
+                continue
+            if (born and _impossible(born, record.taken)) or (likely and not could_be_of(record.taken, likely)):
+                found.add(pk)
         return sorted(found)
 
     @property
@@ -90,11 +103,12 @@ def date_of(photo: Photo, name: Literal["birth_date", "taken_at"]) -> PartialDat
     return None if day is None else PartialDate(day, getattr(photo, f"{name}_precision") or "day")
 
 
-def _impossible(born: PartialDate, taken: PartialDate | None) -> bool:
+def _impossible(born: PartialDate, taken: PartialDate) -> bool:
     try:
-        return taken is not None and real_age(born, taken) is None
+        real_age(born, taken)
     except ImpossibleAge:
         return True
+    return False
 
 
 def keep_up(since: int = 0) -> int:

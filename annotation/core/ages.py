@@ -77,11 +77,29 @@ def contradicting(records: Mapping[int, BirthRecord]) -> list[int]:
     """
     if len(records) < 2:
         return []
-    moments = sorted({record.first for record in records.values()} | {record.last for record in records.values()})
+    return sorted(set(records) - set(records).intersection(*_most_allowed(records).values()))
+
+
+def likely_birth(records: Mapping[int, BirthRecord]) -> BirthRecord | None:
+    """From the earliest to the latest time of birth that most records allow; None without any."""
+    if not records:
+        return None
+    moments = _most_allowed(records)
+    return BirthRecord(min(moments), max(moments))
+
+
+def could_be_of(taken: PartialDate, birth: BirthRecord) -> bool:
+    """Whether a photo taken then may show somebody born in that time: alive by then, and no older than people get."""
+    first, last = birth.first - SLACK, birth.last + OLDEST + SLACK
+    return in_years(taken.last) >= first and in_years(taken.first) <= last
+
+
+def _most_allowed(records: Mapping[int, BirthRecord]) -> dict[float, set[int]]:
+    """The moments of birth that most records allow, and which those are."""
+    moments = {record.first for record in records.values()} | {record.last for record in records.values()}
     allowed = {moment: {photo for photo, record in records.items() if _allows(record, moment)} for moment in moments}
     most = max(len(photos) for photos in allowed.values())
-    agreed = set.intersection(*(photos for photos in allowed.values() if len(photos) == most))
-    return sorted(set(records) - agreed)
+    return {moment: photos for moment, photos in allowed.items() if len(photos) == most}
 
 
 def _allows(record: BirthRecord, moment: float) -> bool:

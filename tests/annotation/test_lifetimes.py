@@ -156,6 +156,26 @@ def test_a_photo_from_before_the_person_was_born_is_asked_about():
     assert set(the_question().faces.all()) == {early}
 
 
+def test_a_photo_from_before_a_birth_that_only_recorded_ages_tell_is_asked_about():
+    before = a_dated_face(1950)
+    one_person(a_dated_face(1980, age=10), a_dated_face(1990, age=20), before, a_dated_face(1975), a_dated_face(2080))
+
+    lifetimes.keep_up()
+
+    assert the_question().faces.get() == before  # of a photo from when they were 110 nobody knows better
+    say(the_question(), **{f"f{before.pk}": "other"})
+    assert lifetimes.keep_up() == 0
+
+
+def test_a_photo_from_long_after_anybody_lives_is_asked_about():
+    late = a_dated_face(2090)
+    one_person(a_dated_face(1980, age=10), late)
+
+    lifetimes.keep_up()
+
+    assert the_question().faces.get() == late
+
+
 def test_a_merge_brings_contradictions_to_light_and_its_undoing_takes_the_question_away():
     one = one_person(*(a_dated_face(1960 + age, age=age) for age in (2, 8)))
     other = one_person(a_dated_face(2010, age=5))

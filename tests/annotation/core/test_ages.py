@@ -10,7 +10,9 @@ from annotation.core.ages import (
     BirthRecord,
     ImpossibleAge,
     contradicting,
+    could_be_of,
     implied_birth,
+    likely_birth,
     real_age,
     stated_birth,
 )
@@ -95,6 +97,25 @@ def test_ages_out_of_order_over_dated_photos_contradict_one_another():
 def test_nothing_is_said_of_a_single_record():
     assert contradicting({1: BirthRecord(1980, 1981)}) == []
     assert contradicting({}) == []
+
+
+def test_recorded_ages_tell_when_somebody_was_born_and_which_photos_cannot_be_of_them():
+    """11 in 1990, 25 in 2005: born in 1979."""
+    born = likely_birth({1: implied_birth(year(1990), 11, 12), 2: implied_birth(year(2005), 25, 26)})
+
+    assert born is not None
+    assert (born.first, born.last) == pytest.approx((1979.0, 1980.0), abs=0.1)
+    told = {taken: could_be_of(year(taken), born) for taken in (1970, 1977, 1979, 2000, 2096, 2099)}
+    assert told == {1970: False, 1977: False, 1979: True, 2000: True, 2096: True, 2099: False}
+    assert likely_birth({}) is None
+
+
+def test_records_that_disagree_alike_exclude_only_what_none_of_them_allows():
+    born = likely_birth({1: stated_birth(day("1950-01-01")), 2: stated_birth(day("1980-01-01"))})
+
+    assert born is not None
+    assert could_be_of(year(1960), born)
+    assert not could_be_of(year(1940), born)
 
 
 @given(st.lists(st.tuples(st.integers(1950, 2020), st.integers(0, 30)), min_size=2, max_size=8), days)
