@@ -37,6 +37,7 @@ from annotation.models import (
     Decision,
     Face,
     Identity,
+    Label,
     Question,
     QuestionFace,
     User,
@@ -150,13 +151,18 @@ def _read(question: Question, content: Mapping[str, Any], shown: list[int]) -> S
     if question.kind == Question.Kind.CLUSTER:
         return cluster_answer(content, set(shown))
     if question.kind == Question.Kind.PAIR:
-        return pair_answer(content)
+        return pair_answer(content, _faces_of_both(question) if content.get("marks") else ())
     if question.kind == Question.Kind.RECORD:
         return read_record(content, set(shown))
     asked = attribute(question.attribute)
     return (
         grid_answer(content, set(shown), asked) if question.kind == Question.Kind.GRID else value_answer(content, asked)
     )
+
+
+def _faces_of_both(question: Question) -> set[int]:
+    people = [each.pk for each in _sides_now(question) if each is not None]
+    return set(Label.objects.filter(identity__in=people).values_list("face_id", flat=True))
 
 
 def _settle(question: Question, said: SaidToIt, answer: Answer, shown: list[int]) -> bool:
@@ -185,11 +191,14 @@ def _words(question: Question, said: SaidToIt, shown: list[int]) -> dict[int, st
 
 
 def _settle_values(question: Question, answer: Answer, words: Mapping[int, str]) -> bool:
-    wrong = [face for face, word in words.items() if word == "not_a_face"]
-    if wrong:
-        ledger.write([ledger.line(answer, Decision.Kind.NOT_A_FACE, face=face) for face in wrong])
-        drop_settled_faces(wrong, but=question.pk)
+    _settle_no_faces(question, answer, [face for face, word in words.items() if word == "not_a_face"])
     return votes.cast(answer, question, _said_of_values(words, question))
+
+
+def _settle_no_faces(question: Question, answer: Answer, faces: list[int]) -> None:
+    if faces:
+        ledger.write([ledger.line(answer, Decision.Kind.NOT_A_FACE, face=face) for face in faces])
+        drop_settled_faces(faces, but=question.pk)
 
 
 def _said_of_values(words: Mapping[int, str], question: Question) -> dict[int, votes.Said]:
@@ -212,7 +221,7 @@ def _may_wait(question: Question, said: SaidToIt) -> bool:
             return "not_a_face" not in said.marks.values()
         case ValueAnswer():
             return said.verdict != "not_a_face"
-    return isinstance(said, PairAnswer)
+    return isinstance(said, PairAnswer) and not said.marks
 
 
 def _keep(question: Question, said: SaidToIt, answer: Answer, shown: list[int]) -> None:
@@ -271,7 +280,7 @@ def _settle_pairs(said: Mapping[int, Answer]) -> set[int]:
     settled = set[int]()
     for pk, answer in said.items():
         question = answer.question
-        if question is not None and _settle(question, pair_answer(answer.content), answer, []):
+        if question is not None and _settle(question, pair_answer(answer.content, ()), answer, []):
             settled.add(pk)
     return settled
 
@@ -323,13 +332,14 @@ def _cluster_lines(
 
 def _settle_pair(question: Question, said: PairAnswer, answer: Answer) -> bool:
     """Returns whether that settles it: an answer against what the machine believes is somebody else's to confirm."""
+    _settle_no_faces(question, answer, list(said.marks))
+    one, other = _sides_now(question)
     if said.verdict == "cannot_tell":
         return True
-    sides = Identity.objects.select_related("merged_into").in_bulk([question.identity_id, question.other_identity_id])
-    one, other = (sides.get(pk or 0) for pk in (question.identity_id, question.other_identity_id))
     if one is None or other is None:
         return True  # somebody was erased meanwhile
-    one, other = one.merged_into or one, other.merged_into or other
+    if said.marks and not all(Label.objects.filter(identity=side).exists() for side in (one, other)):
+        return True  # nothing is left of one of them to compare
     if one == other:
         return True  # somebody merged them elsewhere meanwhile
     verdict = _pair_verdict(question, answer)
@@ -341,6 +351,13 @@ def _settle_pair(question: Question, said: PairAnswer, answer: Answer) -> bool:
     ledger.write([ledger.line(answer, kind, identity=one, other_identity=other)])
     drop_moot_pairs([one.pk, other.pk])
     return True
+
+
+def _sides_now(question: Question) -> tuple[Identity | None, Identity | None]:
+    """The two people of a pair, as they are after all merges; none for whoever was erased."""
+    sides = Identity.objects.select_related("merged_into").in_bulk([question.identity_id, question.other_identity_id])
+    one, other = (sides.get(pk or 0) for pk in (question.identity_id, question.other_identity_id))
+    return one and (one.merged_into or one), other and (other.merged_into or other)
 
 
 def _pair_verdict(question: Question, answer: Answer) -> str | None:
@@ -443,10 +460,10 @@ def _ask_no_more(questions: list[int], now: datetime) -> None:
 
 def _lines_of(answer: Answer) -> QuerySet[Decision]:
     """What rests on an answer: what it wrote, and of a pair what it and the others' answers settled together."""
-    standing = Decision.objects.standing()
+    theirs = Q(answer=answer)
     if answer.question is not None and answer.question.kind == Question.Kind.PAIR:
-        return standing.filter(answer__question=answer.question)
-    return standing.filter(answer=answer)
+        theirs |= Q(answer__question=answer.question, face=None)  # a face is one person's word
+    return Decision.objects.standing().filter(theirs)
 
 
 def _ask_again(question_id: int, *, unless_settled: bool) -> None:

@@ -423,7 +423,7 @@ class AnswerInput(serializers.Serializer):
     content = serializers.DictField(
         help_text='of a cluster: {"verdict": "one_person" | "cannot_tell", '
         '"marks": {"<face>": "other" | "not_a_face" | "cannot_tell"}, "marked_are_one": false, "name": ""}; '
-        'of a pair: {"verdict": "same" | "different" | "cannot_tell"}; '
+        'of a pair: {"verdict": "same" | "different" | "cannot_tell", "marks": {"<face>": "not_a_face"}}; '
         'of a grid: {"verdict": "marked", "marks": {"<face>": "other" | "not_a_face" | "cannot_tell" | "<value>"}}; '
         'of a record: {"verdict": "marked", '
         '"marks": {"<face>": "other" | "wrong_date" | "not_a_face" | "cannot_tell"}}; '

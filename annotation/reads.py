@@ -859,15 +859,14 @@ def _in_words(answer: Answer, lines: Counter[str]) -> str:
             )
             return told.format(name=content["name"], count=content["count"])
     match content.get("verdict"):
-        case "same":
-            return _("answered: one person")
-        case "different":
-            return _("answered: two people")
+        case "same" | "different" as verdict:
+            told = _("answered: one person") if verdict == "same" else _("answered: two people")
+            return _and_no_faces(told, lines)
         case "skip":
             reason = content.get("reason", "").replace("_", " ")
             return _("skipped: {reason}").format(reason=_(reason)) if reason else _("skipped")
         case "cannot_tell":
-            return _("answered: cannot tell")
+            return _and_no_faces(_("answered: cannot tell"), lines)
         case "value" if str(content["value"]).isdecimal():
             years = int(content["value"])
             return ngettext("answered: {years} year", "answered: {years} years", years).format(years=years)
@@ -880,6 +879,11 @@ def _in_words(answer: Answer, lines: Counter[str]) -> str:
             return told.format(faces=faces_in_words(len(content["marks"])))
     said = [_count_in_words(kind, lines[kind]) for kind in Decision.Kind if lines[kind]]
     return _("answered: {said}").format(said=", ".join(said)) if said else _("answered")
+
+
+def _and_no_faces(told: str, lines: Counter[str]) -> str:
+    count = lines[Decision.Kind.NOT_A_FACE]
+    return f"{told}, {_count_in_words(Decision.Kind.NOT_A_FACE, count)}" if count else told
 
 
 def _count_in_words(kind: str, count: int) -> str:

@@ -33,7 +33,7 @@ DESK: Texts = {
     "ask_cluster_known": later("Is this {name}, too?"),
     "about_cluster": later("Mark the faces that do not belong, then confirm the rest."),
     "ask_pair": later("Are these two people one?"),
-    "about_pair": later("Compare the faces of both."),
+    "about_pair": later("Compare the faces of both; mark what is no face."),
     "ask_grid": later("Which of these are not {value}?"),
     "about_grid": later("Mark those that are not, then confirm the rest."),
     "about_grid_values": later(
@@ -52,7 +52,7 @@ DESK: Texts = {
     "face_of": later("Face {number} of {count}"),
     "found_under": later("found under {query}"),
     "marked": later("marked: {mark}"),
-    "zoom": later("Face {number}: the whole photo"),
+    "zoom": later("The whole photo"),
     "whole_photo": later("The whole photo, with the face in a box"),
     "larger_crop": later("The face and what is around it, enlarged"),
     "search_terms": later("Search terms"),
@@ -87,6 +87,8 @@ DESK: Texts = {
         "other": later("Face {number}: {mark}. {count} belong."),
     },
     "hear_belongs": later("Face {number} belongs."),
+    "hear_no_face": later("Face {number} is marked: not a face."),
+    "hear_a_face": later("Face {number} is not marked any more."),
     "hear_split": later("Those marked as somebody else are one other person."),
     "hear_no_split": later("Those marked are not taken for one person."),
     # how it goes

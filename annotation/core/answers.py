@@ -14,6 +14,7 @@ RecordVerdict = Literal["marked"]
 SkipReason = Literal["", "too_hard", "bad_picture", "odd_question", "do_not_want"]
 Mark = Literal["other", "not_a_face", "cannot_tell"]
 RecordMark = Literal[Mark, "wrong_date"]
+PairMark = Literal["not_a_face"]
 NAME_LENGTH = 300
 
 
@@ -58,12 +59,18 @@ class ClusterAnswer:
 
 @dataclass(frozen=True)
 class PairAnswer:
+    """To "are these two one person?", as far as their pictures are faces: those marked are none."""
+
     verdict: PairVerdict
-    actions: int = 1
+    marks: Mapping[int, PairMark]  # by face
+
+    @property
+    def actions(self) -> int:
+        return 1 + len(self.marks)
 
     @property
     def content(self) -> dict[str, object]:
-        return {"verdict": self.verdict}
+        return {"verdict": self.verdict, "marks": {str(face): mark for face, mark in self.marks.items()}}
 
 
 @dataclass(frozen=True)
@@ -131,9 +138,10 @@ def cluster_answer(content: Mapping[str, Any], faces: Collection[int]) -> Cluste
     return ClusterAnswer(verdict, read, together, name.strip())
 
 
-def pair_answer(content: Mapping[str, Any]) -> PairAnswer:
-    """Read an answer to "are these two one person?". Raises Malformed."""
-    return PairAnswer(_one_of("verdict", content.get("verdict"), get_args(PairVerdict)))
+def pair_answer(content: Mapping[str, Any], faces: Collection[int]) -> PairAnswer:
+    """Read an answer to "are these two one person?", who have these faces. Raises Malformed."""
+    verdict = _one_of("verdict", content.get("verdict"), get_args(PairVerdict))
+    return PairAnswer(verdict, _marks(content, faces, get_args(PairMark)))
 
 
 def grid_answer(content: Mapping[str, Any], faces: Collection[int], asked: Attribute) -> GridAnswer:

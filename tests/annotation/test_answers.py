@@ -281,6 +281,43 @@ def test_against_the_machine_a_merge_takes_two_people_and_undoing_either_parts_t
     assert set(Label.objects.values_list("identity", flat=True)) == {one.pk, other.pk}
 
 
+def test_of_a_pair_what_is_no_face_is_marked_and_each_answer_takes_back_its_own_marks():
+    one, other = a_person(3), a_person()
+    ann, bob = an_annotator(), an_annotator()
+    pair = a_pair(one, other, belief=0.2)
+    house, statue = (one.labels.order_by("face")[place].face for place in (0, 1))
+
+    said = answer(pair, ann, verdict="same", marks={str(house.pk): "not_a_face"})
+    assert said.actions == 2
+    assert Label.objects.get(face=house).verdict == "not_a_face"  # one word is enough, as on any other page
+    assert not Decision.objects.filter(kind="merge").exists()
+    answer(pair, bob, verdict="same", marks={str(statue.pk): "not_a_face"})
+    assert set(Label.objects.filter(identity__isnull=False).values_list("identity", flat=True)) == {one.pk}
+
+    undo_answer(answer_id=said.pk, by=ann)  # what both settled is open again; what only Bob said stands
+    assert Label.objects.get(face=house).identity == one
+    assert Label.objects.get(face=statue).verdict == "not_a_face"
+    assert set(Label.objects.filter(identity__isnull=False).values_list("identity", flat=True)) == {one.pk, other.pk}
+
+
+def test_of_a_pair_only_faces_of_the_two_are_marked():
+    pair, stranger = a_pair(a_person(), a_person()), a_person().labels.first().face
+    with pytest.raises(BadAnswer, match=f"face '{stranger.pk}', which this question does not show"):
+        answer(pair, verdict="same", marks={str(stranger.pk): "not_a_face"})
+    with pytest.raises(BadAnswer, match="must be one of not_a_face"):
+        answer(pair, verdict="same", marks={str(pair.identity.labels.first().face_id): "other"})
+
+
+def test_a_pair_of_which_one_shows_no_face_at_all_is_settled_without_a_word_about_who_it_is():
+    one, other = a_person(), a_person()
+    pair = a_pair(one, other, belief=0.2)
+    marks = {str(label.face_id): "not_a_face" for label in other.labels.all()}
+    answer(pair, an_annotator(), verdict="same", marks=marks)
+    pair.refresh_from_db()
+    assert pair.state == "settled"
+    assert not Decision.objects.filter(kind="merge").exists()
+
+
 def test_a_pair_that_nobody_else_could_answer_is_settled_at_once():
     one, other = a_person(), a_person()
     User.objects.all().update(is_active=False)

@@ -163,6 +163,66 @@ def test_two_people_are_merged_by_one_key(site: Site) -> None:
     assert Identity.objects.filter(merged_into=None).get().labels.count() == 5
 
 
+def test_of_a_pair_what_is_no_face_is_marked_by_key_before_the_rest_is_judged(site: Site) -> None:
+    question = a_pair_question()
+    site.sign_in()
+    page = site.open("/annotate/?kind=pair")
+    tiles = page.locator("#pair .tile")
+    expect(tiles).to_have_count(5)
+
+    keys(page, "ArrowRight", "n", "ArrowRight", "n", "n")
+    expect(page.locator("#pair .tile.marked")).to_have_count(1)
+    expect(tiles.nth(1)).to_have_attribute("aria-label", re.compile("Face 2 of 5, .*marked: not a face"))
+    keys(page, "y")
+    settled(page)
+    said = question.answers.get()
+    assert list(said.content["marks"].values()) == ["not_a_face"]
+    assert said.actions == 2
+    assert Identity.objects.filter(merged_into=None).get().labels.count() == 4
+
+    keys(page, "u")
+    expect(page.get_by_text("Taken back. Answer it again.")).to_be_visible()
+    expect(page.locator("#pair .tile.marked")).to_be_visible()
+    assert not Label.objects.filter(verdict="not_a_face").exists()
+
+
+def test_a_finger_that_rests_on_a_face_shows_it_larger_and_marks_nothing(site: Site) -> None:
+    a_cluster_question()
+    site.sign_in()
+    page = site.open("/annotate/")
+    tile = page.locator(TILE).nth(1)
+    expect(tile).to_be_visible()
+
+    tile.dispatch_event("pointerdown", {"pointerType": "touch"})
+    expect(page.get_by_role("dialog").locator(".larger")).to_be_visible()
+    tile.dispatch_event("pointerup", {"pointerType": "touch"})
+    tile.dispatch_event("click", {"detail": 1})
+    page.keyboard.press("Escape")
+    expect(page.locator(f"{TILE}.marked")).to_have_count(0)
+    expect(tile).to_have_class(re.compile("current"))
+
+    tile.dispatch_event("pointerdown", {"pointerType": "touch"})
+    tile.dispatch_event("pointerup", {"pointerType": "touch"})
+    tile.dispatch_event("click", {"detail": 1})
+    expect(page.locator(f"{TILE}.marked")).to_have_count(1)
+
+
+def test_on_a_phone_the_values_of_a_grid_show_once_a_face_is_marked(site: Site) -> None:
+    a_grid(faces_of(2, 8), value="happy", attribute="emotion")
+    site.sign_in()
+    site.page.set_viewport_size({"width": 375, "height": 740})
+    page = site.open("/annotate/?kind=grid")
+    expect(page.locator(TILE)).to_have_count(8)
+    sad = page.locator("#choices").get_by_role("button", name="Sad")
+    expect(sad).to_be_hidden()
+
+    page.locator(TILE).nth(3).click()
+    sad.click()
+    expect(page.locator(TILE).nth(3).locator(".mark")).to_have_text("sad")
+    keys(page, "ArrowLeft")
+    expect(sad).to_be_hidden()
+
+
 def test_keys_typed_into_a_field_or_with_a_modifier_press_nothing(site: Site) -> None:
     a_cluster_question()
     site.sign_in()
@@ -602,7 +662,7 @@ def test_a_beginner_practises_on_drawn_faces_before_the_first_real_question_of_a
     keys(page, "y")
     expect(page.locator("#verdict")).to_have_text("Right.")
     expect(page.get_by_text("It is the same person on both sides")).to_be_visible()
-    keys(page, "n")  # nothing happens twice
+    keys(page, "d")  # nothing happens twice
     keys(page, "Enter")
     expect(page.get_by_text("Practice 2 of 2")).to_be_visible()
     keys(page, "y")
@@ -612,9 +672,9 @@ def test_a_beginner_practises_on_drawn_faces_before_the_first_real_question_of_a
     expect(page.get_by_text("1 of 2 right. From here on it counts.")).to_be_visible()
     expect(page.get_by_role("heading", name="Grace")).to_be_visible()
     assert not Answer.objects.filter(question__isnull=False).exists()
-    keys(page, "n")
+    keys(page, "d")
     settled(page)
-    assert question.answers.get().content == {"verdict": "different"}
+    assert question.answers.get().content == {"verdict": "different", "marks": {}}
     ann.refresh_from_db()
     assert ann.practised == ["pair"]
 

@@ -18,10 +18,10 @@ test("an answer names those who do not belong, and why", () => {
   assert.deepEqual(marks.content("one_person", "  Ada "), { verdict: "one_person", marks: { 2: "other", 3: "cannot_tell" }, marked_are_one: false, name: "Ada" });
 });
 
-test("a verdict on the whole question says nothing about single faces", () => {
-  const marks = new Marks([1]);
-  marks.toggle(1, "other");
-  assert.deepEqual(marks.content("cannot_tell", "Ada"), { verdict: "cannot_tell" });
+test("of a pair the verdict and what is no face are told, and nothing about a name", () => {
+  const marks = new Marks([1, 2]);
+  marks.toggle(2, "not_a_face");
+  assert.deepEqual(marks.content("different", "Ada"), { verdict: "different", marks: { 2: "not_a_face" } });
 });
 
 test("only somebody else can be one other person", () => {

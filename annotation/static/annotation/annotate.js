@@ -1,6 +1,6 @@
 // The annotate page: questions come ahead of time with their pictures, answers leave behind, nothing waits for the line.
 
-import { element, largerCrop, photoWithBox } from "./dom.js";
+import { element, largerCrop, photoWithBox, whenHeld } from "./dom.js";
 import { isField, listen } from "./keys.js";
 import { Marks } from "./marks.js";
 import { columnsOf, columnsThatFit, moved } from "./moves.js";
@@ -20,6 +20,7 @@ const at = (id) => document.getElementById(id);
 const { user, kind, api, curates } = page.dataset;
 const practised = new Set(page.dataset.practised.split(" "));
 const number = (value) => Number(value).toLocaleString(document.documentElement.lang);
+const facesOf = (question) => (question.kind === "pair" ? question.people.flatMap((person) => person.faces) : question.faces);
 const capital = (text) => text[0].toUpperCase() + text.slice(1);
 
 const queue = []; // questions that were fetched and not shown yet
@@ -138,7 +139,7 @@ function show(question, said = null) {
   const inGrid = of === "cluster" || of === "grid" || of === "record";
   const parts = new Set([of, partOf(question), round ? "practice" : "real"]);
   if (question.values.length > (of === "grid" ? 2 : 0)) parts.add("choices"); // of two the mark says which
-  shown = { question, marks: new Marks(question.faces.map((face) => face.id), said ?? {}), at: performance.now(), current: 0 };
+  shown = { question, marks: new Marks(facesOf(question).map((face) => face.id), said ?? {}), at: performance.now(), current: 0 };
   at("empty").hidden = true;
   at("question").hidden = at("keys").hidden = false;
   at("question").classList.toggle("of-pair", of !== "cluster");
@@ -204,7 +205,7 @@ function showGrid(question) {
 }
 
 function lay(question) {
-  at("grid").replaceChildren(...question.faces.map((face, index) => element("li", {}, tile(face, index))));
+  at("grid").replaceChildren(...question.faces.map((face, index) => element("li", {}, tile(face, index, () => mark("other")))));
   question.faces.forEach((_, index) => paint(index));
   label();
   fit();
@@ -221,6 +222,7 @@ function choices(question) {
     return button;
   });
   at("choices").replaceChildren(...buttons);
+  at("choices").classList.remove("idle");
 }
 
 function showSingle(question, said) {
@@ -228,7 +230,9 @@ function showSingle(question, said) {
   const years = !question.values.length;
   at("ask").textContent = years ? say("ask_years") : say("ask_value", { attribute: called(question.attribute) });
   at("about").textContent = years ? say("about_years") : "";
-  at("single").replaceChildren(plain(face, 0));
+  const button = element("button", { type: "button", class: "plain-face", "aria-label": say("zoom") }, element("img", { src: face.crop, alt: "", width: 384, height: 384 }));
+  button.addEventListener("click", () => zoom(face));
+  at("single").replaceChildren(button);
   at("years").value = said?.value ?? "";
   if (years) at("years").focus({ preventScroll: true });
   else at("ask").focus({ preventScroll: true });
@@ -245,17 +249,22 @@ function fit() {
   grid.style.setProperty("--columns", columnsThatFit(shown.question.faces.length, grid.clientWidth, room, { least, most: Math.max(260, innerWidth / 8) }));
 }
 
-function tile(face, index) {
+// A face that can be marked; a click means it and presses what `pressed` does.
+function tile(face, index, pressed) {
   const button = element(
     "button",
-    { type: "button", class: "tile", "aria-pressed": "false", tabindex: -1, "data-index": index },
+    { type: "button", class: "tile", tabindex: -1 },
     element("img", { src: face.crop, alt: "", width: 384, height: 384, draggable: "false" }),
     element("span", { class: "mark" }),
     shown.question.facts?.[face.id] ? element("span", { class: "facts" }, shown.question.facts[face.id]) : null,
   );
+  whenHeld(button, () => {
+    focus(index);
+    zoom(face, true);
+  });
   button.addEventListener("click", () => {
     focus(index);
-    mark("other");
+    pressed(face);
   });
   button.addEventListener("focus", () => current(index));
   return button;
@@ -275,29 +284,26 @@ function showPair(question) {
   at("ask").textContent = say("ask_pair");
   at("about").textContent = say("about_pair");
   at("known").hidden = true;
+  let place = 0;
   const sides = question.people.map((person) =>
     element(
       "section",
       { class: "card", "aria-label": nameOf(person) },
       element("h2", {}, nameOf(person), " ", element("span", { class: "muted small" }, say("faces", { count: person.face_count }))),
-      element("ul", { class: "faces" }, ...person.faces.map((face, index) => element("li", {}, plain(face, index)))),
+      element("ul", { class: "faces" }, ...person.faces.map((face) => element("li", {}, tile(face, place++, (each) => zoom(each))))),
     ),
   );
   at("pair").replaceChildren(...sides);
+  facesOf(question).forEach((_, index) => paint(index));
+  current(0);
   at("ask").focus({ preventScroll: true });
   tell("");
   hear(at("ask").textContent);
 }
 
-function plain(face, index) {
-  const button = element("button", { type: "button", class: "plain-face", "aria-label": say("zoom", { number: index + 1 }) }, element("img", { src: face.crop, alt: "", width: 384, height: 384 }));
-  button.addEventListener("click", () => zoom(face));
-  return button;
-}
-
 // ---- marks
 
-const tiles = () => [...at("grid").querySelectorAll(".tile")];
+const tiles = () => [...at(shown.question.kind === "pair" ? "pair" : "grid").querySelectorAll(".tile")];
 
 function current(index) {
   shown.current = index;
@@ -305,6 +311,12 @@ function current(index) {
     each.tabIndex = place === index ? 0 : -1;
     each.classList.toggle("current", place === index);
   });
+  offer();
+}
+
+// On a phone the values that a face of a grid may have instead are there once it is marked.
+function offer() {
+  at("choices").classList.toggle("idle", shown.question.kind === "grid" && !shown.marks.of(onShow().id));
 }
 
 function focus(index) {
@@ -314,16 +326,18 @@ function focus(index) {
 }
 
 function paint(index) {
-  const face = shown.question.faces[index];
+  const faces = facesOf(shown.question);
+  const face = faces[index];
   const said = shown.marks.of(face.id);
   const button = tiles()[index];
   const about = [
-    say("face_of", { number: index + 1, count: shown.question.faces.length }),
+    say("face_of", { number: index + 1, count: faces.length }),
     shown.question.facts?.[face.id],
     face.query && say("found_under", { query: face.query }),
     said && say("marked", { mark: word(said) }),
   ];
-  button.setAttribute("aria-pressed", String(Boolean(said)));
+  button.classList.toggle("marked", Boolean(said));
+  if (shown.question.kind !== "pair") button.setAttribute("aria-pressed", String(Boolean(said)));
   button.setAttribute("aria-label", about.filter(Boolean).join(", "));
   button.querySelector(".mark").textContent = said ? word(said) : "";
 }
@@ -334,12 +348,14 @@ function word(said) {
 }
 
 function mark(reason) {
-  const face = shown.question.faces[shown.current];
-  const said = shown.marks.toggle(face.id, reason);
+  const pair = shown.question.kind === "pair";
+  const said = shown.marks.toggle(onShow().id, reason);
   paint(shown.current);
-  label();
+  offer();
+  if (!pair) label();
   const place = { number: shown.current + 1, count: shown.marks.belonging };
-  hear(said ? say("hear_marked", { ...place, mark: word(said) }) : say("hear_belongs", place));
+  if (pair) hear(say(said ? "hear_no_face" : "hear_a_face", place));
+  else hear(said ? say("hear_marked", { ...place, mark: word(said) }) : say("hear_belongs", place));
 }
 
 function label() {
@@ -446,9 +462,9 @@ const actions = {
   younger: () => guess(-1),
   name: () => at("name").focus(),
   confirm: () => answer(shown.marks.content(shown.question.kind === "cluster" ? "one_person" : "marked", at("name").value)),
-  same: () => answer({ verdict: "same" }),
-  different: () => answer({ verdict: "different" }),
-  unknown: () => answer({ verdict: "cannot_tell" }),
+  same: () => answer(shown.marks.content("same")),
+  different: () => answer(shown.marks.content("different")),
+  unknown: () => answer(shown.question.kind === "pair" ? shown.marks.content("cannot_tell") : { verdict: "cannot_tell" }),
   skip: () => {
     at("why").returnValue = "";
     at("why").showModal();
@@ -457,12 +473,8 @@ const actions = {
   undo,
 };
 
-// The face that is meant: the current one of a grid; of a pair the one that has the focus, or else the first.
-function onShow() {
-  if (shown.question.kind !== "pair") return shown.question.faces[shown.current];
-  const place = [...at("pair").querySelectorAll(".plain-face")].indexOf(document.activeElement);
-  return shown.question.people.flatMap((person) => person.faces)[Math.max(place, 0)];
-}
+// The face that is meant.
+const onShow = () => facesOf(shown.question)[shown.current];
 
 function zoom(face, larger = false) {
   at("zoomed").replaceChildren(larger ? largerCrop(face, say("larger_crop")) : photoWithBox(face, say("whole_photo")));
@@ -501,7 +513,7 @@ function rehearse() {
 
 function judged(content) {
   const found = round.answer(content);
-  const faces = shown.question.faces;
+  const faces = facesOf(shown.question);
   for (const [name, ids] of Object.entries({ missed: [...found.missed, ...found.otherwise], needless: found.needless }))
     for (const id of ids) tiles()[faces.findIndex((face) => face.id === id)]?.classList.add(name);
   at("keys").hidden = true;
@@ -593,7 +605,7 @@ listen(at("help"));
 listen(at("feedback"));
 listen(at("keys"), (target) => target.classList.contains("tile") || target.classList.contains("plain-face"));
 document.addEventListener("keydown", (event) => {
-  if (!shown || at("grid").hidden || isField(event.target) || event.ctrlKey || event.altKey || event.metaKey || document.querySelector("dialog[open]")) return;
+  if (!shown || !at("single").hidden || isField(event.target) || event.ctrlKey || event.altKey || event.metaKey || document.querySelector("dialog[open]")) return;
   const all = tiles();
   const place = moved(shown.current, event.key, all.length, columnsOf(all.map((each) => each.parentElement)));
   if (place === null) return;

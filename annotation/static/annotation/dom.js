@@ -38,3 +38,20 @@ export function photoWithBox(face, alt) {
     element("svg", { viewBox: `0 0 ${width} ${height}`, "aria-hidden": "true" }, box),
   );
 }
+
+const HELD = 450; // ms
+
+// What a finger does that rests on a button; the click that ends it means nothing. Call it before others listen.
+export function whenHeld(button, act) {
+  let [timer, held] = [0, false];
+  button.addEventListener("pointerdown", (event) => {
+    held = false;
+    if (event.pointerType === "touch") timer = setTimeout(() => {
+      held = true;
+      act();
+    }, HELD);
+  });
+  for (const end of ["pointerup", "pointercancel", "pointerleave"]) button.addEventListener(end, () => clearTimeout(timer));
+  button.addEventListener("contextmenu", (event) => event.pointerType === "touch" && event.preventDefault());
+  button.addEventListener("click", (event) => held && event.detail > 0 && event.stopImmediatePropagation());
+}

@@ -1,4 +1,4 @@
-// What a person has said so far about the faces of a cluster or a grid: which do not belong, and why.
+// What a person has said so far about the faces of a page: which do not belong, or are none, and why.
 
 export class Marks {
   constructor(faces, said = {}) {
@@ -33,8 +33,7 @@ export class Marks {
   }
 
   content(verdict, name = "") {
-    if (verdict === "marked") return { verdict, marks: Object.fromEntries(this.marks) };
-    if (verdict !== "one_person") return { verdict };
-    return { verdict, marks: Object.fromEntries(this.marks), marked_are_one: this.markedAreOne, name: name.trim() };
+    const said = { verdict, marks: Object.fromEntries(this.marks) };
+    return verdict === "one_person" ? { ...said, marked_are_one: this.markedAreOne, name: name.trim() } : said;
   }
 }

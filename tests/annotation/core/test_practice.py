@@ -23,7 +23,7 @@ def test_what_is_called_right_is_an_answer_that_real_questions_take(example: Exa
         if example.kind == "cluster":
             assert cluster_answer(content, set(number.values())).marks
         elif example.kind == "pair":
-            assert pair_answer(content).verdict == verdict
+            assert pair_answer(content, ()).verdict == verdict
         elif example.kind == "grid":
             assert grid_answer(content, set(number.values()), attribute(example.attribute)).marks
         elif example.kind == "record":
