@@ -69,7 +69,7 @@ from annotation.models import (
     User,
 )
 from annotation.turns import beginning_again
-from annotation.words import PRACTICE, why_asked
+from annotation.words import PRACTICE, against, why_asked
 from inference.core.attributes import ATTRIBUTES, attribute
 
 AHEAD = 10  # questions that one person may hold at once
@@ -358,7 +358,7 @@ class QuestionSerializer(serializers.Serializer):
     values = serializers.ListField(child=serializers.CharField(), help_text="of the attribute; none for whole years")
     faces = serializers.ListField(child=FaceField(), help_text="in an order that tells nothing")
     people = PersonSerializer(many=True, help_text="whom a cluster would extend, or the two people of a pair")
-    reason = serializers.CharField(source="question.reason", help_text="what speaks against what is written")
+    reason = serializers.CharField(read_only=True, help_text="what speaks against what is written")
     why = serializers.CharField(read_only=True, help_text="why it is asked, and nothing that would sway the answer")
     facts = serializers.DictField(help_text="of a record, by face: the dates that came with it")
     queries = serializers.ListField(child=serializers.ListField(), help_text="search terms with their counts")
@@ -369,6 +369,7 @@ class QuestionSerializer(serializers.Serializer):
         user: User = self.context["user"]
         question = asked.question
         told_of = question.pk if self.context["by_token"] else None
+        said_by_others = question.purpose == Question.Purpose.DOUBT and not user.curates
         faces = [_face(face, user, told_of) for face in asked.faces]
         people = [
             {
@@ -387,7 +388,7 @@ class QuestionSerializer(serializers.Serializer):
             "values": asked.values,
             "faces": [face | {"query": ""} for face in faces] if question.blind else faces,
             "people": people,
-            "reason": "" if question.purpose == Question.Purpose.DOUBT and not user.curates else question.reason,
+            "reason": "" if said_by_others else against(question.reason),
             "why": why_asked(question, curates=user.curates),
             "facts": asked.facts,
             "queries": asked.queries,

@@ -11,7 +11,7 @@ from django.db.models import QuerySet
 from django.utils import timezone
 from django.utils.translation import gettext as _
 
-from annotation import answers, ledger, reads, visible, votes
+from annotation import answers, ledger, reads, visible, votes, words
 from annotation.core.sampling import draw
 from annotation.errors import BadAct
 from annotation.models import (
@@ -59,6 +59,11 @@ class Conflict:
     @property
     def question(self) -> Question:
         return self.asked.question
+
+    @property
+    def against(self) -> str:
+        """What speaks against what is written, if that is why it is asked."""
+        return words.against(self.question.reason)
 
     @property
     def title(self) -> str:
@@ -143,8 +148,8 @@ def _of_vote(vote: Vote, known: Reliability | None) -> Voice:
 
 
 def _of_pair(answer: Answer, right: float | None) -> Voice:
-    words = {"same": _("one person"), "different": _("two people"), "cannot_tell": _("cannot tell")}
-    said = words.get(answer.content["verdict"], answer.content["verdict"])
+    known = {"same": _("one person"), "different": _("two people"), "cannot_tell": _("cannot tell")}
+    said = known.get(answer.content["verdict"], answer.content["verdict"])
     return Voice(answer.annotator, said, answer.at, right, None)
 
 

@@ -13,7 +13,7 @@ from annotation.votes import CANNOT_TELL
 from inference.core.attributes import Attribute
 
 CHUNK = 400
-MERGED = "Merged into person"
+MERGED = "merged"
 WORTH = 2.0  # it settles all faces of a person, or finds two who are not one
 
 
@@ -34,7 +34,7 @@ def ask(attribute: Attribute) -> int:
     }
     count = sum(_ask(attribute, person, said) for person, said in sorted(disputed.items()))
     still = Label.objects.filter(identity__in=sorted(disputed)).values("face")
-    ours = Question.objects.filter(attribute=attribute.name, state=Question.State.OPEN, reason__startswith=MERGED)
+    ours = Question.objects.filter(attribute=attribute.name, state=Question.State.OPEN, reason__kind=MERGED)
     withdraw(ours.exclude(shown__face__in=still))  # those whose merge was undone
     return count
 
@@ -65,7 +65,7 @@ def _ask(attribute: Attribute, person: int, said: list[Decision]) -> int:
         return 0
     new = ask_single(attribute.name, [face.face_id], Question.Purpose.VERDICT, worth=WORTH)
     by_identity = {line.identity_id: line.value for line in sorted(said, key=lambda line: line.pk)}
-    words = ", ".join(f"person {identity} {value}" for identity, value in sorted(by_identity.items()))
+    said_of = sorted((identity or 0, value) for identity, value in by_identity.items())
     open_ = Question.objects.filter(
         attribute=attribute.name,
         kind=Question.Kind.VALUE,
@@ -73,6 +73,5 @@ def _ask(attribute: Attribute, person: int, said: list[Decision]) -> int:
         state=Question.State.OPEN,
         shown__face=face.face_id,
     )
-    reason = f"{MERGED} {person} though different things were said of them: {words}. If they are two, undo the "
-    open_.update(reason=f"{reason}merge on their page."[:300])
+    open_.update(reason={"kind": MERGED, "into": person, "said": said_of})
     return new

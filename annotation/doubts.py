@@ -69,7 +69,6 @@ def _said(attribute: Attribute, faces: list[int]) -> dict[int, list[float]]:
 
 def _ask(attribute: Attribute, face: int, value: str, belief: np.typing.NDArray[np.float64]) -> None:
     votes = Vote.objects.filter(face=face, attribute=attribute.name, answer__undone_at=None).count()
-    author = f"by {votes} answer{'s' if votes != 1 else ''}" if votes else "by the set that it came with"
     best = int(belief.argmax())
     question = Question(
         kind=Question.Kind.VALUE,
@@ -77,7 +76,12 @@ def _ask(attribute: Attribute, face: int, value: str, belief: np.typing.NDArray[
         attribute=attribute.name,
         worth=WORTH,
         belief=float(belief[best]),
-        reason=f"Labelled {value} {author}. The models, which have not seen that, say {attribute.values[best]} "
-        f"({belief[best]:.0%}).",
+        reason={
+            "kind": "disbelieved",
+            "label": value,
+            "votes": votes,
+            "models": attribute.values[best],
+            "belief": float(belief[best]),
+        },
     )
     store([(question, [(face, float(belief[best]))])])

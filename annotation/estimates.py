@@ -10,7 +10,7 @@ from annotation.presence import faces_there, known_people
 from annotation.questions import store
 from inference.core.attributes import REAL_AGE
 
-SEEN = "The network sees"
+SEEN = "seen"
 WORTH = 0.5  # a wrong person found, now and then: what dates contradict comes first
 
 
@@ -36,7 +36,7 @@ def ask() -> int:
     half = np.array([(ages[face].detail["high"] - ages[face].detail["low"]) / 2 for face in faces])
     estimated = np.array([seen[face] for face in faces])
     off = improbable(estimated, known, half)
-    reasons = Question.objects.filter(pk__in=asked.values("pk"), reason__startswith=SEEN)
+    reasons = Question.objects.filter(pk__in=asked.values("pk"), reason__kind=SEEN)
     room = int(live_settings.get("DOUBT_SHARE") * len(faces)) - reasons.count()
     people = dict(Label.objects.filter(identity__isnull=False).values_list("face_id", "identity_id"))
     doubted = [int(row) for row in np.argsort(-off) if off[row] > BEYOND and faces[row] not in before]
@@ -51,8 +51,12 @@ def ask() -> int:
                 attribute=REAL_AGE.name,
                 identity_id=people[faces[row]],
                 worth=WORTH,
-                reason=f"{SEEN} about {estimated[row]:.0f} years, the dates or the record say {known[row]:.1f}: "
-                f"{off[row]:.1f} times as far apart as is usual at that age.",
+                reason={
+                    "kind": SEEN,
+                    "seen": float(estimated[row]),
+                    "written": float(known[row]),
+                    "times": float(off[row]),
+                },
             )
             store([(question, [(faces[row], 0.0)])])
     return len(picked)

@@ -215,9 +215,7 @@ def _ask(lifetime: Lifetime, disputed: list[int]) -> None:
         attribute=REAL_AGE.name,
         identity_id=lifetime.person,
         worth=WORTH,
-        reason=f"Their dates do not fit those of {others} other photo{'s' if others != 1 else ''} of this person."
-        if others
-        else "Their dates contradict each other.",
+        reason={"kind": "dates", "others": others},
     )
     new_first = sorted(disputed, key=said.__contains__)  # else who has more of them is shown the same page for ever
     store([(question, [(face, 0.0) for face in new_first[:MOST]])])

@@ -555,7 +555,7 @@ class Question(models.Model):
     drawn_above = models.FloatField(null=True)  # the confidence from which on
     calibration = models.ForeignKey("Calibration", null=True, on_delete=models.CASCADE, related_name="+")
     certificate = models.ForeignKey("Certificate", null=True, on_delete=models.CASCADE, related_name="audits")
-    reason = models.CharField(max_length=300, blank=True)  # of a doubt: what speaks against it
+    reason = models.JSONField(default=dict)  # of a doubt: what speaks against it; `words.against` tells it
     cluster = models.ForeignKey(Cluster, null=True, on_delete=models.CASCADE, related_name="questions")
     identity = models.ForeignKey(Identity, null=True, on_delete=models.CASCADE, related_name="questions")
     other_identity = models.ForeignKey(Identity, null=True, on_delete=models.CASCADE, related_name="+")

@@ -346,13 +346,50 @@ def evidence(told: Mapping[str, Any]) -> list[str]:
     return [part for part in parts if part]
 
 
+def against(reason: Mapping[str, Any]) -> str:
+    """What speaks against what is written, of a question that was raised by it."""
+    match reason:
+        case {"kind": "disbelieved", "label": label, "votes": votes, "models": value, "belief": belief}:
+            told = {"label": _(label), "count": votes, "value": _(value), "share": f"{belief:.0%}"}
+            if not votes:
+                return _(
+                    "Labelled {label} by the set that it came with. The models, which have not seen that, say {value} "
+                    "({share})."
+                ).format(**told)
+            return ngettext(
+                "Labelled {label} by {count} answer. The models, which have not seen that, say {value} ({share}).",
+                "Labelled {label} by {count} answers. The models, which have not seen that, say {value} ({share}).",
+                votes,
+            ).format(**told)
+        case {"kind": "seen", "seen": seen, "written": written, "times": times}:
+            return _(
+                "The network sees about {seen} years, the dates or the record say {written}: {times} times as far "
+                "apart as is usual at that age."
+            ).format(seen=f"{seen:.0f}", written=f"{written:.1f}", times=f"{times:.1f}")
+        case {"kind": "dates", "others": 0}:
+            return _("Their dates contradict each other.")
+        case {"kind": "dates", "others": others}:
+            return ngettext(
+                "Their dates do not fit those of {count} other photo of this person.",
+                "Their dates do not fit those of {count} other photos of this person.",
+                others,
+            ).format(count=others)
+        case {"kind": "merged", "into": into, "said": said}:
+            each = (_("person {pk} {value}").format(pk=pk, value=_(value)) for pk, value in said)
+            return _(
+                "Merged into person {pk} though different things were said of them: {said}. If they are two, undo the "
+                "merge on their page."
+            ).format(pk=into, said=", ".join(each))
+    return ""
+
+
 def why_asked(question: Question, *, curates: bool) -> str:
     """Why somebody is asked, and nothing that would sway them: what chance picked, what is known already and what is
     asked again looks like anything else. What others answered is a curator's to read."""
     if question.purpose == Question.Purpose.DOUBT and not curates:
         return _("The models do not see it as it is labelled; look for yourself.")
     if question.reason:
-        return question.reason
+        return against(question.reason)
     if question.purpose == Question.Purpose.VERDICT:
         return _("People disagree about this one: your word settles it.")
     match question.kind:

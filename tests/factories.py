@@ -170,6 +170,10 @@ def a_single(face: Face | None = None, attribute: str = "gender", **fields: obje
     return _with_faces(Question(kind="value", attribute=attribute, worth=1.0, **fields), [face or a_face()])
 
 
+# Why a label that a model disbelieves is asked again.
+DISBELIEVED = {"kind": "disbelieved", "label": "sad", "votes": 1, "models": "happy", "belief": 0.93}
+
+
 def some_gold(value: str = "female", face: Face | None = None) -> Question:
     """A question about gender whose answer is known."""
     face = face or a_face()

@@ -19,6 +19,7 @@ from annotation.models import Answer, Intake, Label, Photo, Question, User
 from dager_site import api_errors
 from inference import errors as inference_errors
 from tests.factories import (
+    DISBELIEVED,
     a_cluster,
     a_face,
     a_grid,
@@ -204,7 +205,7 @@ def test_what_somebody_else_holds_meanwhile_does_not_come_back(annotator: Client
 
 @pytest.mark.parametrize(("role", "told"), [("annotator", False), ("curator", True)])
 def test_a_doubted_label_is_told_to_curators_alone(client: Client, role: str, told: bool) -> None:
-    a_single(purpose="doubt", reason="Labelled sad by 1 answer.")
+    a_single(purpose="doubt", reason=DISBELIEVED)
     client.force_login(a_user(role=role))
     (asked,) = client.get("/api/v1/questions/next?ahead=1").json()["questions"]
     assert ("Labelled sad" in asked["why"], "Labelled sad" in asked["reason"]) == (told, told)

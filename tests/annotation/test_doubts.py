@@ -8,6 +8,7 @@ from annotation import doubts, ledger
 from annotation.answers import record_answer
 from annotation.models import AttributeLabel, Calibration, Decision, Face, Question, User
 from annotation.queue import take_next
+from annotation.words import against
 from inference.core.attributes import GENDER
 from tests.factories import a_face, a_proposal, a_single, a_user, an_annotator
 
@@ -54,7 +55,7 @@ def test_the_least_believed_are_asked_first_and_no_more_than_the_share():
     assert doubts.ask(GENDER) == 4
     assert asked() == [face.pk for face in faces[:4]]
     assert doubts.ask(GENDER) == 4
-    reason = Question.objects.filter(purpose="doubt").earliest("pk").reason
+    reason = against(Question.objects.filter(purpose="doubt").earliest("pk").reason)
     assert (
         reason == "Labelled male by the set that it came with. The models, which have not seen that, say female (99%)."
     )

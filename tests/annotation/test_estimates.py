@@ -6,6 +6,7 @@ import pytest
 from annotation import engine, estimates
 from annotation.core.estimates import ENOUGH, improbable
 from annotation.models import Proposal, Question
+from annotation.words import against
 from inference.core.attributes import REAL_AGE
 from tests.annotation.test_lifetimes import a_dated_face, one_person, say
 
@@ -41,7 +42,7 @@ def test_an_age_that_the_network_cannot_believe_is_asked_about_with_the_reason_a
 
     (question,) = Question.objects.filter(kind="record", state="open")
     assert list(question.shown.values_list("face", flat=True)) == [faces[10].pk]
-    assert question.reason.startswith("The network sees about 80 years, the dates or the record say 30.5")
+    assert against(question.reason).startswith("The network sees about 80 years, the dates or the record say 30.5")
     say(question, **{f"_{faces[10].pk}": "wrong_date"})
     assert estimates.ask() == 0
 

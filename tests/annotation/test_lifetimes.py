@@ -10,6 +10,7 @@ from annotation import engine, ledger, lifetimes, people
 from annotation.answers import record_answer, undo_answer
 from annotation.models import Answer, AttributeLabel, Decision, Face, Identity, Label, Photo, Question
 from annotation.queue import give_back, take_next
+from annotation.words import against
 from inference.core.attributes import REAL_AGE
 from tests.factories import a_face, a_user, an_annotator
 
@@ -88,7 +89,7 @@ def test_dates_that_contradict_the_others_are_asked_about_on_one_page():
 
     question = the_question()
     assert set(question.faces.all()) == {wrong_date, wrong_person}
-    assert "4 other photos" in question.reason
+    assert "4 other photos" in against(question.reason)
     someone = an_annotator()
     assert take_next(someone) == [question]
     give_back(someone)

@@ -28,7 +28,7 @@ from annotation.words import (
 )
 from inference.core.attributes import ATTRIBUTES
 from tests.annotation.test_erasure import COLUMNS, GOES
-from tests.factories import a_grid, a_pair, a_question, a_single
+from tests.factories import DISBELIEVED, a_grid, a_pair, a_question, a_single
 from training.core.benchmarks.registry import BENCHMARKS
 from training.core.config import PRESETS
 from training.words import CHOICES as TRAINING
@@ -134,8 +134,9 @@ def test_what_a_line_of_the_ledger_rests_on_is_told_in_words():
 
 @pytest.mark.django_db
 def test_what_others_said_of_a_doubted_label_is_told_to_curators_alone():
-    doubted = a_single(purpose="doubt", reason="Labelled sad by 1 answer. The models say happy (93%).")
-    assert why_asked(doubted, curates=True) == doubted.reason
+    doubted = a_single(purpose="doubt", reason=DISBELIEVED)
+    told = "Labelled sad by 1 answer. The models, which have not seen that, say happy (93%)."
+    assert why_asked(doubted, curates=True) == told
     told = why_asked(doubted, curates=False)
     assert "sad" not in told
     assert "happy" not in told
