@@ -332,13 +332,39 @@ def test_an_answer_that_comes_too_late_is_told_and_the_next_question_shows(
     page_problems.clear()  # the browser tells the 409, too
 
 
-def test_two_tabs_of_one_person_are_one_voice(site: Site, page_problems: list[str]) -> None:
+def test_no_question_is_in_two_tabs_and_leaving_one_takes_nothing_from_the_other(site: Site) -> None:
+    first, second = a_cluster_question(1, worth=2.0), a_cluster_question(2, count=4)
+    page = at_the_desk(site)
+    other = page.context.new_page()
+    other.goto(page.url)
+    expect(other.locator(TILE)).to_have_count(4)
+
+    keys(other, "Enter")
+    kept(other, 1)
+    expect(other.get_by_text("No question waits for you.")).to_be_visible()
+    keys(page, "Enter")  # the second one was ahead here, too
+    kept(page, 2)
+    expect(page.get_by_text("No question waits for you.")).to_be_visible()
+    assert [each.answers.count() for each in (first, second)] == [1, 1]
+
+    third = a_cluster_question(3, count=5)
+    expect(page.locator(TILE)).to_have_count(5, timeout=15_000)
+    other.goto("about:blank")
+    page.wait_for_timeout(300)
+    third.refresh_from_db()
+    assert third.leased_to == site.curator
+    other.close()
+
+
+def test_two_browsers_of_one_person_are_one_voice(site: Site, page_problems: list[str]) -> None:
     question = a_single(faces_of(1, 1)[0], attribute="apparent_age")  # many may guess
     an_annotator("bob")
     site.sign_in(an_annotator("ann"))
     page = site.open("/annotate/")
     expect(page.locator("#single img")).to_be_visible()
-    other = page.context.new_page()
+    assert page.context.browser is not None
+    elsewhere = page.context.browser.new_context(storage_state={"cookies": page.context.cookies(), "origins": []})
+    other = elsewhere.new_page()
     other.goto(page.url)
     expect(other.locator("#single img")).to_be_visible()
 
@@ -349,7 +375,7 @@ def test_two_tabs_of_one_person_are_one_voice(site: Site, page_problems: list[st
     expect(other.get_by_text("perhaps in another tab")).to_be_visible()
     settled(other)  # nothing waits there for ever
     assert [answer.content["value"] for answer in question.answers.all()] == ["30"]
-    other.close()
+    elsewhere.close()
     page_problems.clear()  # the browser tells the 409, too
 
 

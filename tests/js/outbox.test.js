@@ -2,27 +2,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 
 import { isFinal, Outbox } from "../../annotation/static/annotation/outbox.js";
-
-class Storage {
-  constructor() {
-    this.items = new Map();
-  }
-  get length() {
-    return this.items.size;
-  }
-  key(index) {
-    return [...this.items.keys()][index];
-  }
-  getItem(key) {
-    return this.items.get(key) ?? null;
-  }
-  setItem(key, value) {
-    this.items.set(key, value);
-  }
-  removeItem(key) {
-    this.items.delete(key);
-  }
-}
+import { Storage } from "./storage.js";
 
 const an = (id, at = 0) => ({ client_id: id, question: 1, content: { verdict: "same" }, at });
 

@@ -9,6 +9,7 @@ import { inWords, Pace } from "./pace.js";
 import { Past } from "./past.js";
 import { partOf, Round } from "./practice.js";
 import { ask, Offline } from "./server.js";
+import { Tabs } from "./tabs.js";
 import { called, say } from "./words.js";
 
 const AHEAD = 10; // the one on show and those whose pictures are loaded meanwhile
@@ -27,6 +28,7 @@ const queue = []; // questions that were fetched and not shown yet
 const done = new Set(); // ids of those answered here, which the server may still hand out
 const past = new Past();
 const pace = new Pace();
+const tabs = new Tabs({ storage: localStorage, prefix: `dager.tab.${user}.`, own: crypto.randomUUID() });
 const landed = new Map(); // client id -> resolves with the id of the answer that the server has, or null if it refused it
 let shown = null; // { question, marks, at, current }
 let tally = { answered_today: Number(at("answered").textContent), open: Number(at("left").textContent), skipped: 0 };
@@ -79,6 +81,7 @@ function settle(answer, id) {
 async function refill() {
   if (looking) return;
   [looking, lookAgain] = [true, false];
+  tabs.tell(onScreen());
   try {
     const here = [...(shown && !round ? [shown.question] : []), ...queue].map((each) => each.id);
     const answer = await ask(`${api}/questions/next?ahead=${AHEAD}&known=${here.join(",")}${kind ? `&kind=${kind}` : ""}`);
@@ -108,8 +111,11 @@ function preload(question) {
   });
 }
 
+const onScreen = () => (round || !shown ? null : shown.question.id);
+
 function next() {
-  const question = queue.shift();
+  const place = queue.findIndex((each) => !tabs.shows(each.id));
+  const [question] = place < 0 ? [] : queue.splice(place, 1);
   if (question && !curates && !practised.has(partOf(question))) {
     queue.unshift(question);
     practise(partOf(question));
@@ -120,6 +126,7 @@ function next() {
 
 function clear() {
   shown = null;
+  tabs.tell(null);
   at("question").hidden = true;
   at("keys").hidden = past.length === 0; // the last answer can be undone all the same
   for (const part of at("keys").querySelectorAll("[data-for]")) part.hidden = true;
@@ -139,6 +146,7 @@ function show(question, said = null) {
   const inGrid = of === "cluster" || of === "grid" || of === "record";
   const parts = new Set([of, partOf(question), round ? "practice" : "real"]);
   if (question.values.length > (of === "grid" ? 2 : 0)) parts.add("choices"); // of two the mark says which
+  if (!round) tabs.tell(question.id);
   shown = { question, marks: new Marks(facesOf(question).map((face) => face.id), said ?? {}), at: performance.now(), current: 0 };
   at("empty").hidden = true;
   at("question").hidden = at("keys").hidden = false;
@@ -615,11 +623,19 @@ document.addEventListener("keydown", (event) => {
 
 window.addEventListener("resize", fit);
 window.addEventListener("online", () => outbox.flush());
-window.addEventListener("storage", () => tellUnsent(outbox.waiting.length)); // another tab sends for this one, too
+window.addEventListener("storage", ({ key, newValue }) => {
+  tellUnsent(outbox.waiting.length); // another tab sends for this one, too
+  if (!newValue || !key?.startsWith(outbox.prefix)) return;
+  const { question } = JSON.parse(newValue); // what was answered there is not asked here
+  done.add(question);
+  const place = queue.findIndex((each) => each.id === question);
+  if (place >= 0) queue.splice(place, 1);
+});
 document.addEventListener("visibilitychange", () => document.hidden || refill()); // leases ran on while nobody looked
 window.addEventListener("pagehide", () => {
-  // Answers that have not left yet still need their leases.
-  if (!outbox.waiting.length) ask(`${api}/questions/give-back`, { method: "POST", keepalive: true }).catch(() => {});
+  tabs.leave();
+  // Answers that have not left yet still need their leases, and so do other tabs.
+  if (!outbox.waiting.length && !tabs.others.length) ask(`${api}/questions/give-back`, { method: "POST", keepalive: true }).catch(() => {});
 });
 window.addEventListener("pageshow", (event) => event.persisted && refill());
 setInterval(() => document.hidden || refill(), RENEW);
