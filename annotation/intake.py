@@ -428,7 +428,7 @@ def _again(source: Source, intake: Intake, arrival: Arrival, known: Photo) -> Ta
     """The same bytes: the same file again, or a copy under another name or from another source."""
     Refusal.objects.filter(source=source, file=arrival.file).delete()
     if source.pk != known.source_id:
-        questions.came_again(known)  # first, as whoever answers locks the question, and then waits for the turn
+        questions.another_brought(known)  # first, as whoever answers locks the question, and then waits for the turn
     said = arrival.described.get("imported")
     if said is not None and not _says(known, said):
         # Of another source's file nobody is told here: not all who read this see that source.

@@ -80,7 +80,7 @@ def _only_source(rows: QuerySet[Any]) -> Subquery:
     return Subquery(told.filter(first=F("last"), again=0).values("first"))
 
 
-def came_again(photo: Photo) -> None:
+def another_brought(photo: Photo) -> None:
     """Another source brought this photo, too: what shows it is not of one source any more. See `store`."""
     shows = Question.objects.filter(shown__face__photo=photo, source__isnull=False)
     _of_several(shows)

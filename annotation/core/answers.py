@@ -58,27 +58,11 @@ class ClusterAnswer:
 
 
 @dataclass(frozen=True)
-class PairAnswer:
-    """To "are these two one person?", as far as their pictures are faces: those marked are none."""
+class _Marked:
+    """A word on all of it, and one on each face that is marked."""
 
-    verdict: PairVerdict
-    marks: Mapping[int, PairMark]  # by face
-
-    @property
-    def actions(self) -> int:
-        return 1 + len(self.marks)
-
-    @property
-    def content(self) -> dict[str, object]:
-        return {"verdict": self.verdict, "marks": {str(face): mark for face, mark in self.marks.items()}}
-
-
-@dataclass(frozen=True)
-class GridAnswer:
-    """To "which of these are not happy?": those marked are something else, all others are as proposed."""
-
-    verdict: GridVerdict
-    marks: Mapping[int, str]  # by face: one of Mark, or the value that it is instead
+    verdict: str
+    marks: Mapping[int, str]  # by face
 
     @property
     def actions(self) -> int:
@@ -87,6 +71,15 @@ class GridAnswer:
     @property
     def content(self) -> dict[str, object]:
         return {"verdict": self.verdict, "marks": {str(face): mark for face, mark in self.marks.items()}}
+
+
+class PairAnswer(_Marked):
+    """To "are these two one person?", a PairVerdict, as far as their pictures are faces: those marked are none."""
+
+
+class GridAnswer(_Marked):
+    """To "which of these are not happy?": those marked are something else, by a Mark or the value that they are
+    instead; all others are as proposed."""
 
 
 @dataclass(frozen=True)
@@ -102,20 +95,8 @@ class ValueAnswer:
         return {"verdict": self.verdict, "value": self.value}
 
 
-@dataclass(frozen=True)
-class RecordAnswer:
-    """To "are these the right person, and the right dates?": those marked are not, and why; all others are."""
-
-    verdict: RecordVerdict
-    marks: Mapping[int, RecordMark]  # by face
-
-    @property
-    def actions(self) -> int:
-        return 1 + len(self.marks)
-
-    @property
-    def content(self) -> dict[str, object]:
-        return {"verdict": self.verdict, "marks": {str(face): mark for face, mark in self.marks.items()}}
+class RecordAnswer(_Marked):
+    """To "are these the right person, and the right dates?": those marked are not, by a RecordMark; all others are."""
 
 
 def skip(content: Mapping[str, Any]) -> Skip:
