@@ -609,8 +609,9 @@ def gold_streak(annotator: User) -> int:
     not."""
     gold = Vote.objects.filter(
         annotator=annotator, answer__undone_at=None, answer__question__purpose=Question.Purpose.GOLD
-    ).order_by("-id")
-    said = gold.values_list("value", "answer__question__value")[:STREAK]
+    )
+    guessed = [each.name for each in ATTRIBUTES.values() if each.in_years]  # a guess is not right or wrong to the year
+    said = gold.exclude(attribute__in=guessed).order_by("-id").values_list("value", "answer__question__value")[:STREAK]
     return sum(1 for _ in takewhile(lambda pair: pair[0] == pair[1], said))
 
 

@@ -1,9 +1,10 @@
 """All votes in, how far each annotator can be believed out; who falls below the bar is paused."""
 
 from collections import Counter, defaultdict
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -17,11 +18,12 @@ from annotation.core.reliability import (
     below_the_bar,
     biases,
     drifted,
+    in_line,
     intraclass_correlation,
     krippendorff_alpha,
     too_fast,
 )
-from annotation.models import Agreement, Answer, AttributeLabel, Question, Reliability, User, Vote
+from annotation.models import Agreement, Answer, AttributeLabel, Decision, Question, Reliability, User, Vote
 from annotation.turns import beginning_again, nobody_settles
 from inference.core.attributes import Attribute
 
@@ -62,7 +64,6 @@ def learn(attribute: Attribute) -> None:
         gold=told.gold,
     )
     gold = _gold(attribute)
-    right = {person: [each.right for each in gold[person]] for person in told.people}
     count = np.bincount(told.votes.voter, minlength=len(told.people))
     hasty = _hasty(attribute)
     _store(
@@ -71,31 +72,33 @@ def learn(attribute: Attribute) -> None:
             attribute=attribute.name,
             confusion=found.confusion[number].round(5).tolist(),
             votes=int(count[number]),
-            gold=len(right[person]),
-            gold_right=sum(right[person]),
-            drifted=drifted(np.array(right[person], np.bool_)),
             too_fast=hasty[person],
+            **_outcome(gold[person]),
         )
         for number, person in enumerate(told.people)
     )
     _agree(attribute, told, drawn, found.frequency)
-    let_back = dict(User.objects.values_list("pk", "let_back_at"))
-    for person in told.people:
-        since = let_back.get(person)
-        counted = [each.right for each in gold[person] if since is None or each.at > since]
-        if below_the_bar(sum(counted), len(counted), _at_most):
-            why = f"{sum(counted)} of {len(counted)} answers about {attribute.name} that are known were right."
-            pause(person, why, known_at=began)
+    for person, right, of in _below_the_bar(gold):
+        why = f"{right} of {of} answers about {attribute.name} that are known were right."
+        pause(person, why, known_at=began)
 
 
 def _learn_years(attribute: Attribute) -> None:
-    """Guesses have no right and wrong: only who guesses older or younger than the others."""
-    rows = _latest(attribute)
+    """Guesses have no right and wrong: who guesses older or younger than the others, and who is out of line with them.
+
+    Ten guess each age, so each of their guesses is one whose answer is known; gold asks of others what ten have said.
+    """
+    began = timezone.now()
+    rows = _latest(attribute, "answer__at")
     faces, people = sorted({row[0] for row in rows}), sorted({row[1] for row in rows})
     unit = np.searchsorted(faces, [row[0] for row in rows])
     voter = np.searchsorted(people, [row[1] for row in rows])
     years = np.array([float(row[2]) for row in rows])
     hasty = _hasty(attribute)
+    tried = defaultdict[int, list[Tried]](list)
+    for row, fits in zip(rows, in_line(unit, voter, years, _recorded(attribute, faces)), strict=True):
+        if not np.isnan(fits):
+            tried[row[1]].append(Tried(bool(fits), row[-1]))
     _store(
         Reliability(
             annotator_id=person,
@@ -105,12 +108,26 @@ def _learn_years(attribute: Attribute) -> None:
             bias=_finite(bias.years),
             bias_error=_finite(bias.error),
             too_fast=hasty[person],
+            **_outcome(tried[person]),
         )
         for number, (person, bias) in enumerate(zip(people, biases(unit, voter, years, len(people)), strict=True))
     )
     if people:
         shared = np.bincount(unit) > 1
         _keep_agreement(attribute, Agreement.Measure.INTRACLASS, intraclass_correlation(unit, years), int(shared.sum()))
+    for person, right, of in _below_the_bar(tried):
+        why = f"{right} of {of} guesses of an age that ten people agree on were in line with theirs."
+        pause(person, why, known_at=began)
+
+
+def _recorded(attribute: Attribute, faces: list[int]) -> Floats:
+    """What a record says of these faces (faces,); NaN without one, or where it leaves open more than a few years."""
+    found = dict[int, float]()
+    for chunk in batched(faces, CHUNK):
+        labels = AttributeLabel.objects.filter(attribute=attribute.name, face__in=chunk)
+        rows = labels.filter(decision__by=Decision.By.IMPORT).values_list("face_id", "value", "detail")
+        found |= {face: float(years) for face, years, told in rows if votes.is_narrow(told)}
+    return np.array([found.get(face, np.nan) for face in faces])
 
 
 def _teaching(attribute: Attribute, told: Told, drawn: Collection[int]) -> Votes:
@@ -167,13 +184,16 @@ def _at_most(answered: int, right: int) -> float:
     return upper_bound(answered, right) if answered else 1.0
 
 
-def _latest(attribute: Attribute) -> list[tuple[int, int, str, bool]]:
-    """Face, annotator and what they said: whoever was asked twice has one voice, the latest; who is paused has none."""
+def _latest(attribute: Attribute, *also: str) -> list[tuple[Any, ...]]:
+    """Face, annotator, what they said, whether as a denial, and what else is wanted of it.
+
+    Whoever was asked twice has one voice, the latest; who is paused has none.
+    """
     rows = (
         Vote.objects.filter(attribute=attribute.name, answer__undone_at=None, annotator__paused_at=None)
         .exclude(value=votes.CANNOT_TELL)
         .order_by("-id")
-        .values_list("face_id", "annotator_id", "value", "denied")[:MOST]
+        .values_list("face_id", "annotator_id", "value", "denied", *also)[:MOST]
     )
     return list({row[:2]: row for row in reversed(rows)}.values())
 
@@ -227,6 +247,22 @@ def _gold(attribute: Attribute) -> dict[int, list[Tried]]:
         if face in known:
             found[person].append(Tried(said == known[face], at))
     return found
+
+
+def _outcome(tried: Sequence[Tried]) -> dict[str, Any]:
+    """What is kept of somebody's answers to what is known, the oldest first."""
+    right = np.array([each.right for each in tried], np.bool_)
+    return {"gold": len(right), "gold_right": int(right.sum()), "drifted": drifted(right)}
+
+
+def _below_the_bar(tried: Mapping[int, Sequence[Tried]]) -> Iterator[tuple[int, int, int]]:
+    """Who answers too badly what is known, since they were last let back: their number, how many right, of how many."""
+    let_back = dict(User.objects.values_list("pk", "let_back_at"))
+    for person, theirs in tried.items():
+        since = let_back.get(person)
+        counted = [each.right for each in theirs if since is None or each.at > since]
+        if below_the_bar(sum(counted), len(counted), _at_most):
+            yield person, sum(counted), len(counted)
 
 
 def _store(rows: Iterable[Reliability]) -> None:

@@ -42,6 +42,7 @@ SINGLES = 200  # and single questions: nobody is behind what they teach by more 
 FIRST = 100  # control answers that come before anything else of an attribute: calibration begins with them
 ENOUGH = 50  # control answers before anybody relies on the machine's confidence
 SURE = 0.9  # proposals that wait until then: a certificate may settle them unseen
+CLOSE = 4.0  # years: within so many two standard errors of ten guesses lie, and more is not known of an age
 # Belief from which on a value is known: whoever contradicts it has erred. An emotion is settled with much less.
 GOLD = 0.98
 # Cluster pages are worth up to 32: who a person is comes first, as it makes many labels of one answer.
@@ -95,7 +96,9 @@ def route(attribute: Attribute, calibration: Calibration, *, now: datetime | Non
 
 
 def ask_years(attribute: Attribute) -> int:
-    """Ask how old faces look: of so many at a time, by hash. Returns how many questions are new."""
+    """Ask how old faces look: of so many at a time, by hash; and of gold, as of the others. Returns how many questions
+    are new."""
+    _ask(_gold(attribute), attribute)
     open_ = Question.objects.filter(attribute=attribute.name, state=Question.State.OPEN)
     room = SINGLES - open_.count()
     if room <= 0:
@@ -294,28 +297,50 @@ def _about_accepted(attribute: Attribute) -> Iterator[Asked]:
 def _gold(attribute: Attribute) -> Iterator[Asked]:
     """Faces that two people at least made certain, asked again as if they were new: so many as the share set.
 
-    Of an opinion only what nobody disputes, the machine neither. Of the emotions that two people's words made certain
-    (FER+) ten people say the same in 0.64: honest ones would fail, and be paused. Of these it is 0.89.
+    An age is known within a few years: by ten guesses that lie close, or by a record.
     """
     singles = Question.objects.filter(attribute=attribute.name, kind=Question.Kind.VALUE)
     answers = Answer.objects.filter(question__attribute=attribute.name, undone_at=None).count()
     wanted = int(live_settings.get("GOLD_SHARE") * answers) - singles.filter(purpose=Question.Purpose.GOLD).count()
     if wanted <= 0:
         return
+    known = _ages_known(attribute) if attribute.in_years else _undisputed(attribute)
+    asked = set(singles.filter(purpose=Question.Purpose.GOLD).values_list("shown__face", flat=True))
+    for label in islice((each for each in known if each.face_id not in asked), wanted):
+        shown = Candidate(label.face_id, "", label.value, 1.0, 1)
+        yield Question(purpose=Question.Purpose.GOLD, value=label.value, worth=WORTH_OF_GOLD), [shown]
+
+
+def _undisputed(attribute: Attribute) -> Iterator[AttributeLabel]:
+    """By chance, labels that two people at least made certain.
+
+    Of an opinion only what nobody disputes, the machine neither. Of the emotions that two people's words made certain
+    (FER+) ten people say the same in 0.64: honest ones would fail, and be paused. Of these it is 0.89.
+    """
     labels = AttributeLabel.objects.filter(
         attribute=attribute.name,
         value__in=attribute.values,
         decision__evidence__votes__gte=2,
         decision__evidence__belief__gte=GOLD,
         decision__evidence__verdict__isnull=True,  # a curator's word is asked where people do not agree
-    ).exclude(face__in=singles.filter(purpose=Question.Purpose.GOLD).values("shown__face"))
+    )
     if attribute.keeps == "distribution":
         proposed = Proposal.objects.filter(attribute=attribute.name, face=OuterRef("face"), value=OuterRef("value"))
         labels = labels.filter(Exists(proposed))
-    undisputed = (label for label in labels.order_by("?").iterator() if len(label.detail.get("votes", ())) <= 1)
-    for label in islice(undisputed, wanted):
-        known = Candidate(label.face_id, "", label.value, 1.0, 1)
-        yield Question(purpose=Question.Purpose.GOLD, value=label.value, worth=WORTH_OF_GOLD), [known]
+    return (label for label in labels.order_by("?").iterator() if len(label.detail.get("votes", ())) <= 1)
+
+
+def _ages_known(attribute: Attribute) -> Iterator[AttributeLabel]:
+    """By chance, ages that ten guesses or a record tell closely enough to hold somebody's guess against them."""
+    labels = AttributeLabel.objects.filter(attribute=attribute.name, face__usable=True, face__duplicate_of=None)
+    rows = labels.exclude(value=votes.CANNOT_TELL).select_related("decision").order_by("?")
+    return (label for label in rows.iterator() if _is_close(label))
+
+
+def _is_close(label: AttributeLabel) -> bool:
+    if "guesses" in label.detail:
+        return bool(2 * label.detail["deviation"] <= CLOSE * np.sqrt(label.detail["guesses"]))
+    return label.decision.by == Decision.By.IMPORT and votes.is_narrow(label.detail)
 
 
 @transaction.atomic

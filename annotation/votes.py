@@ -546,11 +546,16 @@ def _ages_known(attribute: Attribute) -> Known:
     rows = labels.values_list("face_id", "value", "detail", "decision__face").iterator(chunk_size=5_000)
     known = Known({}, set())
     for face, value, detail, of_face in rows:
-        if detail.get("high", 0.0) - detail.get("low", 0.0) <= WIDEST:
+        if is_narrow(detail):
             known.value[face] = float(value)
             if of_face == face:
                 known.blind.add(face)
     return known
+
+
+def is_narrow(detail: Mapping[str, Any]) -> bool:
+    """Whether a record of an age leaves open no more than a few years."""
+    return bool(detail.get("high", 0.0) - detail.get("low", 0.0) <= WIDEST)
 
 
 def control_said(attribute: Attribute) -> dict[int, str]:

@@ -243,7 +243,9 @@ def _blind(what: str) -> Measured:
 
 
 def _gold(what: str, people: Iterable[Reliability]) -> Measured:
-    rows = [row for row in people if row.attribute == what]
+    """Of ages none: a guess in line with the others' is not a right one, and the label is the mean of ten."""
+    guessed = what in ATTRIBUTES and ATTRIBUTES[what].in_years
+    rows = [row for row in people if row.attribute == what and not guessed]
     return Measured(sum(row.gold_right for row in rows), sum(row.gold for row in rows))
 
 

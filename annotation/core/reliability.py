@@ -8,12 +8,17 @@ import numpy as np
 import numpy.typing as npt
 from scipy.stats import hypergeom
 
+from annotation.core.estimates import SIGMA
+
 Floats = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]
 
 RECENT = (50, 100)  # answers that drift is looked for in: a great one is seen in few, a small one in many
 DRIFTED = 2.5e-4  # the probability, of somebody who answers as before, that the latest are right so seldom
 TOO_FAST = 0.25  # of the usual time for a kind of question: nobody reads a face in that
+OTHERS = 9  # people's guesses of an age, at least, that somebody's is held against
+IN_LINE = 2.5  # usual spreads: of guesses that lie apart like a normal distribution 1.2 % are further off
+NARROWEST = 2.0  # years: guesses are whole numbers, and of small children nobody is off by more than one
 BAR = 0.7  # of gold answered rightly, with all doubt in the annotator's favour; below it they are paused
 
 
@@ -90,6 +95,46 @@ def _bias(gap: Floats) -> Bias:
     if len(gap) < 2:
         return Bias(float("nan"), float("nan"))
     return Bias(float(gap.mean()), float(gap.std(ddof=1) / np.sqrt(len(gap))))
+
+
+def in_line(unit: Ints, voter: Ints, value: Floats, recorded: Floats) -> Floats:
+    """Of guesses `value` (answers,) of how old faces `unit` (answers,) look: 1 in line with what is known of the face,
+    0 out of line, NaN where too little is known.
+
+    Known is the median of what all others guess, so many at least, or an age that is `recorded` (faces,), NaN without.
+    Off is what remains once the voter's own bias is taken away, the median of their gaps: who guesses old, guesses old
+    evenly. Far off is beyond what people lie apart, of this face or, where that is more, of most faces. All by medians,
+    which people who type at random do not move as they move a mean.
+    """
+    others, spread = _of_others(unit, value)
+    known = np.where(np.isnan(recorded[unit]), others, recorded[unit])
+    told = np.isfinite(known)
+    found = np.full(len(value), np.nan)
+    if not told.any():
+        return found
+    gap, spread = (value - known)[told], spread[told]
+    usual = max(float(np.median(spread[np.isfinite(spread)])) if np.isfinite(spread).any() else 0.0, NARROWEST)
+    for one in np.unique(voter[told]):
+        own = voter[told] == one
+        gap[own] -= np.median(gap[own])
+    found[told] = np.abs(gap) <= IN_LINE * np.fmax(spread, usual)
+    return found
+
+
+def _of_others(unit: Ints, value: Floats) -> tuple[Floats, Floats]:
+    """For each guess, the median of all others of the same face and how far these lie apart; NaN for too few."""
+    middle, spread = np.full(len(value), np.nan), np.full(len(value), np.nan)
+    order = np.argsort(unit, kind="stable")
+    size = np.bincount(unit)
+    start = np.cumsum(size) - size
+    for count in np.unique(size[size > OTHERS]):
+        rows = order[start[size == count][:, None] + np.arange(count)]  # (faces, count)
+        for own in range(count):
+            rest = np.delete(value[rows], own, axis=1)
+            median = np.median(rest, axis=1)
+            middle[rows[:, own]] = median
+            spread[rows[:, own]] = SIGMA * np.median(np.abs(rest - median[:, None]), axis=1)
+    return middle, spread
 
 
 def drifted(right: npt.NDArray[np.bool_]) -> bool:

@@ -317,6 +317,29 @@ def test_only_what_two_people_made_certain_and_nobody_disputes_is_asked_as_if_it
     assert list(gold.values_list("shown__face", flat=True)) == [faces[0].pk]
 
 
+def test_ages_that_ten_people_see_alike_are_asked_of_others_too(settings) -> None:
+    settings.GOLD_SHARE = 0.5
+    details = [{"deviation": 4.0, "guesses": 10}, {"deviation": 9.0, "guesses": 10}, {"low": 20, "high": 60}]
+    faces = [a_face() for _ in range(len(details))]
+    ledger.write(
+        [
+            Decision(kind="value", face=face, attribute="apparent_age", value="31.40", by="import", detail=each)
+            for face, each in zip(faces, details, strict=True)
+        ]
+    )
+    say = {"verdict": "value", "value": "30"}
+    for _ in range(8):
+        single = a_single(attribute="apparent_age")
+        record_answer(question_id=single.pk, annotator=an_annotator(), client_id=uuid4(), content=say)
+
+    routing.ask_years(APPARENT_AGE)
+
+    gold = Question.objects.get(purpose="gold")
+    assert (gold.kind, gold.faces.get(), gold.value) == ("value", faces[0], "31.40")
+    record_answer(question_id=gold.pk, annotator=an_annotator(), client_id=uuid4(), content=say)
+    assert AttributeLabel.objects.get(face=faces[0]).value == "31.40"
+
+
 def test_who_fails_gold_is_paused_and_what_only_they_said_is_asked_again() -> None:
     spammer, honest = an_annotator(), an_annotator()
     gold = [some_gold() for _ in range(40)]

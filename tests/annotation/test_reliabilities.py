@@ -229,3 +229,44 @@ def test_a_slip_about_a_rare_value_weighs_less_where_the_machine_says_nothing():
     assert votes.believed_of([silent.pk], GENDER)[0][1] < 0.4
     assert votes.believed_of([proposed.pk], GENDER)[0][1] == pytest.approx(0.42 / 0.54)
     assert Agreement.objects.get().frequency == [pytest.approx(57 / 68, abs=0.02), pytest.approx(11 / 68, abs=0.02)]
+
+
+def guessed(annotators: list[User], typing: User, faces: int) -> None:
+    """Each of so many faces by ten people: nine who see it alike, and one who types what comes."""
+    for number in range(faces):
+        looks = 20 + number % 40
+        question = a_single(a_face(), attribute="apparent_age")
+        for place, each in enumerate(annotators):
+            say(question, each, str(looks + place % 5 - 2))
+        say(question, typing, str(7 * number % 90))
+
+
+def test_who_types_ages_at_random_is_paused_and_others_are_asked_in_their_place():
+    honest, typing = [an_annotator() for _ in range(9)], an_annotator()
+    guessed(honest, typing, 24)
+    assert AttributeLabel.objects.filter(attribute="apparent_age").count() == 24
+
+    reliabilities.learn(APPARENT_AGE)
+
+    typing.refresh_from_db()
+    assert typing.paused_at is not None
+    assert typing.paused_because.endswith("of 24 guesses of an age that ten people agree on were in line with theirs.")
+    assert not User.objects.filter(pk__in=[each.pk for each in honest], paused_at__isnull=False).exists()
+    told = {row.annotator: row for row in Reliability.objects.all()}
+    assert (told[honest[0]].gold, told[honest[0]].gold_right) == (24, 24)
+    assert not AttributeLabel.objects.filter(attribute="apparent_age").exists()
+    assert Question.objects.filter(attribute="apparent_age", state="open").count() == 24
+
+
+def test_a_recorded_age_is_known_too_but_not_one_that_leaves_years_open():
+    annotator = an_annotator()
+    for detail in ({"deviation": 3.0}, {"low": 25, "high": 60}):
+        face = a_face()
+        line = Decision(kind="value", face=face, attribute="apparent_age", value="40.0", by="import", detail=detail)
+        ledger.write([line])
+        say(a_single(face, attribute="apparent_age", purpose="gold", value="40.0"), annotator, "38")
+
+    reliabilities.learn(APPARENT_AGE)
+
+    row = Reliability.objects.get(annotator=annotator)
+    assert (row.gold, row.gold_right) == (1, 1)

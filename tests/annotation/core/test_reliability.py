@@ -1,6 +1,7 @@
 """Agreement as the literature's examples have it, and the few who stand out found without accusing the rest."""
 
 import numpy as np
+import numpy.typing as npt
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -10,6 +11,7 @@ from annotation.core.reliability import (
     below_the_bar,
     biases,
     drifted,
+    in_line,
     intraclass_correlation,
     krippendorff_alpha,
     too_fast,
@@ -126,3 +128,64 @@ def test_who_is_right_often_enough_is_hardly_ever_paused_however_often_one_looks
 
     assert np.all(paused > 0)
     assert np.all(paused <= [0.0014, 0.009, 0.05])
+
+
+def guesses(
+    rng: np.random.Generator, faces: int, honest: int, chance: int, same: int = 0
+) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64], npt.NDArray[np.float64]]:
+    """Ten people's guesses of each face: honest ones, with a bias and a spread of their own, and others."""
+    people = honest + chance + same
+    unit = np.repeat(np.arange(faces), 10)
+    voter = np.concatenate([rng.permutation(people)[:10] for _ in range(faces)])
+    looks = rng.uniform(1, 90, faces)[unit]
+    bias, spread = rng.choice([-5.0, 5.0, 0.0], people)[voter], rng.uniform(4, 6, people)[voter]
+    years = np.clip(np.round(looks + bias + rng.normal(0, spread)), 0, 116)
+    years = np.where(voter >= honest, rng.integers(0, 100, len(unit)), years)
+    return unit, voter, np.where(voter >= honest + chance, 30.0, years)
+
+
+@pytest.mark.parametrize(("honest", "chance", "same"), [(12, 0, 0), (11, 2, 0), (10, 1, 1), (9, 3, 0)])
+def test_of_ages_whoever_looks_is_never_paused_and_who_types_at_random_is(honest: int, chance: int, same: int):
+    """People who look lie 4 to 6 years apart and guess up to 5 years older or younger than the face looks."""
+
+    def most(answered: int, right: int) -> float:
+        return upper_bound(answered, right) if answered else 1.0
+
+    rng = np.random.default_rng(0)
+    paused = [set[int](), set[int]()]  # after 100 faces, and at the end; it is looked at after every twentieth
+    for _ in range(3):
+        unit, voter, years = guesses(rng, 300, honest, chance, same)
+        for seen in range(20, 301, 20):
+            now = unit < seen
+            right = in_line(unit[now], voter[now], years[now], np.full(seen, np.nan))
+            for one in range(honest + chance + same):
+                own = right[voter[now] == one]
+                if below_the_bar(int(np.nansum(own)), int(np.isfinite(own).sum()), most):
+                    for part in paused[seen > 100 :]:
+                        part.add(one)
+
+    assert paused[1] == set(range(honest, honest + chance + same))
+    assert paused[0] >= set(range(honest, honest + chance))
+
+
+def test_of_ages_nothing_is_out_of_line_where_fewer_than_nine_others_guessed_or_a_record_tells():
+    unit, voter = np.repeat([0, 1], 9), np.tile(np.arange(9), 2)
+    years = np.where(voter == 0, 90.0, 30.0)
+
+    assert np.isnan(in_line(unit, voter, years, np.full(2, np.nan))).all()
+    told = in_line(unit, voter, np.where(unit == 0, years, 30.0), np.array([np.nan, 31.0]))
+    assert np.isnan(told[unit == 0]).all()
+    assert (told[unit == 1] == 1).all()
+
+
+def test_of_ages_a_bias_is_taken_away_and_a_slip_of_the_finger_is_not():
+    unit, voter = np.repeat(np.arange(40), 10), np.tile(np.arange(10), 40)
+    years = np.random.default_rng(0).normal(np.repeat(np.arange(20, 60), 10), 4.0)
+    years[voter == 3] += 12
+    years[(unit == 7) & (voter == 3)] += 60
+
+    told = in_line(unit, voter, years, np.full(40, np.nan))
+
+    assert told[73] == 0
+    assert (told[voter == 3]).mean() > 0.9
+    assert (told[voter != 3]).mean() > 0.97
