@@ -102,7 +102,7 @@ def _record(
     question = _require_open(question, question_id, annotator, now)
     shown = _shown(question.pk)
     try:
-        said = _read(question, content, shown)
+        said = _read(question, content, shown, _settled_meanwhile(question, content, shown))
     except Malformed as error:
         raise BadAnswer(str(error)) from error
     if any(each.content.get("verdict") != "skip" for each in own):
@@ -145,24 +145,34 @@ _shown = Prepared[int](
 SaidToIt = ClusterAnswer | PairAnswer | GridAnswer | ValueAnswer | RecordAnswer
 
 
-def _read(question: Question, content: Mapping[str, Any], shown: list[int]) -> SaidToIt | Skip:
+def _read(question: Question, content: Mapping[str, Any], shown: list[int], gone: set[int]) -> SaidToIt | Skip:
+    faces = gone.union(shown)
     if content.get("verdict") == "skip":
         return skip(content)
     if question.kind == Question.Kind.CLUSTER:
-        return cluster_answer(content, set(shown))
+        return cluster_answer(content, faces)
     if question.kind == Question.Kind.PAIR:
-        return pair_answer(content, _faces_of_both(question) if content.get("marks") else ())
+        return pair_answer(content, faces)
     if question.kind == Question.Kind.RECORD:
-        return read_record(content, set(shown))
+        return read_record(content, faces)
     asked = attribute(question.attribute)
-    return (
-        grid_answer(content, set(shown), asked) if question.kind == Question.Kind.GRID else value_answer(content, asked)
-    )
+    return grid_answer(content, faces, asked) if question.kind == Question.Kind.GRID else value_answer(content, asked)
 
 
-def _faces_of_both(question: Question) -> set[int]:
+def _settled_meanwhile(question: Question, content: Mapping[str, Any], shown: list[int]) -> set[int]:
+    """Of the faces that are marked, those that the question showed until somebody settled them elsewhere: what that
+    person said stands, and the rest is an answer all the same. A pair shows what its two people have, or had."""
+    marks = content.get("marks")
+    named = (str(face) for face in marks) if isinstance(marks, Mapping) else ()
+    marked = {int(face) for face in named if face.isdecimal() and len(face) < len(str(LARGEST))} - set(shown)
+    if not marked:
+        return marked
+    if question.kind != Question.Kind.PAIR:
+        return set(Label.objects.filter(face__in=marked).values_list("face_id", flat=True))
     people = [each.pk for each in _sides_now(question) if each is not None]
-    return set(Label.objects.filter(identity__in=people).values_list("face_id", flat=True))
+    of_both = Q(identity__in=people) | Q(identity__merged_into__in=people)
+    lines = Decision.objects.filter(of_both, kind=Decision.Kind.LABEL, face__in=marked)
+    return {face for face in lines.values_list("face_id", flat=True) if face}
 
 
 def _settle(question: Question, said: SaidToIt, answer: Answer, shown: list[int]) -> bool:
@@ -280,7 +290,8 @@ def _settle_pairs(said: Mapping[int, Answer]) -> set[int]:
     settled = set[int]()
     for pk, answer in said.items():
         question = answer.question
-        if question is not None and _settle(question, pair_answer(answer.content, ()), answer, []):
+        # What is marked was written down at once; where the last answer was taken back, one with marks may be the last.
+        if question is not None and _settle(question, pair_answer(answer.content | {"marks": {}}, ()), answer, []):
             settled.add(pk)
     return settled
 
@@ -332,16 +343,15 @@ def _cluster_lines(
 
 def _settle_pair(question: Question, said: PairAnswer, answer: Answer) -> bool:
     """Returns whether that settles it: an answer against what the machine believes is somebody else's to confirm."""
-    _settle_no_faces(question, answer, list(said.marks))
     one, other = _sides_now(question)
+    theirs = _faces_of(one, other)
+    if said.marks:  # of a face that is theirs no more somebody else decided meanwhile
+        marked = theirs.filter(face__in=said.marks).order_by("face")
+        _settle_no_faces(question, answer, list(marked.values_list("face_id", flat=True)))
     if said.verdict == "cannot_tell":
         return True
-    if one is None or other is None:
-        return True  # somebody was erased meanwhile
-    if said.marks and not all(Label.objects.filter(identity=side).exists() for side in (one, other)):
-        return True  # nothing is left of one of them to compare
-    if one == other:
-        return True  # somebody merged them elsewhere meanwhile
+    if one is None or other is None or theirs.values("identity").distinct().count() < 2:
+        return True  # erased meanwhile, merged elsewhere, or with no face left to compare
     verdict = _pair_verdict(question, answer)
     if verdict is None:
         return False
@@ -351,6 +361,15 @@ def _settle_pair(question: Question, said: PairAnswer, answer: Answer) -> bool:
     ledger.write([ledger.line(answer, kind, identity=one, other_identity=other)])
     drop_moot_pairs([one.pk, other.pk])
     return True
+
+
+def are_two(question: Question) -> bool:
+    """Whether a pair is of two people by now, each with a face that can be compared."""
+    return _faces_of(*_sides_now(question)).values("identity").distinct().count() == 2
+
+
+def _faces_of(*people: Identity | None) -> QuerySet[Label]:
+    return Label.objects.filter(identity__in=[each.pk for each in people if each is not None])
 
 
 def _sides_now(question: Question) -> tuple[Identity | None, Identity | None]:
@@ -399,6 +418,7 @@ def drop_settled_faces(faces: list[int], *, but: int | None = None) -> None:
     settled = Face.objects.filter(pk__in=faces).exclude(label=None)
     no_faces = settled.filter(label__verdict="not_a_face")
     others = Question.objects.filter(state=Question.State.OPEN).exclude(pk=but or 0)
+    _drop_pairs_of_nobody(others, faces)
     of_clusters = others.filter(kind=Question.Kind.CLUSTER, faces__in=settled)
     of_values = others.filter(kind__in=[Question.Kind.GRID, Question.Kind.VALUE], faces__in=no_faces)
     touched = list(of_clusters.union(of_values).values_list("pk", flat=True))
@@ -409,6 +429,17 @@ def drop_settled_faces(faces: list[int], *, but: int | None = None) -> None:
     Question.objects.filter(pk__in=touched, shown=None).update(
         state=Question.State.WITHDRAWN, leased_to=None, leased_until=None
     )
+
+
+def _drop_pairs_of_nobody(others: QuerySet[Question], faces: list[int]) -> None:
+    """Whether somebody of whom no face is left is one with somebody else, nobody can say."""
+    lines = Decision.objects.filter(kind=Decision.Kind.LABEL, face__in=faces, face__label__verdict="not_a_face")
+    people = {now or pk for pk, now in lines.values_list("identity", "identity__merged_into")}
+    gone = people - set(Label.objects.filter(identity__in=people).values_list("identity_id", flat=True))
+    if gone:
+        group = {*gone, *Identity.objects.filter(merged_into__in=gone).values_list("pk", flat=True)}
+        of_them = Q(identity__in=group) | Q(other_identity__in=group)
+        withdraw(others.filter(of_them, kind=Question.Kind.PAIR))
 
 
 @beginning_again

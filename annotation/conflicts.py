@@ -7,7 +7,7 @@ from datetime import datetime
 from typing import Any
 from uuid import uuid4
 
-from django.db.models import QuerySet
+from django.db.models import Q, QuerySet
 from django.utils import timezone
 from django.utils.translation import gettext as _
 
@@ -224,6 +224,11 @@ def reopen(*, question_id: int, by: User) -> Answer:
     act = Answer.objects.create(annotator=by, content={"act": "reopen", "question": question_id}, actions=1)
     if question.kind in (Question.Kind.VALUE, Question.Kind.PAIR):
         ledger.undo(_settled_by(question), person=by, answer=act)
+        if question.kind == Question.Kind.PAIR and not answers.are_two(question):
+            raise BadAct(
+                f"Question {question_id} cannot be opened again: its two people are one by now, or no face of one of "
+                "them is left. Undo that in their history instead."
+            )
         purpose = Question.Purpose.AGAIN if question.kind == Question.Kind.PAIR else Question.Purpose.WANTED
         votes.withdraw_others(question)
         Question.objects.filter(pk=question_id).update(state=Question.State.OPEN, settled_at=None, purpose=purpose)
@@ -249,5 +254,7 @@ def _settled_by(question: Question) -> QuerySet[Decision]:
     if question.kind == Question.Kind.PAIR:
         kinds = [Decision.Kind.MERGE, Decision.Kind.CANNOT_LINK]
         return Decision.objects.standing().filter(answer__question=question, kind__in=kinds).order_by("-pk")
-    faces = question.shown.values_list("face_id", flat=True)
-    return votes.settled_lines(list(faces), question.attribute)
+    faces = list(question.shown.values_list("face_id", flat=True))
+    no_face = Q(kind=Decision.Kind.NOT_A_FACE, answer__question=question)
+    ids = votes.settled_lines(faces, question.attribute).values("pk")
+    return Decision.objects.standing().filter(no_face | Q(pk__in=ids))

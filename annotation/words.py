@@ -2,8 +2,8 @@
 values, attributes and states are called.
 
 `manage.py makemessages -l de` collects them, with those of templates, forms and views. Errors' messages are not among
-them: they are the same for pages and API, in English; nor is what speaks against a label, as its question keeps it. Of
-a text with `one` and `other` the script chooses by the `count`, as the language has it.
+them: they are the same for pages and API, in English. Of a text with `one` and `other` the script chooses by the
+`count`, as the language has it.
 """
 
 from collections.abc import Iterable, Mapping
@@ -103,6 +103,7 @@ DESK: Texts = {
     "taken_back_for_good": later(
         "Taken back. It is not asked again here: somebody else is at it, or the clusters have changed since."
     ),
+    "answered_elsewhere": later("The one before was answered in another tab."),
     # practice
     "practice": later("Practice {number} of {count}: these faces are drawn, and nothing of this counts."),
     "practice_right": later("Right."),

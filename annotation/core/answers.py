@@ -139,9 +139,10 @@ def value_answer(content: Mapping[str, Any], asked: Attribute) -> ValueAnswer:
     value = content.get("value")
     if not asked.in_years:
         return ValueAnswer(verdict, _one_of("value", value, asked.values), 1)
-    if not (str(value).isascii() and str(value).isdecimal()) or int(str(value)) > OLDEST:
-        raise Malformed(f"value must be whole years from 0 to {OLDEST}; got {value!r}.")
-    return ValueAnswer(verdict, str(int(str(value))), len(str(int(str(value)))))
+    years = str(value)
+    if not (years.isascii() and years.isdecimal() and len(years) <= len(str(OLDEST))) or int(years) > OLDEST:
+        raise Malformed(f"value must be whole years from 0 to {OLDEST}; got {years[:40]!r}.")
+    return ValueAnswer(verdict, str(int(years)), len(str(int(years))))
 
 
 def record_answer(content: Mapping[str, Any], faces: Collection[int]) -> RecordAnswer:
@@ -154,11 +155,12 @@ def _marks(content: Mapping[str, Any], faces: Collection[int], known: tuple[Any,
     marks = content.get("marks") or {}
     if not isinstance(marks, Mapping):
         raise Malformed(f"marks must map face ids to one of {', '.join(known)}; got {marks!r}.")
+    shown = {str(face): face for face in faces}
     read: dict[int, Any] = {}
     for face, mark in marks.items():
-        if not str(face).isdecimal() or int(face) not in faces:
-            raise Malformed(f"marks names face {face!r}, which this question does not show.")
-        read[int(face)] = _one_of(f"marks[{face}]", mark, known)
+        if str(face) not in shown:
+            raise Malformed(f"marks names face {str(face)[:40]!r}, which this question does not show.")
+        read[shown[str(face)]] = _one_of(f"marks[{face}]", mark, known)
     return read
 
 

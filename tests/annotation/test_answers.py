@@ -5,11 +5,11 @@ import pytest
 from django.utils import timezone
 
 from annotation import labels, people
-from annotation.answers import record_answer, undo_answer
+from annotation.answers import record_answer, settle_kept, undo_answer
 from annotation.errors import BadAct, BadAnswer, LedgerIsAppendOnly, NotUndoable, QuestionClosed, QuestionHeld
 from annotation.models import Answer, Cluster, Decision, Face, Identity, Label, Question, User
 from annotation.queue import take_next
-from tests.factories import a_cluster, a_face, a_pair, a_question, a_single, a_user, an_annotator
+from tests.factories import a_cluster, a_face, a_grid, a_pair, a_question, a_single, a_user, an_annotator
 
 pytestmark = pytest.mark.django_db
 
@@ -315,6 +315,58 @@ def test_a_pair_of_which_one_shows_no_face_at_all_is_settled_without_a_word_abou
     answer(pair, an_annotator(), verdict="same", marks=marks)
     pair.refresh_from_db()
     assert pair.state == "settled"
+    assert not Decision.objects.filter(kind="merge").exists()
+
+
+def test_of_a_pair_what_is_kept_is_settled_where_the_last_answer_with_marks_is_the_last_one_left():
+    pair = a_pair(a_person(3), a_person(), belief=0.9)
+    ann, bob, _ = an_annotator(), an_annotator(), an_annotator()
+    house = pair.identity.labels.first().face
+    answer(pair, ann, verdict="different", marks={str(house.pk): "not_a_face"})
+    content = {"verdict": "same"}
+    later = record_answer(question_id=pair.pk, annotator=bob, client_id=uuid4(), content=content, settle_later=True)
+    undo_answer(answer_id=later.pk, by=bob)
+
+    settle_kept()
+
+    pair.refresh_from_db()
+    assert (pair.state, pair.leased_until) == ("open", None)
+    assert Decision.objects.filter(kind="not_a_face").count() == 1
+
+
+def test_a_mark_on_a_face_that_somebody_settled_meanwhile_loses_no_answer():
+    gone, elsewhere = (a_face() for _ in range(2))
+    cluster, grid = a_question([gone, a_face(), a_face()]), a_grid([gone, a_face()])
+    one, other = a_person([elsewhere, a_face(), a_face()]), a_person()
+    pair, curator = a_pair(one, other), a_user()
+    people.not_a_face(face_ids=[gone.pk], by=curator)
+    people.split(identity_id=one.pk, face_ids=[elsewhere.pk], by=curator)
+
+    answer(cluster, marks={str(gone.pk): "other"})
+    answer(grid, verdict="marked", marks={str(gone.pk): "male"})
+    answer(pair, curator, verdict="different", marks={str(elsewhere.pk): "not_a_face"})
+
+    assert set(Question.objects.filter(pk__in=[cluster.pk, pair.pk]).values_list("state", flat=True)) == {"settled"}
+    assert Label.objects.get(face=elsewhere).verdict == "identity"  # the curator's word stands
+    assert not Decision.objects.filter(answer__question=cluster, face=gone).exists()
+
+
+def test_whoever_has_no_face_left_is_compared_no_more():
+    nobody, others = a_person(), [a_person(), a_person()]
+    pairs = [a_pair(nobody, other) for other in others]
+    held = a_pair(nobody, a_person())
+    (held_by, ann), held.leased_until = (an_annotator(), an_annotator()), timezone.now() + timedelta(minutes=1)
+    held.leased_to = held_by
+    held.save()
+
+    marks = {str(label.face_id): "not_a_face" for label in nobody.labels.all()}
+    answer(pairs[0], ann, verdict="same", marks=marks)
+    answer(held, held_by, verdict="same")
+
+    assert set(Question.objects.filter(kind="pair").values_list("pk", "state")) == {
+        (pairs[0].pk, "settled"),
+        (held.pk, "settled"),
+    }
     assert not Decision.objects.filter(kind="merge").exists()
 
 

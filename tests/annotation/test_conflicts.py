@@ -7,7 +7,7 @@ import pytest
 from annotation.answers import record_answer, undo_answer
 from annotation.conflicts import decide, decided, reopen, right_about_pairs, sample, shown, to_decide
 from annotation.errors import BadAct, BadAnswer, NotUndoable
-from annotation.models import Answer, AttributeLabel, Decision, Identity, Question, Reliability, User
+from annotation.models import Answer, AttributeLabel, Decision, Identity, Label, Question, Reliability, User
 from annotation.queue import take_next
 from annotation.votes import settle_clear
 from inference.core.attributes import GENDER
@@ -151,6 +151,27 @@ def test_a_pair_that_is_opened_again_is_two_people_until_it_is_decided():
 
     assert Decision.objects.standing().get(kind="cannot_link").other_identity == other
     assert not Identity.objects.exclude(merged_into=None).exists()
+
+
+def test_a_curator_overrules_that_it_is_no_face():
+    question, _ = a_disagreement()
+    face = question.faces.get()
+    decide(question_id=question.pk, content={"verdict": "not_a_face"}, by=a_user())
+    assert Label.objects.get(face=face).verdict == "not_a_face"
+
+    decide(question_id=question.pk, content={"verdict": "value", "value": "male"}, by=a_user())
+
+    assert not Label.objects.filter(face=face, verdict="not_a_face").exists()
+    assert AttributeLabel.objects.get().value == "male"
+
+
+def test_a_pair_of_whom_one_has_no_face_left_is_not_opened_again():
+    pair = a_pair(a_person(), a_person(2))
+    marks = {str(pair.identity.labels.get().face_id): "not_a_face"}
+    say(pair, an_annotator(), verdict="same", marks=marks)
+
+    with pytest.raises(BadAct, match="no face of one of them is left"):
+        reopen(question_id=pair.pk, by=a_user())
 
 
 def test_conflicts_take_as_many_queries_for_many_as_for_one(django_assert_num_queries):

@@ -1,5 +1,6 @@
 """Questions answered in a real browser, by key, by mouse and on a bad line."""
 
+import json
 import re
 from datetime import date, timedelta
 
@@ -8,7 +9,7 @@ from django.utils import timezone
 from playwright.sync_api import Page, expect
 
 from annotation import ledger, lifetimes, queue, reads
-from annotation.answers import settle_kept
+from annotation.answers import settle_kept, undo_answer
 from annotation.core.batches import batched
 from annotation.models import Answer, Decision, Identity, Label, Photo, Question, User
 from annotation.questions import GRID
@@ -353,6 +354,47 @@ def test_no_question_is_in_two_tabs_and_leaving_one_takes_nothing_from_the_other
     page.wait_for_timeout(300)
     third.refresh_from_db()
     assert third.leased_to == site.curator
+    other.close()
+
+
+def test_what_is_taken_back_elsewhere_comes_again_in_every_tab(site: Site) -> None:
+    question = a_cluster_question()
+    page = at_the_desk(site)
+    other = page.context.new_page()
+    other.goto(page.url)
+    expect(other.get_by_text("No question waits for you.")).to_be_visible()  # it is on the first tab's screen
+
+    keys(page, "Enter")
+    kept(page, 1)
+    keys(page, "u")
+    expect(page.get_by_text("Taken back.")).to_be_visible()
+    page.goto("about:blank")
+    expect(other.locator(TILE)).to_have_count(6, timeout=15_000)
+
+    keys(other, "Enter")
+    kept(other, 2)
+    undo_answer(answer_id=question.answers.get(undone_at=None).pk, by=site.curator)  # as the page of all answers does
+    expect(other.locator(TILE)).to_have_count(6, timeout=15_000)
+    other.close()
+
+
+def test_a_tab_that_is_looked_at_again_gives_way_to_the_one_that_took_over(site: Site) -> None:
+    a_cluster_question(1, worth=2.0)
+    a_cluster_question(2, count=4)
+    page = at_the_desk(site)
+    first, second = Question.objects.order_by("-worth").values_list("pk", flat=True)
+    taken_over = "([key, question]) => localStorage.setItem(key, JSON.stringify({ question, at: Date.now() }))"
+    page.evaluate(taken_over, [f"dager.tab.{site.curator.pk}.x", first])
+
+    page.evaluate("document.dispatchEvent(new Event('visibilitychange'))")
+    expect(page.locator(TILE)).to_have_count(4)
+
+    other = page.context.new_page()  # answered there while it is on show here
+    other.goto(site.address + "/answers/")
+    line = json.dumps({"question": second, "client_id": "x", "content": {}, "at": 0})
+    other.evaluate("line => localStorage.setItem('dager.answer.' + line[0], line[1])", [f"{site.curator.pk}.x", line])
+    expect(page.get_by_text("The one before was answered in another tab.")).to_be_visible()
+    other.evaluate("user => localStorage.removeItem(`dager.answer.${user}.x`)", site.curator.pk)
     other.close()
 
 

@@ -41,9 +41,11 @@ test("another person's tabs and other lines are none of ours", () => {
 
 test("a browser without room is no failure", () => {
   const { storage, tab } = some();
+  tab("a").tell(4);
   storage.setItem = () => {
     throw new Error("QuotaExceededError");
   };
   tab("a").tell(5);
   assert.equal(tab("b").shows(5), false);
+  assert.equal(tab("b").shows(4), false); // nor does it say what it showed before
 });

@@ -25,7 +25,8 @@ const facesOf = (question) => (question.kind === "pair" ? question.people.flatMa
 const capital = (text) => text[0].toUpperCase() + text.slice(1);
 
 const queue = []; // questions that were fetched and not shown yet
-const done = new Set(); // ids of those answered here, which the server may still hand out
+const done = new Set(); // ids of those answered here or in another tab, which the server may still hand out
+const arrived = new Set(); // of these: the server has the answers, and hands out what was taken back since
 const past = new Past();
 const pace = new Pace();
 const tabs = new Tabs({ storage: localStorage, prefix: `dager.tab.${user}.`, own: crypto.randomUUID() });
@@ -50,6 +51,7 @@ const outbox = new Outbox({
   told: {
     kept: (answer, kept) => {
       past.kept(answer.client_id, kept.id);
+      arrived.add(answer.question);
       settle(answer, kept.id);
       if (looking) lookAgain = true; // what is being asked for may count without this answer
       else if (queue.length <= AHEAD / 2) refill();
@@ -71,6 +73,11 @@ function tellUnsent(count) {
   at("unsent").textContent = say("not_sent", { count });
 }
 
+function isDone(question) {
+  done.add(question);
+  arrived.delete(question);
+}
+
 function settle(answer, id) {
   landed.get(answer.client_id)?.(id);
   landed.delete(answer.client_id);
@@ -81,6 +88,8 @@ function settle(answer, id) {
 async function refill() {
   if (looking) return;
   [looking, lookAgain] = [true, false];
+  for (const question of arrived) done.delete(question);
+  arrived.clear();
   tabs.tell(onScreen());
   try {
     const here = [...(shown && !round ? [shown.question] : []), ...queue].map((each) => each.id);
@@ -402,7 +411,7 @@ function hear(text) {
 function answer(content) {
   if (round) return judged(content);
   const entry = { client_id: crypto.randomUUID(), question: shown.question.id, content, elapsed_ms: Math.round(performance.now() - shown.at), at: Date.now() };
-  done.add(shown.question.id);
+  isDone(shown.question.id);
   const arrival = new Promise((resolve) => landed.set(entry.client_id, resolve));
   past.push({ clientId: entry.client_id, answerId: null, question: shown.question, content, arrival, sent: entry });
   if (content.verdict !== "skip") {
@@ -623,21 +632,40 @@ document.addEventListener("keydown", (event) => {
 
 window.addEventListener("resize", fit);
 window.addEventListener("online", () => outbox.flush());
-window.addEventListener("storage", ({ key, newValue }) => {
+window.addEventListener("storage", ({ key, oldValue, newValue }) => {
   tellUnsent(outbox.waiting.length); // another tab sends for this one, too
-  if (!newValue || !key?.startsWith(outbox.prefix)) return;
-  const { question } = JSON.parse(newValue); // what was answered there is not asked here
-  done.add(question);
+  if (!key?.startsWith(outbox.prefix)) return;
+  const { question } = JSON.parse(newValue ?? oldValue);
+  if (!newValue) {
+    arrived.add(question);
+    return;
+  }
+  isDone(question); // what was answered there is not asked here
   const place = queue.findIndex((each) => each.id === question);
   if (place >= 0) queue.splice(place, 1);
+  if (onScreen() !== question) return;
+  shown = null;
+  next();
+  tell(say("answered_elsewhere"));
 });
-document.addEventListener("visibilitychange", () => document.hidden || refill()); // leases ran on while nobody looked
+
+// Leases ran on while nobody looked, and another tab may have taken over what is on show here.
+function lookedAtAgain() {
+  if (onScreen() !== null && tabs.shows(onScreen())) {
+    queue.unshift(shown.question);
+    shown = null;
+    next();
+  }
+  refill();
+}
+
+document.addEventListener("visibilitychange", () => document.hidden || lookedAtAgain());
 window.addEventListener("pagehide", () => {
   tabs.leave();
   // Answers that have not left yet still need their leases, and so do other tabs.
   if (!outbox.waiting.length && !tabs.others.length) ask(`${api}/questions/give-back`, { method: "POST", keepalive: true }).catch(() => {});
 });
-window.addEventListener("pageshow", (event) => event.persisted && refill());
+window.addEventListener("pageshow", (event) => event.persisted && lookedAtAgain());
 setInterval(() => document.hidden || refill(), RENEW);
 setInterval(() => document.hidden || shown || refill(), LOOK_AGAIN);
 

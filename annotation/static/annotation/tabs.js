@@ -13,7 +13,7 @@ export class Tabs {
     try {
       this.storage.setItem(this.prefix + this.own, JSON.stringify({ question, at: this.now() }));
     } catch {
-      // No room: the server still counts every answer once.
+      this.leave(); // no room: what it showed before would not be true, and the server still counts every answer once
     }
   }
 

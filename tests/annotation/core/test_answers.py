@@ -17,6 +17,7 @@ def test_in_a_grid_each_mark_is_an_action_and_says_what_the_face_is_instead():
     ("marks", "told"),
     [
         ({"9": "other"}, "does not show"),
+        ({"9" * 5000: "other"}, "face '9999999999"),
         ({"3": "bored"}, "must be one of"),
         ({"3": ["other"]}, "must be one of"),
         ("3", "must map face ids"),
@@ -38,7 +39,7 @@ def test_years_cost_an_action_a_digit():
     assert value_answer({"verdict": "value", "value": "07"}, APPARENT_AGE).value == "7"
 
 
-@pytest.mark.parametrize("years", [117, -1, "old", None, 3.5, True, "٣"])
+@pytest.mark.parametrize("years", [117, -1, "old", None, 3.5, True, "٣", "3" * 5000])
 def test_years_that_nobody_has_are_refused(years):
     with pytest.raises(Malformed, match="0 to 116"):
         value_answer({"verdict": "value", "value": years}, APPARENT_AGE)
