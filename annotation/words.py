@@ -36,12 +36,10 @@ DESK: Texts = {
     "about_pair": later("Compare the faces of both; mark what is no face."),
     "ask_grid": later("Which of these are not {value}?"),
     "about_grid": later("Mark those that are not, then confirm the rest."),
-    "about_grid_values": later(
-        "Mark those that are not, if you can by the number of what they are; then confirm the rest."
-    ),
+    "about_grid_values": later("Mark those that are not, if you can by what they are; then confirm the rest."),
     "ask_value": later("Which {attribute} is this?"),
     "ask_years": later("How old does this person look?"),
-    "about_years": later("Type the years, or go up and down by arrows; your first impression counts."),
+    "about_years": later("Type the years, or go up and down; your first impression counts."),
     "ask_record": later("Are these the right person, and the right dates?"),
     "about_record": later("Mark what is wrong, then confirm the rest."),
     # faces and people

@@ -784,6 +784,8 @@ def test_years_go_up_and_down_by_arrows_and_by_buttons(site: Site) -> None:
     expect(page.locator("#years")).to_be_focused()
     expect(page.locator("#years")).to_have_value("")  # nothing that would sway
 
+    keys(page, "x")  # no button's key, and no digit
+    expect(page.locator("#years")).to_have_value("")
     keys(page, "ArrowUp", "ArrowUp", "ArrowDown", "ArrowUp")
     expect(page.locator("#years")).to_have_value("31")
     page.get_by_role("button", name="Younger").click()

@@ -501,7 +501,7 @@ function zoom(face, larger = false) {
 
 // One year up or down; from nothing typed it begins where everybody's does.
 function guess(step) {
-  const years = at("years").value === "" ? 30 - step : Number(at("years").value);
+  const years = at("years").value === "" ? 30 - step : Number(at("years").value); // digits alone: see "input" below
   at("years").value = String(Math.min(116, Math.max(0, years + step)));
 }
 
@@ -597,6 +597,7 @@ at("practise").addEventListener("click", () => {
   queue.unshift(shown.question);
   practise(partOf(shown.question));
 });
+at("years").addEventListener("input", () => (at("years").value = at("years").value.replace(/\D/g, "")));
 at("years").addEventListener("keydown", (event) => {
   const step = { ArrowUp: 1, ArrowDown: -1 }[event.key];
   if (!step || event.ctrlKey || event.altKey || event.metaKey) return;
@@ -668,6 +669,8 @@ window.addEventListener("pagehide", () => {
 window.addEventListener("pageshow", (event) => event.persisted && lookedAtAgain());
 setInterval(() => document.hidden || refill(), RENEW);
 setInterval(() => document.hidden || shown || refill(), LOOK_AGAIN);
+
+document.querySelector(".tabs [aria-current]")?.scrollIntoView({ block: "nearest", inline: "center" }); // on a phone they are a row that scrolls
 
 outbox.flush();
 refill().then(() => {
