@@ -20,6 +20,8 @@ SINGLE_THREAD = dict.fromkeys(
     ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMBA_NUM_THREADS", "OPENCV_FOR_THREADS_NUM"), "1"
 )
 LOADING = 50_000  # new objects between two collections; by Python's own count it collects a fifth of a start
+MADV_HUGEPAGE, MADV_COLLAPSE = 14, 25  # of Linux; the second since 6.1
+LARGE = 2 << 20  # bytes of a large page
 GRACE = 10.0  # seconds that a process has to finish what it holds
 
 
@@ -45,6 +47,25 @@ def settle() -> None:
     """Once all is loaded, and before a fork: collections leave it alone, and so its pages shared."""
     gc.collect()
     gc.freeze()
+    into_large_pages()
+
+
+def into_large_pages() -> None:
+    """Ask Linux for pages of 2 MB, not 4 KB, under all that is loaded; where it has none to give, nothing changes.
+
+    Networks and trees look all over their weights, and to find so many small pages takes an eighth of a photo's time.
+    """
+    if sys.platform != "linux":
+        return
+    advise = ctypes.CDLL(None).madvise
+    advise.argtypes = ctypes.c_size_t, ctypes.c_size_t, ctypes.c_int
+    for line in Path("/proc/self/maps").read_text().splitlines():
+        span, rights, _, _, _, *name = line.split(maxsplit=5)
+        start, end = (int(edge, 16) for edge in span.split("-"))
+        start, end = -(-start // LARGE) * LARGE, end // LARGE * LARGE
+        if rights.startswith("rw") and name in ([], ["[heap]"]) and start < end:
+            for advice in (MADV_HUGEPAGE, MADV_COLLAPSE):
+                advise(start, end - start, advice)
 
 
 def require_free(host: str, port: int) -> None:
