@@ -5,6 +5,8 @@ from collections import deque
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
+from itertools import islice
+from operator import length_hint
 from typing import TypeAlias, TypeVar
 
 import numpy as np
@@ -21,6 +23,7 @@ from inference.models import ModelVersion
 Unread = TypeVar("Unread", bound=Exception)
 # By attribute. Whoever asks names them, and tells of the same ones, should others go live meanwhile.
 Versions: TypeAlias = Mapping[str, ModelVersion]
+Seen: TypeAlias = tuple[Decoded, list[FaceFound]]  # as `look` tells it
 
 AT_ONCE = 16  # photos that are held in memory together
 SMALL_IN_REDUCED = 60.0  # px; a crop of 150 px, the largest that a network wants, would be blown up from a smaller face
@@ -44,31 +47,38 @@ class Prediction:
 
 def predict(data: bytes, versions: Versions) -> Prediction:
     """What these models say of the faces in this file. Raises PictureRefused."""
-    photo, found = look(data, small=SMALL_IN_REDUCED)
-    said = _said(photo.picture, found, versions)
-    return Prediction(photo, [FacePrediction(*each) for each in zip(found, said, strict=True)])
+    return _predictions([look(data, small=SMALL_IN_REDUCED)], versions)[0]
 
 
 def predict_all(photos: Iterable[bytes | Unread], versions: Versions) -> Iterator[Prediction | PictureRefused | Unread]:
     """The same of many files, in their order; one that is refused does not touch the others.
 
-    As many at once as there are cores. What could not be read comes out as it came in.
+    Each core takes a few at a time, so that the networks look at all of their faces at once. What could not be read
+    comes out as it came in.
     """
-    ahead = deque[Future[Prediction | PictureRefused | Unread]]()
-    with ThreadPoolExecutor(os.cpu_count() or 1, thread_name_prefix="eyes") as eyes:  # nobody else's wait behind
-        for each in photos:
-            ahead.append(eyes.submit(_predicted, each, versions))
-            if len(ahead) == AT_ONCE:
-                yield ahead.popleft().result()
+    cores, rest = os.cpu_count() or 1, iter(photos)
+    few = max(1, min(AT_ONCE, length_hint(photos, AT_ONCE)) // (2 * cores))  # one part in the works, one that waits
+    ahead = deque[Future[list[Prediction | PictureRefused | Unread]]]()
+    with ThreadPoolExecutor(cores, thread_name_prefix="eyes") as eyes:  # nobody else's wait behind
+        while part := list(islice(rest, few)):
+            ahead.append(eyes.submit(_predicted, part, versions))
+            if len(ahead) * few >= AT_ONCE:
+                yield from ahead.popleft().result()
         while ahead:
-            yield ahead.popleft().result()
+            yield from ahead.popleft().result()
 
 
-def _predicted(data: bytes | Unread, versions: Versions) -> Prediction | PictureRefused | Unread:
+def _predicted(photos: Sequence[bytes | Unread], versions: Versions) -> list[Prediction | PictureRefused | Unread]:
+    seen = [_seen(each) for each in photos]
+    told = iter(_predictions([each for each in seen if not isinstance(each, Exception)], versions))
+    return [each if isinstance(each, Exception) else next(told) for each in seen]
+
+
+def _seen(data: bytes | Unread) -> Seen | PictureRefused | Unread:
     if not isinstance(data, bytes):
         return data
     try:
-        return predict(data, versions)
+        return look(data, small=SMALL_IN_REDUCED)
     except PictureRefused as refused:
         return refused
 
@@ -80,24 +90,34 @@ def embed(data: bytes, version: ModelVersion) -> tuple[Prediction, Vectors]:
     """
     photo, found = look(data, small=SMALL_IN_REDUCED)
     network = registry.embedder(version)
-    vectors = batching.embed(network, crops_of(photo.picture, found, network.crop)) if found else np.empty((0, 0))
+    vectors = (
+        batching.embed(network, crops_of([(photo.picture, face) for face in found], network.crop))
+        if found
+        else np.empty((0, 0))
+    )
     return Prediction(photo, [FacePrediction(face, {}) for face in found]), np.asarray(vectors, np.float32)
 
 
-def _said(picture: Picture, found: Sequence[FaceFound], versions: Versions) -> list[dict[str, Said | None]]:
-    """By face and attribute; each network looks at all faces at once."""
-    said: list[dict[str, Said | None]] = [dict.fromkeys(ATTRIBUTES) for _ in found]
-    asked = {task: (version, registry.attribute_model(version)) for task, version in versions.items()} if found else {}
-    crops = {crop: crops_of(picture, found, crop) for crop in {network.crop for _, network in asked.values()}}
+def _predictions(seen: Sequence[Seen], versions: Versions) -> list[Prediction]:
+    """Each network looks at all faces of these photos at once."""
+    said = iter(_said([(photo.picture, face) for photo, found in seen for face in found], versions))
+    return [Prediction(photo, [FacePrediction(face, next(said)) for face in found]) for photo, found in seen]
+
+
+def _said(faces: Sequence[tuple[Picture, FaceFound]], versions: Versions) -> list[dict[str, Said | None]]:
+    """By face and attribute."""
+    said: list[dict[str, Said | None]] = [dict.fromkeys(ATTRIBUTES) for _ in faces]
+    asked = {task: (version, registry.attribute_model(version)) for task, version in versions.items()} if faces else {}
+    crops = {crop: crops_of(faces, crop) for crop in {network.crop for _, network in asked.values()}}
     for task, (version, network) in asked.items():
         sureness, beliefs = registry.sureness(version), batching.look(network, crops[network.crop])
-        for face, belief, spoken in zip(found, beliefs, said, strict=True):
+        for (_, face), belief, spoken in zip(faces, beliefs, said, strict=True):
             usable = face.quality.usable
             spoken[task] = one = say(ATTRIBUTES[task], belief, sureness=sureness, usable=usable)
             metrics.said(version, task, one, usable=usable)
     return said
 
 
-def crops_of(picture: Picture, found: Sequence[FaceFound], crop: CropSpec) -> Crops:
+def crops_of(faces: Sequence[tuple[Picture, FaceFound]], crop: CropSpec) -> Crops:
     with metrics.stage("align"):
-        return stack([align(picture, face.landmarks, crop)[0] for face in found])
+        return stack([align(picture, face.landmarks, crop)[0] for picture, face in faces])

@@ -44,7 +44,7 @@ def verify(one: bytes, other: bytes, *, fields: tuple[str, str] = ("photo_a", "p
     first, second = _side(one, fields[0]), _side(other, fields[1])
     version = registry.ensure_live()
     network = registry.embedder(version)
-    crops = [crops_of(side.photo.picture, [side.face], network.crop) for side in (first, second)]
+    crops = [crops_of([(side.photo.picture, side.face)], network.crop) for side in (first, second)]
     vectors = batching.embed(network, np.concatenate(crops))
     similarity = float(vectors[0] @ vectors[1])
     return Verification(first, second, judge(similarity, registry.calibration(version)), version)

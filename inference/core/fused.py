@@ -36,8 +36,11 @@ class Fused:
         }
 
     def __call__(self, given: npt.NDArray[Any]) -> list[npt.NDArray[np.float32]]:
-        size = max(size for size in SIZES if len(given) % size == 0)
-        parts = [self._run(given[start : start + size]) for start in range(0, len(given), size)]
+        parts, start = [], 0
+        while start < len(given):
+            size = max(size for size in SIZES if size <= len(given) - start)
+            parts.append(self._run(given[start : start + size]))
+            start += size
         return [np.concatenate(told) for told in zip(*parts, strict=True)]
 
     def _run(self, given: npt.NDArray[Any]) -> list[npt.NDArray[np.float32]]:

@@ -55,7 +55,7 @@ class Slow:
 def test_who_waits_is_served_in_one_go_and_gets_their_own_answer():
     network = Slow()
     together = Together(network)
-    wanted = [crops(1 + number % 3, number) for number in range(AT_ONCE)]
+    wanted = [crops(1 + (number == 2), number) for number in range(AT_ONCE)]
 
     def let_go() -> None:
         while len(together._waiting) < AT_ONCE - 1:
@@ -148,3 +148,22 @@ def test_numbers_are_the_same_together_as_alone():
             at_once = list(pool.map(ask, wanted))
         for one, other in zip(alone, at_once, strict=True):
             np.testing.assert_allclose(one, other, atol=1e-5)
+
+
+def test_who_fills_a_batch_waits_for_nobody():
+    network = Slow()
+    together = Together(network)
+
+    def ask_after() -> object:
+        network.begun.wait(5)
+        try:
+            return together(crops(LARGEST_BATCH, 1))
+        finally:
+            network.go_on.set()
+
+    with ThreadPoolExecutor(1) as other:
+        later = other.submit(ask_after)
+        together(crops(1))
+
+    assert list(later.result()[0]) == list(crops(LARGEST_BATCH, 1).sum(axis=(1, 2, 3)))
+    assert network.sizes == [1, LARGEST_BATCH]

@@ -6,9 +6,11 @@ from io import BytesIO
 import pytest
 from PIL import Image
 
+from annotation.core.drawn import draw_portrait
 from inference import predict as stage
 from inference import registry
 from inference.core.images import NotAPicture
+from inference.core.types import AttributeModel, Beliefs, Crops
 from inference.predict import Prediction, predict_all
 
 pytestmark = pytest.mark.django_db
@@ -45,6 +47,26 @@ def test_no_more_are_read_than_are_told_of_soon(monkeypatch: pytest.MonkeyPatch)
     assert isinstance(first, Prediction)
     assert (first.photo.width, read) == (40, [40, 41, 42])
     assert [each.photo.width for each in told if isinstance(each, Prediction)] == list(range(41, 60))
+
+
+def test_networks_look_at_the_faces_of_a_few_photos_at_once(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(stage.os, "cpu_count", lambda: 1)
+    look, counts = stage.batching.look, list[int]()
+
+    def counted(network: AttributeModel, crops: Crops) -> Beliefs:
+        counts.append(len(crops))
+        return look(network, crops)
+
+    monkeypatch.setattr(stage.batching, "look", counted)
+    content = BytesIO()
+    draw_portrait(10368, 1).save(content, "JPEG")
+    photos = [content.getvalue(), b"no picture", content.getvalue(), content.getvalue(), content.getvalue()]
+    versions = registry.ensure_attributes()
+
+    told = list(predict_all(photos, versions))
+
+    assert [len(each.faces) if isinstance(each, Prediction) else None for each in told] == [1, None, 1, 1, 1]
+    assert counts == [1] * len(versions) + [2] * len(versions) + [1] * len(versions)
 
 
 def test_a_failure_that_nobody_foresaw_is_told_as_one(monkeypatch: pytest.MonkeyPatch):
