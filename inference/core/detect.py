@@ -59,7 +59,8 @@ class YuNetDetector:
 
 
 def _resized(picture: Picture, scale: float) -> Picture:
-    """Means over areas, by halves first: OpenCV takes an eighth of the time for those, and they are the same means."""
+    """Means over areas by halves, then what is left by straight lines: OpenCV takes a tenth of the time of means for
+    it, and of less than a half nothing is skipped."""
     while scale <= 0.5 and min(picture.shape[:2]) >= 2:
         height, width = (side // 2 for side in picture.shape[:2])
         picture = _sized(picture[: 2 * height, : 2 * width], width, height, cv2.INTER_AREA)
@@ -67,7 +68,7 @@ def _resized(picture: Picture, scale: float) -> Picture:
     if scale == 1.0:
         return picture
     height, width = (max(1, round(side * scale)) for side in picture.shape[:2])
-    return _sized(picture, width, height, cv2.INTER_AREA if scale < 1 else cv2.INTER_LINEAR)
+    return _sized(picture, width, height, cv2.INTER_LINEAR)
 
 
 def _sized(picture: Picture, width: int, height: int, way: int) -> Picture:
