@@ -1,6 +1,8 @@
 """What a prediction takes: one photo on one core, beside a VGG-16, in batches, and under the load of many clients.
 
-python -m tests.benchmarks.predictions [--only one peer batch load] [--seconds 60] [--clients 50]
+python -m tests.benchmarks.predictions [--only one peer batch load] [--seconds 60] [--clients 50] [--rates 20 40]
+
+The load is as much as is answered, then for each rate so many requests a second of clients that pause in between.
 
 The photo is drawn, 640 × 480 with one face. "Ours" are networks that the training makes, with weights drawn by chance:
 what they say means nothing, how long they take does. A peer is timed in the same process, in turns.
@@ -10,6 +12,7 @@ import argparse
 import http.client
 import io
 import os
+import random
 import statistics
 import subprocess
 import tempfile
@@ -35,6 +38,7 @@ from safetensors.torch import save_file
 from torch import nn
 
 from annotation.core.drawn import draw_portrait
+from dager_site.processes import settle
 from inference.core.attributes import ATTRIBUTES, OLDEST
 from inference.core.bundle import EMBEDDING, Bundle, open_attribute_model, open_embedder, write_bundle
 from inference.core.detect import cold_detector
@@ -80,9 +84,14 @@ def ours(folder: Path, architecture: str) -> list[Bundle]:
 
 
 def times(turns: int, *works: Callable[[], object]) -> list[list[float]]:
-    """Milliseconds of each, taken in turns so that a busy moment hits all; the first three warm up."""
+    """Milliseconds of each, taken in turns so that a busy moment hits all; the first three warm up.
+
+    Then all that is loaded is laid as a web process lays it before its first request.
+    """
     spent: list[list[float]] = [[] for _ in works]
     for turn in range(-3, turns):
+        if turn == 0:
+            settle()
         for work, kept in zip(works, spent, strict=True):
             started = time.perf_counter()
             work()
@@ -111,7 +120,7 @@ def one(folder: Path) -> None:
              for each in ours(folder, "mobilefacenet")]  # fmt: skip
 
     def run(networks: Sequence[Any], picture: Any, found: Any) -> None:
-        crops = {network.crop: crops_of(picture, [found], network.crop) for network in networks}
+        crops = {network.crop: crops_of([(picture, found)], network.crop) for network in networks}
         for network in networks:
             (network.embed if hasattr(network, "embed") else network.look)(crops[network.crop])
 
@@ -280,12 +289,19 @@ class Asks:
             self.failed += 1
         return time.perf_counter() - started
 
-    def work(self, until: float) -> None:
-        while time.perf_counter() < until:
+    def work(self, until: float, pause: float, seed: int) -> None:
+        """Requests begin `pause` seconds after one another on average, by chance; what is late begins at once."""
+        rng = random.Random(seed)
+        due = time.perf_counter() + rng.random() * pause
+        while due < until and time.perf_counter() < until:
+            time.sleep(max(0.0, due - time.perf_counter()))
             self.waits.append((time.perf_counter(), self.ask()))
+            if pause:
+                self._line.close()  # a server does not hold a line for ever: it is opened anew
+            due += rng.expovariate(1 / pause) if pause else 0.0
 
 
-def load(_: Path, *, seconds: float, clients: int, workers: int) -> None:
+def load(_: Path, *, seconds: float, clients: int, workers: int, rates: Sequence[float]) -> None:
     from annotation.models import User  # noqa: PLC0415  Django is set up by now
     from tests.benchmarks.desk import cookies_of, served  # noqa: PLC0415
     from tests.factories import a_user  # noqa: PLC0415
@@ -293,28 +309,46 @@ def load(_: Path, *, seconds: float, clients: int, workers: int) -> None:
     cookies, data = cookies_of(a_user("eve", User.Role.ENGINEER).pk), photo()
     with served(workers) as port:
         alone = Asks(port, cookies, data)
-        for _ in range(5):
+        for _ in range(5 * workers):
             alone.ask()
-        single = [alone.ask() for _ in range(30)]
-        all_ = [Asks(port, cookies, data) for _ in range(clients)]
-        begun = time.perf_counter()
-        until = begun + WARM + seconds
-        threads = [threading.Thread(target=each.work, args=(until,)) for each in all_]
-        for thread in threads:
-            thread.start()
-        time.sleep(WARM)
-        before = memory(port)
-        for thread in threads:
-            thread.join()
-        after = memory(port)
-    waits = np.array([wait for each in all_ for at, wait in each.waits if at >= begun + WARM])
-    middle, late, worst = 1000 * np.percentile(waits, (50, 95, 99))
-    print(f"\n{clients} clients for {seconds:.0f} s, {workers} web process(es), all on two cores, clients among them:")
-    print(f"{len(waits)} answers, {sum(each.failed for each in all_)} errors, {len(waits) / seconds:.1f} a second; "
-          f"one client alone {1 / statistics.median(single):.1f} a second")  # fmt: skip
-    print(f"one request alone {1000 * statistics.median(single):.0f} ms; median {middle:.0f}, p95 {late:.0f}, "
-          f"p99 {worst:.0f} ms; p99 is {worst / 1000 / statistics.median(single):.1f} × alone")  # fmt: skip
-    print(f"memory of the web processes after {WARM:.0f} s {before:.0f} MB, at the end {after:.0f} MB", flush=True)
+        single = 1000 * statistics.median(alone.ask() for _ in range(30))
+        print(
+            f"\n{clients} clients for {seconds:.0f} s, {workers} web process(es), all on two cores, clients among them;"
+        )
+        print(f"one request alone takes {single:.0f} ms")
+        print(
+            "| requests a second | answered | of most | errors | median, ms | p95 | p99 | of alone | a client's mean |"
+        )
+        print("| --- | --- | --- | --- | --- | --- | --- | --- | --- |")
+        most, before = 0.0, 0.0
+        for rate in (0.0, *rates):
+            all_ = [Asks(port, cookies, data) for _ in range(clients)]
+            answered = _under_load(all_, clients / rate if rate else 0.0, seconds, single, most)
+            most, before = most or answered, before or memory(port)
+        print(f"memory of the web processes at first {before:.0f} MB, at the end {memory(port):.0f} MB", flush=True)
+
+
+def _under_load(clients: Sequence[Asks], pause: float, seconds: float, single: float, most: float) -> float:
+    """Prints a row. Returns how many were answered a second."""
+    begun = time.perf_counter()
+    threads = [
+        threading.Thread(target=each.work, args=(begun + WARM + seconds, pause, seed))
+        for seed, each in enumerate(clients)
+    ]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    counted = [[1000 * wait for at, wait in each.waits if at >= begun + WARM] for each in clients]
+    waits = np.concatenate(counted)
+    means = [statistics.mean(each) for each in counted if each]
+    middle, late, worst = np.percentile(waits, (50, 95, 99))
+    asked = f"{len(clients) / pause:.0f}" if pause else "as many as are answered"
+    answered = len(waits) / seconds
+    print(f"| {asked} | {answered:.1f} | {answered / (most or answered):.2f} | {sum(each.failed for each in clients)} "
+          f"| {middle:.0f} | {late:.0f} | {worst:.0f} | {worst / single:.1f} | {min(means):.0f} to {max(means):.0f} |",
+          flush=True)  # fmt: skip
+    return answered
 
 
 def memory(port: int) -> float:
@@ -332,6 +366,7 @@ def main() -> None:
     parser.add_argument("--seconds", type=float, default=60)
     parser.add_argument("--clients", type=int, default=50)
     parser.add_argument("--workers", type=int, default=1, help="web processes, of 8 threads each")
+    parser.add_argument("--rates", nargs="*", type=float, default=[], help="requests a second, each for as long again")
     asked = parser.parse_args()
     cv2.setNumThreads(1)
     with tempfile.TemporaryDirectory(prefix="dager-bench-") as data:
@@ -343,7 +378,7 @@ def main() -> None:
             if name in (asked.only or ["one", "peer", "batch"]):
                 measure(Path(data) / name)
         if "load" in (asked.only or ["load"]):
-            load(Path(data), seconds=asked.seconds, clients=asked.clients, workers=asked.workers)
+            load(Path(data), seconds=asked.seconds, clients=asked.clients, workers=asked.workers, rates=asked.rates)
 
 
 if __name__ == "__main__":
