@@ -96,6 +96,7 @@ DESK: Texts = {
     "hours": later("{count} h"),
     "not_sent": {"one": later("{count} not sent yet"), "other": later("{count} not sent yet")},
     "line_lost": later("The line is lost. Answers are kept here and sent once it is back."),
+    "line_back": later("The line is back."),
     "not_kept": later("{message} Answers are kept here; load the page again if this stays."),
     "taken_back": later("Taken back. Answer it again."),
     "taken_back_for_good": later(

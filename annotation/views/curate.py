@@ -72,7 +72,8 @@ def decide(request: SignedIn, pk: int) -> HttpResponse:
     verdicts = ("same", "different", "cannot_tell", "not_a_face")
     content = {"verdict": said} if said in verdicts else {"verdict": "value", "value": said}
     done = conflicts.decide(question_id=pk, content=content, by=request.user)
-    tell_undoable(request, _("Decided: {said}.").format(said=_(said.replace("_", " "))), done)
+    told = {"same": _("one person"), "different": _("two people")}.get(said, _(said.replace("_", " ")))
+    tell_undoable(request, _("Decided: {said}.").format(said=told), done)
     about = request.POST.get("about", "")
     following = conflicts.to_decide(request.user, about).exclude(pk=pk).order_by("-pk").first()
     address = reverse("conflict", args=[following.pk]) if following else reverse("conflicts")

@@ -54,6 +54,12 @@ def test_a_conflict_is_listed_shown_and_decided_on_the_page(curator: Client):
     assert str(question.pk) in curator.get(reverse("conflicts-decided")).content.decode()
 
 
+def test_what_was_decided_of_a_pair_is_told_in_the_words_of_the_page(curator: Client):
+    done = curator.post(reverse("decide", args=[a_pair(a_person(), a_person()).pk]), {"said": "different"})
+
+    assert "Decided: two people." in told(done)
+
+
 def test_after_one_conflict_the_next_of_its_kind_is_shown(curator: Client):
     first, second = a_conflict(), a_conflict()
 

@@ -308,6 +308,7 @@ def test_a_lost_line_loses_no_answer(site: Site, page_problems: list[str]) -> No
 
     page.context.set_offline(False)
     settled(page)
+    expect(page.get_by_text("The line is back.")).to_be_visible()
     assert set(Answer.objects.values_list("question", flat=True)) == {first.pk, second.pk}
     assert Question.objects.filter(state="settled").count() == 2
     assert page_problems

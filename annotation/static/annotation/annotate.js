@@ -53,6 +53,7 @@ const outbox = new Outbox({
       past.kept(answer.client_id, kept.id);
       arrived.add(answer.question);
       settle(answer, kept.id);
+      isBack("line_lost");
       if (looking) lookAgain = true; // what is being asked for may count without this answer
       else if (queue.length <= AHEAD / 2) refill();
     },
@@ -78,6 +79,11 @@ function isDone(question) {
   arrived.delete(question);
 }
 
+// What was told of a lost line is not true any more.
+function isBack(told) {
+  if (at("told").textContent === say(told)) tell(say("line_back"));
+}
+
 function settle(answer, id) {
   landed.get(answer.client_id)?.(id);
   landed.delete(answer.client_id);
@@ -94,6 +100,7 @@ async function refill() {
   try {
     const here = [...(shown && !round ? [shown.question] : []), ...queue].map((each) => each.id);
     const answer = await ask(`${api}/questions/next?ahead=${AHEAD}&known=${here.join(",")}${kind ? `&kind=${kind}` : ""}`);
+    isBack("server_away");
     const known = new Set([...here, ...queue.map((each) => each.id), round ? null : shown?.question.id, ...done]);
     const unsent = outbox.waiting.filter((each) => !each.taken && each.content.verdict !== "skip").length;
     tally = { ...answer.tally, open: answer.tally.open - unsent, answered_today: answer.tally.answered_today + unsent };
