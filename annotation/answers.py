@@ -101,8 +101,9 @@ def _record(
         raise AnnotatorPaused(annotator.paused_because)
     question = _require_open(question, question_id, annotator, now)
     shown = _shown(question.pk)
+    gone = _settled_meanwhile(question, content, shown)
     try:
-        said = _read(question, content, shown, _settled_meanwhile(question, content, shown))
+        said = _read(question, content, shown, gone)
     except Malformed as error:
         raise BadAnswer(str(error)) from error
     if any(each.content.get("verdict") != "skip" for each in own):
@@ -113,7 +114,7 @@ def _record(
         question=question,
         annotator=annotator,
         client_id=client_id,
-        content=said.content,
+        content=_without(gone, said.content) if gone else said.content,
         actions=said.actions,
         elapsed_ms=elapsed_ms,
         at=now,
@@ -173,6 +174,14 @@ def _settled_meanwhile(question: Question, content: Mapping[str, Any], shown: li
     of_both = Q(identity__in=people) | Q(identity__merged_into__in=people)
     lines = Decision.objects.filter(of_both, kind=Decision.Kind.LABEL, face__in=marked)
     return {face for face in lines.values_list("face_id", flat=True) if face}
+
+
+def _without(gone: set[int], content: dict[str, Any]) -> dict[str, Any]:
+    """What is said of a face that the question does not show any more is not kept: no erasure would find it."""
+    marks = content.get("marks")
+    if marks is None:
+        return content
+    return content | {"marks": {face: mark for face, mark in marks.items() if int(face) not in gone}}
 
 
 def _settle(question: Question, said: SaidToIt, answer: Answer, shown: list[int]) -> bool:

@@ -347,6 +347,7 @@ def test_a_mark_on_a_face_that_somebody_settled_meanwhile_loses_no_answer():
     answer(pair, curator, verdict="different", marks={str(elsewhere.pk): "not_a_face"})
 
     assert set(Question.objects.filter(pk__in=[cluster.pk, pair.pk]).values_list("state", flat=True)) == {"settled"}
+    assert not any(each.content["marks"] for each in Answer.objects.filter(question__in=[cluster, grid, pair]))
     assert Label.objects.get(face=elsewhere).verdict == "identity"  # the curator's word stands
     assert not Decision.objects.filter(answer__question=cluster, face=gone).exists()
 

@@ -686,6 +686,12 @@ def test_skipping_takes_two_keys_and_may_say_why(site: Site) -> None:
         {"verdict": "skip", "reason": ""},
     ]
 
+    page.locator(TILE).first.click()
+    keys(page, "k", "k")
+    kept(page, 3)
+    keys(page, "u")  # by mistake
+    expect(page.locator(f"{TILE}.marked")).to_have_count(1)
+
 
 def test_help_tells_how_this_kind_of_question_is_answered(site: Site) -> None:
     question = a_pair_question()

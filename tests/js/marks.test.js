@@ -18,6 +18,13 @@ test("an answer names those who do not belong, and why", () => {
   assert.deepEqual(marks.content("one_person", "  Ada "), { verdict: "one_person", marks: { 2: "other", 3: "cannot_tell" }, marked_are_one: false, name: "Ada" });
 });
 
+test("what was said of a face that has left the question since is said no more", () => {
+  const marks = new Marks([1, 2], { marks: { 2: "not_a_face", 3: "other" }, marked_are_one: true });
+  assert.equal(marks.belonging, 1);
+  assert.deepEqual(marks.content("one_person").marks, { 2: "not_a_face" });
+  assert.equal(marks.markedAreOne, false);
+});
+
 test("of a pair the verdict and what is no face are told, and nothing about a name", () => {
   const marks = new Marks([1, 2]);
   marks.toggle(2, "not_a_face");

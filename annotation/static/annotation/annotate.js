@@ -420,7 +420,9 @@ function answer(content) {
   const entry = { client_id: crypto.randomUUID(), question: shown.question.id, content, elapsed_ms: Math.round(performance.now() - shown.at), at: Date.now() };
   isDone(shown.question.id);
   const arrival = new Promise((resolve) => landed.set(entry.client_id, resolve));
-  past.push({ clientId: entry.client_id, answerId: null, question: shown.question, content, arrival, sent: entry });
+  // Whoever skips by mistake has their marks again, too.
+  const said = { ...shown.marks.content("one_person", at("name").value), value: at("years").value, ...content };
+  past.push({ clientId: entry.client_id, answerId: null, question: shown.question, content, said, arrival, sent: entry });
   if (content.verdict !== "skip") {
     tally.answered_today += 1;
     tally.open -= 1;
@@ -465,7 +467,7 @@ async function undo() {
   if (shown) queue.unshift(shown.question);
   const again = queue.findIndex((each) => each.id === question.id);
   if (again >= 0) queue.splice(again, 1);
-  show(question, entry.content);
+  show(question, entry.said);
   tell(say("taken_back"));
 }
 

@@ -3,8 +3,9 @@
 export class Marks {
   constructor(faces, said = {}) {
     this.faces = faces;
-    this.marks = new Map(Object.entries(said.marks ?? {}).map(([face, mark]) => [Number(face), mark]));
-    this.markedAreOne = said.marked_are_one ?? false;
+    const marks = Object.entries(said.marks ?? {}).map(([face, mark]) => [Number(face), mark]);
+    this.marks = new Map(marks.filter(([face]) => faces.includes(face))); // others have left the question since
+    this.markedAreOne = Boolean(said.marked_are_one) && this.others > 0;
   }
 
   of(face) {
