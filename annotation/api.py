@@ -69,7 +69,7 @@ from annotation.models import (
     User,
 )
 from annotation.turns import beginning_again
-from annotation.words import PRACTICE, against, why_asked
+from annotation.words import PRACTICE, against_for, why_asked
 from inference.core.attributes import ATTRIBUTES, attribute
 
 AHEAD = 10  # questions that one person may hold at once
@@ -369,7 +369,6 @@ class QuestionSerializer(serializers.Serializer):
         user: User = self.context["user"]
         question = asked.question
         told_of = question.pk if self.context["by_token"] else None
-        said_by_others = question.purpose == Question.Purpose.DOUBT and not user.curates
         faces = [_face(face, user, told_of) for face in asked.faces]
         people = [
             {
@@ -388,7 +387,7 @@ class QuestionSerializer(serializers.Serializer):
             "values": asked.values,
             "faces": [face | {"query": ""} for face in faces] if question.blind else faces,
             "people": people,
-            "reason": "" if said_by_others else against(question.reason),
+            "reason": against_for(question, curates=user.curates),
             "why": why_asked(question, curates=user.curates),
             "facts": asked.facts,
             "queries": asked.queries,

@@ -383,13 +383,19 @@ def against(reason: Mapping[str, Any]) -> str:
     return ""
 
 
+def against_for(question: Question, *, curates: bool) -> str:
+    """The same to whom it may be told. What speaks against a value names what others said, or the models, and is a
+    curator's to read as long as the question is there, whatever it is asked for by now."""
+    return against(question.reason) if curates or question.kind == Question.Kind.RECORD else ""
+
+
 def why_asked(question: Question, *, curates: bool) -> str:
     """Why somebody is asked, and nothing that would sway them: what chance picked, what is known already and what is
     asked again looks like anything else. What others answered is a curator's to read."""
-    if question.purpose == Question.Purpose.DOUBT and not curates:
+    if told := against_for(question, curates=curates):
+        return told
+    if question.purpose == Question.Purpose.DOUBT:
         return _("The models do not see it as it is labelled; look for yourself.")
-    if question.reason:
-        return against(question.reason)
     if question.purpose == Question.Purpose.VERDICT:
         return _("People disagree about this one: your word settles it.")
     match question.kind:

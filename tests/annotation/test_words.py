@@ -133,8 +133,9 @@ def test_what_a_line_of_the_ledger_rests_on_is_told_in_words():
 
 
 @pytest.mark.django_db
-def test_what_others_said_of_a_doubted_label_is_told_to_curators_alone():
-    doubted = a_single(purpose="doubt", reason=DISBELIEVED)
+@pytest.mark.parametrize("purpose", ["doubt", "wanted", "again"])
+def test_what_others_said_of_a_doubted_label_is_told_to_curators_alone(purpose: str):
+    doubted = a_single(purpose=purpose, reason=DISBELIEVED)  # wanted, once a curator opened it again
     told = "Labelled sad by 1 answer. The models, which have not seen that, say happy (93%)."
     assert why_asked(doubted, curates=True) == told
     told = why_asked(doubted, curates=False)
