@@ -463,7 +463,7 @@ def undo_answer(*, answer_id: int, by: User | None, now: datetime | None = None)
         raise NotUndoable(f"There is no answer {answer_id} of yours.")
     if answer.undone_at is not None:
         raise NotUndoable(f"Answer {answer_id} was undone before, on {answer.undone_at:%Y-%m-%d %H:%M}.")
-    if answer.content.get("act") in ("reopen", "reassign"):
+    if not answer.may_be_undone:
         raise NotUndoable("What was opened again is not closed by an undo. Decide it, or let people answer it.")
     now = now or timezone.now()
     Answer.objects.filter(pk=answer.pk).update(undone_at=now)

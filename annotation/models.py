@@ -661,6 +661,11 @@ class Answer(models.Model):
             models.Index(fields=["-id"], condition=Q(question=None), name="answer_act"),
         ]
 
+    @property
+    def may_be_undone(self) -> bool:
+        """What was opened again is not closed by an undo."""
+        return self.undone_at is None and self.content.get("act") not in ("reopen", "reassign")
+
 
 class FaceSearch(models.Model):
     """Somebody looked for a person by a face: whom that concerned, and what was found, for whoever asks later."""

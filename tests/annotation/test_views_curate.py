@@ -76,6 +76,11 @@ def test_a_decision_is_opened_again_on_the_page(curator: Client):
 
     assert "Open again" in page
     assert not AttributeLabel.objects.exists()
+    act = Answer.objects.get(content__act="reopen")
+    for name in ("acts", "answers"):  # no button that could only fail
+        page = curator.get(reverse(name)).content.decode()
+        assert f"opened question {question.pk} again" in page.lower()
+        assert reverse("undo", args=[act.pk]) not in page
 
 
 def test_a_word_that_is_none_is_told(curator: Client):
