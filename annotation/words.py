@@ -96,6 +96,9 @@ DESK: Texts = {
     "hours": later("{count} h"),
     "not_sent": {"one": later("{count} not sent yet"), "other": later("{count} not sent yet")},
     "line_lost": later("The line is lost. Answers are kept here and sent once it is back."),
+    "signed_out": later(
+        "You are signed out. Answers are kept here and sent once you are back: load the page again to sign in."
+    ),
     "line_back": later("The line is back."),
     "not_kept": later("{message} Answers are kept here; load the page again if this stays."),
     "taken_back": later("Taken back. Answer it again."),

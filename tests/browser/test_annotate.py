@@ -316,6 +316,21 @@ def test_a_lost_line_loses_no_answer(site: Site, page_problems: list[str]) -> No
     page_problems.clear()
 
 
+def test_whoever_is_signed_out_meanwhile_loses_no_answer(site: Site, page_problems: list[str]) -> None:
+    a_cluster_question()
+    page = at_the_desk(site)
+    page.context.clear_cookies()
+    keys(page, "Enter")
+    expect(page.get_by_text("You are signed out.")).to_be_visible()
+    assert not Answer.objects.exists()
+
+    site.sign_in()
+    page.reload()
+    kept(page, 1)
+    assert page_problems
+    page_problems.clear()  # the browser tells the 401, too
+
+
 def test_an_answer_that_comes_too_late_is_told_and_the_next_question_shows(
     site: Site, page_problems: list[str]
 ) -> None:

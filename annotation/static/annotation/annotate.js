@@ -64,7 +64,7 @@ const outbox = new Outbox({
       if (!answer.taken) tell(error.message, true);
       refill();
     },
-    lost: (error) => tell(error instanceof Offline ? say("line_lost") : say("not_kept", { message: error.message }), true),
+    lost: (error) => tell(error instanceof Offline ? say("line_lost") : error.status === 401 ? say("signed_out") : say("not_kept", { message: error.message }), true),
     waiting: tellUnsent,
   },
 });
