@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 
-import { columnsOf, columnsThatFit, moved } from "../../annotation/static/annotation/moves.js";
+import { columnsOf, columnsThatFit, moved, movedAmong } from "../../annotation/static/annotation/moves.js";
 
 test("arrows move within the grid and stop at its edges", () => {
   // 0 1 2 3
@@ -38,4 +38,18 @@ test("squares are as large as the space allows, and never overflow it in width",
       if (columns > 1 && (width + gap) / (columns - 1) - gap <= 260) assert.ok(!fits(columns - 1) || columns === 1, `${count} in ${width}×${height} could be larger`);
     }
   }
+});
+
+test("of two grids beside each other up and down stay in the column, and on a phone lead from one grid to the other", () => {
+  const boxes = (...places) => places.map(([left, top]) => ({ left, top, width: 10 }));
+  const beside = boxes([0, 0], [30, 2], [40, 2], [30, 12]); // one face, and three in two rows
+  assert.equal(movedAmong(beside, 1, "ArrowDown"), 3);
+  assert.equal(movedAmong(beside, 3, "ArrowUp"), 1);
+  assert.equal(movedAmong(beside, 0, "ArrowDown"), null);
+  assert.equal(movedAmong(beside, 2, "ArrowDown"), null);
+  assert.equal(movedAmong(beside, 0, "ArrowRight"), 1);
+  assert.equal(movedAmong(beside, 0, "End"), 3);
+  const below = boxes([0, 0], [10, 0], [0, 30], [0, 40]);
+  assert.equal(movedAmong(below, 0, "ArrowDown"), 2);
+  assert.equal(movedAmong(below, 2, "ArrowUp"), 0);
 });

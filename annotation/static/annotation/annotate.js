@@ -3,7 +3,7 @@
 import { element, largerCrop, photoWithBox, whenHeld } from "./dom.js";
 import { isField, listen } from "./keys.js";
 import { Marks } from "./marks.js";
-import { columnsOf, columnsThatFit, moved } from "./moves.js";
+import { columnsOf, columnsThatFit, moved, movedAmong } from "./moves.js";
 import { Outbox } from "./outbox.js";
 import { inWords, Pace } from "./pace.js";
 import { Past } from "./past.js";
@@ -634,7 +634,10 @@ listen(at("keys"), (target) => target.classList.contains("tile") || target.class
 document.addEventListener("keydown", (event) => {
   if (!shown || !at("single").hidden || isField(event.target) || event.ctrlKey || event.altKey || event.metaKey || document.querySelector("dialog[open]")) return;
   const all = tiles();
-  const place = moved(shown.current, event.key, all.length, columnsOf(all.map((each) => each.parentElement)));
+  const pair = shown.question.kind === "pair"; // two grids, beside or below each other
+  const place = pair
+    ? movedAmong(all.map((each) => each.getBoundingClientRect()), shown.current, event.key)
+    : moved(shown.current, event.key, all.length, columnsOf(all.map((each) => each.parentElement)));
   if (place === null) return;
   event.preventDefault();
   focus(place);

@@ -12,6 +12,17 @@ export function moved(index, key, count, columns) {
   }
 }
 
+// Where up and down lead among boxes (left, top, width) of several grids: to the next one in the same column, whichever
+// grid that is of. All other keys lead from one to the next.
+export function movedAmong(boxes, index, key) {
+  const down = { ArrowDown: true, ArrowUp: false }[key];
+  if (down === undefined) return moved(index, key, boxes.length, 1);
+  const from = boxes[index];
+  const way = (box) => (down ? box.top - from.top : from.top - box.top);
+  const there = boxes.filter((box) => way(box) > 0 && Math.abs(box.left - from.left) < box.width / 2);
+  return there.length ? boxes.indexOf(there.reduce((one, other) => (way(other) < way(one) ? other : one))) : null;
+}
+
 // How many of these elements stand in the first row.
 export function columnsOf(elements) {
   if (!elements.length) return 1;
