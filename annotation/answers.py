@@ -101,6 +101,8 @@ def _record(
         raise AnnotatorPaused(annotator.paused_because)
     question = _require_open(question, question_id, annotator, now)
     shown = _shown(question.pk)
+    if question.kind == Question.Kind.PAIR and content.get("marks"):
+        shown = list(_faces_of(*_sides_now(question)).values_list("face_id", flat=True))
     gone = _settled_meanwhile(question, content, shown)
     try:
         said = _read(question, content, shown, gone)

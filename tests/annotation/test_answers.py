@@ -288,7 +288,7 @@ def test_of_a_pair_what_is_no_face_is_marked_and_each_answer_takes_back_its_own_
     house, statue = (one.labels.order_by("face")[place].face for place in (0, 1))
 
     said = answer(pair, ann, verdict="same", marks={str(house.pk): "not_a_face"})
-    assert said.actions == 2
+    assert (said.actions, said.content["marks"]) == (2, {str(house.pk): "not_a_face"})
     assert Label.objects.get(face=house).verdict == "not_a_face"  # one word is enough, as on any other page
     assert not Decision.objects.filter(kind="merge").exists()
     answer(pair, bob, verdict="same", marks={str(statue.pk): "not_a_face"})
