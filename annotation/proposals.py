@@ -445,7 +445,7 @@ def _said(
     """What each source says of an attribute with classes (faces, sources, classes), in the order of SOURCES."""
     head, neighbours, identity = (np.full_like(seen, np.nan) for _ in range(3))
     if has.any():
-        told = tell(vectors, truth[has], person[has], len(attribute.values))
+        told = tell(vectors, truth[has], person[has], len(attribute.values), seen=seen[has])
         head[has], neighbours[has] = told.head, told.neighbours
     if attribute.of_identity:
         identity = _person_says(seen, person)

@@ -29,6 +29,20 @@ def test_head_and_neighbours_tell_the_unlabelled_what_they_are():
         assert (said[heard].argmax(axis=1) == truth[heard]).mean() > 0.95
 
 
+def test_a_network_that_takes_one_value_for_another_is_understood_after_some_labels():
+    """What it saw is heard by the head, whatever the vectors tell."""
+    rng, truth = np.random.default_rng(0), np.arange(300) % 3
+    seen = np.where(np.eye(3)[(truth + 1) % 3] > 0, 0.8, 0.1) + rng.uniform(0, 0.05, (300, 3))
+    vectors = rng.normal(0, 1, (300, 16)).astype(np.float32)
+    vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
+    known = np.where(np.arange(300) < 150, truth, -1)
+
+    deaf, told = (tell(vectors, known, np.arange(300), 3, seen=each).head for each in (None, seen))
+
+    assert (deaf[150:].argmax(axis=1) == truth[150:]).mean() < 0.6
+    assert (told[150:].argmax(axis=1) == truth[150:]).mean() > 0.97
+
+
 def test_a_label_does_not_speak_for_its_own_face_nor_for_its_group():
     vectors, truth = two_kinds()
     wrong = truth.copy()
