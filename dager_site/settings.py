@@ -137,8 +137,8 @@ CONTROL_SHARE = env.share("DAGER_CONTROL_SHARE", 0.02)  # of all faces: answered
 AUDIT_SHARE = env.share("DAGER_AUDIT_SHARE", 0.02)  # of what a certificate accepts: looked at all the same
 TARGET_ERROR = env.share("DAGER_TARGET_ERROR", 0.01)  # that a certificate promises
 DOUBT_SHARE = env.share("DAGER_DOUBT_SHARE", 0.01)  # of settled labels: asked again, as the models disbelieve them
-OPINIONS = env.whole("DAGER_OPINIONS", 3, low=1, high=100)  # answers at most about a matter of opinion (emotion)
-OPINION_BELIEF = env.share("DAGER_OPINION_BELIEF", 0.7)  # that settles such a matter before
+OPINIONS = env.whole("DAGER_OPINIONS", 2, low=1, high=100)  # answers at most about a matter of opinion (emotion)
+OPINION_BELIEF = env.share("DAGER_OPINION_BELIEF", 0.8)  # that settles such a matter before
 GOLD_SHARE = env.share("DAGER_GOLD_SHARE", 0.02)  # of answers: to what is known already, to measure who answers
 HOURLY_RATE = env.number("DAGER_HOURLY_RATE", 0.0, high=1_000_000)  # what an hour of an annotator costs; 0: not told
 
