@@ -1,7 +1,7 @@
 """Answers in, settled questions and lines of the ledger out."""
 
 from collections import Counter, defaultdict
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
@@ -429,7 +429,8 @@ def drop_settled_faces(faces: list[int], *, but: int | None = None) -> None:
     settled = Face.objects.filter(pk__in=faces).exclude(label=None)
     no_faces = settled.filter(label__verdict="not_a_face")
     others = Question.objects.filter(state=Question.State.OPEN).exclude(pk=but or 0)
-    _drop_pairs_of_nobody(others, faces)
+    lines = Decision.objects.filter(kind=Decision.Kind.LABEL, face__in=faces, face__label__verdict="not_a_face")
+    drop_pairs_of_nobody({now or pk for pk, now in lines.values_list("identity", "identity__merged_into") if pk})
     of_clusters = others.filter(kind=Question.Kind.CLUSTER, faces__in=settled)
     of_values = others.filter(kind__in=[Question.Kind.GRID, Question.Kind.VALUE], faces__in=no_faces)
     touched = list(of_clusters.union(of_values).values_list("pk", flat=True))
@@ -442,15 +443,13 @@ def drop_settled_faces(faces: list[int], *, but: int | None = None) -> None:
     )
 
 
-def _drop_pairs_of_nobody(others: QuerySet[Question], faces: list[int]) -> None:
-    """Whether somebody of whom no face is left is one with somebody else, nobody can say."""
-    lines = Decision.objects.filter(kind=Decision.Kind.LABEL, face__in=faces, face__label__verdict="not_a_face")
-    people = {now or pk for pk, now in lines.values_list("identity", "identity__merged_into")}
-    gone = people - set(Label.objects.filter(identity__in=people).values_list("identity_id", flat=True))
+def drop_pairs_of_nobody(people: Collection[int]) -> None:
+    """Whether one of these is somebody else nobody can say, once no face of theirs is left."""
+    gone = set(people) - set(Label.objects.filter(identity__in=people).values_list("identity_id", flat=True))
     if gone:
         group = {*gone, *Identity.objects.filter(merged_into__in=gone).values_list("pk", flat=True)}
         of_them = Q(identity__in=group) | Q(other_identity__in=group)
-        withdraw(others.filter(of_them, kind=Question.Kind.PAIR))
+        withdraw(Question.objects.filter(of_them, kind=Question.Kind.PAIR, state=Question.State.OPEN))
 
 
 @beginning_again

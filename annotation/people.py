@@ -7,9 +7,9 @@ attribute) they say of those of whom they see every face. So nothing changes tha
 from collections.abc import Collection, Sequence
 
 from annotation import ledger, visible
-from annotation.answers import drop_settled_faces
+from annotation.answers import drop_pairs_of_nobody, drop_settled_faces
 from annotation.errors import BadAct
-from annotation.models import Answer, Decision, Identity, User
+from annotation.models import Answer, Decision, Identity, Label, User
 from annotation.questions import drop_moot_pairs
 from annotation.turns import beginning_again, take_turn
 from inference.core import attributes as registry
@@ -52,6 +52,7 @@ def split(*, identity_id: int, face_ids: Sequence[int], by: User) -> Answer:
     lines = [ledger.line(act, Decision.Kind.LABEL, face=face, identity=second) for face in faces]
     lines.append(ledger.line(act, Decision.Kind.CANNOT_LINK, identity=second, other_identity=identity))
     ledger.write(lines)
+    drop_pairs_of_nobody([identity.pk])
     return act
 
 
@@ -61,6 +62,7 @@ def remove(*, identity_id: int, face_ids: Sequence[int], by: User) -> Answer:
     identity, faces = _identity(identity_id, by), _faces(face_ids, by, of=identity_id)
     act = _act(by, {"act": "remove", "identity": identity.pk, "faces": faces}, actions=1 + len(faces))
     ledger.write([ledger.line(act, Decision.Kind.CANNOT_LINK, face=face, identity=identity) for face in faces])
+    drop_pairs_of_nobody([identity.pk])
     return act
 
 
@@ -70,8 +72,11 @@ def assign(*, face_ids: Sequence[int], identity_id: int | None, by: User) -> Ans
     identity = Identity.objects.create() if identity_id is None else _identity(identity_id, by)
     faces = _faces(face_ids, by)
     act = _act(by, {"act": "assign", "identity": identity.pk, "faces": faces}, actions=1 + len(faces))
+    before = Label.objects.filter(face__in=faces, identity__isnull=False).values_list("identity_id", flat=True)
+    whose = {pk for pk in before if pk is not None}
     ledger.write([ledger.line(act, Decision.Kind.LABEL, face=face, identity=identity) for face in faces])
     drop_settled_faces(faces)
+    drop_pairs_of_nobody(whose)
     return act
 
 

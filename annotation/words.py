@@ -287,6 +287,7 @@ ERASED: dict[str, Text] = {
     "annotation.Cluster": later("Clusters left empty"),
     "annotation.Membership": later("Faces taken out of clusters"),
     "annotation.Question": later("Questions"),
+    "annotation.Question (shortened)": later("Questions of which a part went"),
     "annotation.QuestionFace": later("Faces taken out of questions"),
     "annotation.Answer": later("Answers"),
     "annotation.Answer (shortened)": later("Answers of which a part went"),

@@ -6,6 +6,7 @@ from typing import Any
 from django.db.models import Exists, OuterRef, Q, QuerySet
 
 from annotation import holds, labels, ledger
+from annotation.contradictions import MERGED
 from annotation.core.batches import batched
 from annotation.erasure.piece import Piece
 from annotation.erasure.scope import with_absorbed
@@ -79,11 +80,21 @@ def forget_people(people: list[int], piece: Piece) -> None:
     about = Question.objects.filter(Q(identity__in=people) | Q(other_identity__in=people))
     answers = set(Answer.objects.filter(question__in=about).values_list("pk", flat=True))
     delete(about, piece)
+    _forget_reasons(people, piece)
     delete(LegalHold.objects.filter(identity__in=people), piece)
     delete(Identity.objects.filter(pk__in=people), piece)
     scrub_answers(answers | gone.answers, set(), set(people), gone.named, piece)
     piece.people |= gone.identities | set(people)
     follow(gone, piece, without=set(people))
+
+
+def _forget_reasons(people: Collection[int], piece: Piece) -> None:
+    """What speaks against a value of somebody who stays, if it was said of these before they were one."""
+    for row in Question.objects.filter(reason__kind=MERGED).only("reason").iterator(chunk_size=2_000):
+        said = [[pk, value] for pk, value in row.reason["said"] if pk not in people]
+        if len(said) < len(row.reason["said"]):
+            Question.objects.filter(pk=row.pk).update(reason=row.reason | {"said": said})
+            piece.rows["annotation.Question (shortened)"] += 1
 
 
 def _forget_claims(names: Collection[str], piece: Piece) -> None:

@@ -371,6 +371,19 @@ def test_whoever_has_no_face_left_is_compared_no_more():
     assert not Decision.objects.filter(kind="merge").exists()
 
 
+@pytest.mark.parametrize("act", ["split", "remove", "assign"])
+def test_whose_faces_all_went_elsewhere_is_compared_no_more(act: str):
+    curator, somebody = a_user(), a_person()
+    gone, stays = a_pair(somebody, a_person()), a_pair(a_person(), a_person())
+    faces = list(somebody.labels.values_list("face_id", flat=True))
+    whose = {"identity_id": None if act == "assign" else somebody.pk}
+    getattr(people, act)(face_ids=faces[:1], by=curator, **whose)
+    assert Question.objects.filter(pk=gone.pk).exists()
+    getattr(people, act)(face_ids=faces[1:], by=curator, **whose)
+    assert not Question.objects.filter(pk=gone.pk).exists()
+    assert Question.objects.filter(pk=stays.pk).exists()
+
+
 def test_a_pair_that_nobody_else_could_answer_is_settled_at_once():
     one, other = a_person(), a_person()
     User.objects.all().update(is_active=False)

@@ -17,7 +17,7 @@ from django.db import connection, models
 from django.utils import timezone
 from PIL import Image
 
-from annotation import answers, erasure, faces, gallery, holds, intake, people, records, tombstones
+from annotation import answers, contradictions, erasure, faces, gallery, holds, intake, people, records, tombstones
 from annotation.erasure import carrying_out, files, pieces
 from annotation.errors import BadErasure, HeldBack
 from annotation.models import (
@@ -42,6 +42,7 @@ from annotation.models import (
     Vote,
 )
 from annotation.thumbnails import small_key
+from inference.core.attributes import attribute
 from tests.factories import (
     a_cluster,
     a_face,
@@ -110,6 +111,7 @@ JSON = {
     **dict.fromkeys(["annotation.AttributeLabel.detail", "annotation.Proposal.belief"], GOES),
     "annotation.Proposal.evidence": GOES,
     "annotation.Answer.content": TAKEN_OFF,
+    "annotation.Question.reason": TAKEN_OFF,
     "annotation.FaceSearch.found": TAKEN_OFF,
     "annotation.ClusteringRun.changes": TAKEN_OFF,
     "annotation.Release.changes": TAKEN_OFF,
@@ -645,3 +647,20 @@ def test_what_a_restored_backup_brings_back_goes_again_unless_it_was_let_back(tm
     a_photo(sha256=gone.sha256)
     assert erasure.erase_again(tombstones.written_down(listed)) == 0
     assert made.by == admin
+
+
+def test_why_somebody_was_asked_about_names_nobody_who_is_erased():
+    (one, other), curator = (a_person(1), a_person(1)), a_user()
+    for person, value in ((one, "female"), (other, "male")):
+        people.describe(identity_id=person.pk, attribute="gender", value=value, by=curator)
+    merge = people.merge(identity_ids=[other.pk], into_id=one.pk, by=curator)
+    contradictions.ask(attribute("gender"))
+    question = Question.objects.get(reason__kind="merged")
+    said = {"verdict": "value", "value": "female"}
+    answers.record_answer(question_id=question.pk, annotator=curator, client_id=uuid4(), content=said)
+    answers.undo_answer(answer_id=merge.pk, by=curator)  # they were two
+
+    made = erase("person", other.pk)
+    question.refresh_from_db()
+    assert question.reason["said"] == [[one.pk, "female"]]
+    assert made.report["rows"]["annotation.Question (shortened)"] == 1

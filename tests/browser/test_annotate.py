@@ -6,7 +6,7 @@ from datetime import date, timedelta
 
 import pytest
 from django.utils import timezone
-from playwright.sync_api import Page, expect
+from playwright.sync_api import Page, Route, expect
 
 from annotation import ledger, lifetimes, queue, reads
 from annotation.answers import settle_kept, undo_answer
@@ -941,12 +941,14 @@ def test_what_is_still_on_its_way_is_taken_back_once_it_has_arrived(site: Site) 
     question = a_cluster_question()
     page = at_the_desk(site)
 
-    def slow(route):
-        keys(page, "u")  # before the server has it
-        route.continue_()
-
-    page.route("**/answer", slow)
+    under_way: list[Route] = []
+    page.route("**/answer", under_way.append)
     keys(page, "Enter")
+    expect(page.locator(TILE).first).to_be_hidden()
+    while not under_way:
+        page.wait_for_timeout(20)
+    keys(page, "u")  # before the server has it
+    under_way[0].continue_()
 
     expect(page.get_by_text("Taken back.")).to_be_visible()
     assert question.answers.get().undone_at is not None

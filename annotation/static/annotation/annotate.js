@@ -646,7 +646,7 @@ document.addEventListener("keydown", (event) => {
 window.addEventListener("resize", fit);
 window.addEventListener("online", () => outbox.flush());
 window.addEventListener("storage", ({ key, oldValue, newValue }) => {
-  tellUnsent(outbox.waiting.length); // another tab sends for this one, too
+  tellUnsent(outbox.unsent); // another tab sends for this one, too
   if (!key?.startsWith(outbox.prefix)) return;
   const { question } = JSON.parse(newValue ?? oldValue);
   if (!newValue) {

@@ -23,10 +23,15 @@ export class Outbox {
     return [...keys.map((key) => JSON.parse(this.storage.getItem(key))), ...this.unkept.values()].sort((one, other) => one.at - other.at);
   }
 
+  // How many answers wait that still are to count.
+  get unsent() {
+    return this.waiting.filter((answer) => !answer.taken).length;
+  }
+
   // One key for each answer: two tabs never overwrite each other's.
   put(answer) {
     this.keep(answer);
-    this.told.waiting?.(this.waiting.length);
+    this.told.waiting?.(this.unsent);
     return this.flush();
   }
 
@@ -49,13 +54,14 @@ export class Outbox {
     const answer = this.flying === clientId ? null : this.read(clientId);
     if (answer?.tried) this.keep({ ...answer, taken: true });
     else if (answer) this.drop(clientId);
+    this.told.waiting?.(this.unsent);
     return answer !== null;
   }
 
   drop(clientId) {
     this.unkept.delete(clientId);
     this.storage.removeItem(this.prefix + clientId);
-    this.told.waiting?.(this.waiting.length);
+    this.told.waiting?.(this.unsent);
   }
 
   async flush() {
