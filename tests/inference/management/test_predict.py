@@ -8,11 +8,13 @@ import numpy as np
 import pytest
 from django.core.management import CommandError, call_command
 from PIL import Image
+from rich.console import Console
 
 from annotation.core.drawn import draw_group, draw_portrait
 from inference import registry
 from inference.core.attributes import EMOTION
 from inference.core.said import Sureness
+from inference.management.commands import predict as command
 
 pytestmark = pytest.mark.django_db
 
@@ -40,6 +42,19 @@ def test_a_folder_is_told_photo_by_photo(folder):
     assert f"{folder / 'inner' / 'b.png'}: 2 faces\n" in out
     assert "notes.txt" not in out
     assert "looks" in out
+
+
+@pytest.mark.parametrize(
+    ("named", "terminal", "shown"), [(".", True, True), ("a.jpg", True, False), (".", False, False)]
+)
+def test_a_terminal_shows_how_far_it_is_with_many(folder, monkeypatch, named: str, terminal: bool, shown: bool):
+    screen = StringIO()
+    monkeypatch.setattr(command, "Console", lambda **_: Console(file=screen, force_terminal=terminal))
+
+    out, _ = told(folder / named)
+
+    assert ("100%" in screen.getvalue()) == shown
+    assert f"{folder / 'a.jpg'}: 1 face" in out
 
 
 def test_what_was_never_measured_is_said_to_be_so(folder, monkeypatch):
