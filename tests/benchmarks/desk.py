@@ -287,11 +287,11 @@ def cookies_of(user: int) -> dict[str, str]:
 
 
 @contextmanager
-def served(workers: int) -> Iterator[int]:
+def served(workers: int, *more: str) -> Iterator[int]:
     port = free_port()
     command = [sys.executable, "-m", "gunicorn", "dager_site.wsgi", "--bind", f"127.0.0.1:{port}", "--threads", "8"]
     server = subprocess.Popen(
-        [*command, "--worker-class", "gthread", "--workers", str(workers), "--log-level", "error"]
+        [*command, "--worker-class", "gthread", "--workers", str(workers), "--log-level", "error", *more]
     )
     try:
         for _ in range(600):

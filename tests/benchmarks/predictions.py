@@ -51,6 +51,9 @@ from inference.core.types import CropSpec
 
 TURNS = 100
 MANY = 64  # photos of a batch, as many as a client may send at once
+# As many requests in a process as it has threads, each on a line of its own: all others wait in the one queue of the
+# system, of which a process that is free takes the first. A line that is kept stays with one process, however busy.
+FAIR = ("--threads", "4", "--worker-connections", "4", "--keep-alive", "0")
 WARM = 5.0  # seconds of the load that are not counted
 SIDE = {"dlib-29": CropSpec("dlib-150", 150), "mobilefacenet": CropSpec("arcface-112", 112)}
 
@@ -307,7 +310,7 @@ def load(_: Path, *, seconds: float, clients: int, workers: int, rates: Sequence
     from tests.factories import a_user  # noqa: PLC0415
 
     cookies, data = cookies_of(a_user("eve", User.Role.ENGINEER).pk), photo()
-    with served(workers) as port:
+    with served(workers, *FAIR) as port:
         alone = Asks(port, cookies, data)
         for _ in range(5 * workers):
             alone.ask()
@@ -365,7 +368,7 @@ def main() -> None:
     parser.add_argument("--only", nargs="+", choices=["one", "peer", "batch", "load"])
     parser.add_argument("--seconds", type=float, default=60)
     parser.add_argument("--clients", type=int, default=50)
-    parser.add_argument("--workers", type=int, default=1, help="web processes, of 8 threads each")
+    parser.add_argument("--workers", type=int, default=1, help="web processes, of 4 threads each")
     parser.add_argument("--rates", nargs="*", type=float, default=[], help="requests a second, each for as long again")
     asked = parser.parse_args()
     cv2.setNumThreads(1)
