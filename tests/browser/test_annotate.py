@@ -942,7 +942,7 @@ def test_what_is_still_on_its_way_is_taken_back_once_it_has_arrived(site: Site) 
     page = at_the_desk(site)
 
     under_way: list[Route] = []
-    page.route("**/answer", under_way.append)
+    page.route("**/answer", lambda route: under_way.append(route))
     keys(page, "Enter")
     expect(page.locator(TILE).first).to_be_hidden()
     while not under_way:
