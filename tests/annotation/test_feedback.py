@@ -56,7 +56,7 @@ def test_a_correction_becomes_a_question_that_does_not_tell_the_claim(client: Cl
     asked = client.get(f"/api/v1/feedback/{told.json()['id']}").json()
     question = Question.objects.get()
     assert (asked["state"], asked["question"], asked["settled"]) == ("asked", question.pk, False)
-    assert (question.kind, question.attribute, question.value, question.reason) == ("value", "gender", "", "")
+    assert (question.kind, question.attribute, question.value, question.reason) == ("value", "gender", "", {})
     assert not Label.objects.exists()
     assert not AttributeLabel.objects.exists()
     ann = an_annotator("ann")
