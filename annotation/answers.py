@@ -38,12 +38,13 @@ from annotation.models import (
     Face,
     Identity,
     Label,
+    Membership,
     Question,
     QuestionFace,
     User,
 )
 from annotation.prepared import Prepared
-from annotation.questions import drop_moot_pairs, withdraw
+from annotation.questions import GRID, drop_moot_pairs, withdraw
 from annotation.turns import beginning_again, only_one_settles
 from inference.core.attributes import attribute
 
@@ -103,7 +104,7 @@ def _record(
     shown = _shown(question.pk)
     if question.kind == Question.Kind.PAIR and content.get("marks"):
         shown = list(_faces_of(*_sides_now(question)).values_list("face_id", flat=True))
-    gone = _settled_meanwhile(question, content, shown)
+    gone = _settled_meanwhile(question, content, shown, annotator)
     try:
         said = _read(question, content, shown, gone)
     except Malformed as error:
@@ -162,20 +163,27 @@ def _read(question: Question, content: Mapping[str, Any], shown: list[int], gone
     return grid_answer(content, faces, asked) if question.kind == Question.Kind.GRID else value_answer(content, asked)
 
 
-def _settled_meanwhile(question: Question, content: Mapping[str, Any], shown: list[int]) -> set[int]:
+def _settled_meanwhile(question: Question, content: Mapping[str, Any], shown: list[int], annotator: User) -> set[int]:
     """Of the faces that are marked, those that the question showed until somebody settled them elsewhere: what that
-    person said stands, and the rest is an answer all the same. A pair shows what its two people have, or had."""
+    person said stands, and the rest is an answer all the same. Nobody learns by it which other faces there are."""
     marks = content.get("marks")
     named = (str(face) for face in marks) if isinstance(marks, Mapping) else ()
     marked = {int(face) for face in named if face.isdecimal() and len(face) < len(str(LARGEST))} - set(shown)
-    if not marked:
-        return marked
-    if question.kind != Question.Kind.PAIR:
-        return set(Label.objects.filter(face__in=marked).values_list("face_id", flat=True))
-    people = [each.pk for each in _sides_now(question) if each is not None]
-    of_both = Q(identity__in=people) | Q(identity__merged_into__in=people)
-    lines = Decision.objects.filter(of_both, kind=Decision.Kind.LABEL, face__in=marked)
-    return {face for face in lines.values_list("face_id", flat=True) if face}
+    if not marked or len(marked) > GRID:
+        return set()
+    match question.kind:
+        case Question.Kind.CLUSTER:
+            of_cluster = Membership.objects.filter(cluster=question.cluster_id or 0, face__in=marked)
+            return set(of_cluster.values_list("face_id", flat=True))
+        case Question.Kind.GRID:  # what is no face leaves it
+            no_faces = visible.faces(annotator).filter(pk__in=marked, label__verdict="not_a_face")
+            return set(no_faces.values_list("pk", flat=True))
+        case Question.Kind.PAIR:  # it shows what its two people have, or had
+            people = [each.pk for each in _sides_now(question) if each is not None]
+            of_both = Q(identity__in=people) | Q(identity__merged_into__in=people)
+            lines = Decision.objects.filter(of_both, kind=Decision.Kind.LABEL, face__in=marked)
+            return {face for face in lines.values_list("face_id", flat=True) if face}
+    return set()
 
 
 def _without(gone: set[int], content: dict[str, Any]) -> dict[str, Any]:
@@ -523,6 +531,8 @@ def _ask_again(question_id: int, *, unless_settled: bool) -> None:
         kind=question.kind, attribute=question.attribute, state=Question.State.OPEN, faces__in=question.faces.all()
     ):
         return  # it is asked again already, by another question
+    if question.kind == Question.Kind.PAIR and not are_two(question):
+        return  # nothing is left of one of them to compare
     run = question.cluster.run if question.cluster else None
     if run is not None and run.state != ClusteringRun.State.APPLIED:
         return  # its cluster is history; the faces are asked about in the clusters that hold now

@@ -614,7 +614,8 @@ class Practice(Idempotent):
 
 def _as_question(example: Example) -> dict[str, Any]:
     """As the page gets real ones; faces are numbered as they are shown."""
-    number = {name: place for place, name in enumerate(example.faces, 1)}
+    shown = (*example.faces, *(name for person in example.people for name in person))
+    number = {name: place for place, name in enumerate(shown, 1)}
 
     def face(name: str) -> dict[str, Any]:
         address, size = reverse("practice-picture", args=[name]), SIDE

@@ -203,7 +203,11 @@ def decide(*, question_id: int, content: Mapping[str, Any], by: User) -> Answer:
         question = _locked(question_id, by)
     if question.state != Question.State.OPEN:
         raise BadAct(f"Question {question_id} cannot be decided: it is {question.state}. Look at the list again.")
-    question.answers.filter(annotator=by, undone_at=None).update(undone_at=timezone.now())  # one voice: the latest
+    own = question.answers.filter(annotator=by, undone_at=None)  # one voice: the latest
+    if question.kind == Question.Kind.PAIR:  # with what it marked
+        for earlier in own:
+            answers.undo_answer(answer_id=earlier.pk, by=by)
+    own.update(undone_at=timezone.now())
     changed: dict[str, Any] = {"leased_to": None, "leased_until": None}
     if question.kind == Question.Kind.VALUE:
         changed["purpose"] = Question.Purpose.VERDICT

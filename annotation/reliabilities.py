@@ -96,7 +96,10 @@ def _learn_years(attribute: Attribute) -> None:
     years = np.array([float(row[2]) for row in rows])
     hasty = _hasty(attribute)
     tried = defaultdict[int, list[Tried]](list)
-    for row, fits in zip(rows, in_line(unit, voter, years, _recorded(attribute, faces)), strict=True):
+    let_back = dict(User.objects.filter(let_back_at__isnull=False).values_list("pk", "let_back_at"))
+    anew = np.array([row[1] in let_back and row[-1] > let_back[row[1]] for row in rows], np.bool_)
+    begun = voter + len(people) * anew  # let back, somebody is known by what they guess from then on
+    for row, fits in zip(rows, in_line(unit, begun, years, _recorded(attribute, faces)), strict=True):
         if not np.isnan(fits):
             tried[row[1]].append(Tried(bool(fits), row[-1]))
     _store(
@@ -308,9 +311,7 @@ def let_back(person: int) -> int:
 
 
 def _weigh_again(person: int) -> int:
-    mine = Vote.objects.filter(annotator=person, answer__undone_at=None).exclude(
-        answer__question__purpose=Question.Purpose.GOLD
-    )
+    mine = Vote.objects.filter(annotator=person, answer__undone_at=None)
     count = 0
     for name in mine.values_list("attribute", flat=True).distinct():
         faces = sorted(set(mine.filter(attribute=name).values_list("face_id", flat=True)))

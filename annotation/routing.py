@@ -100,7 +100,7 @@ def ask_years(attribute: Attribute) -> int:
     are new."""
     _ask(_gold(attribute), attribute)
     open_ = Question.objects.filter(attribute=attribute.name, state=Question.State.OPEN)
-    room = SINGLES - open_.count()
+    room = SINGLES - open_.exclude(purpose=Question.Purpose.GOLD).count()
     if room <= 0:
         return 0
     faces = (

@@ -193,8 +193,9 @@ def _values(attribute: Attribute, stories: dict[int, Story], in_grids: bool) -> 
     for face, row, machine in zip(faces, belief, prior, strict=True):
         story, people, heard = stories[face], set(stories[face].voters), stories[face].allows(attribute)
         step: str = _next_step(row, story, attribute, in_control=face in control)
-        if step == "curator" and attribute.keeps == "distribution" and heard.any():
-            step = "settled"  # of opinions nobody is the judge
+        if step == "curator" and attribute.keeps == "distribution":
+            heard = np.array([story.named[value] > 0 for value in attribute.values])
+            step = "settled" if heard.any() else "ask"  # of opinions nobody is the judge
         if step == "ask" and not set(asked) - people:
             last = story.said[-1]
             if story.voters[-1] in curators and not last.denied:

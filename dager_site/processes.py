@@ -47,19 +47,20 @@ def settle() -> None:
     """Once all is loaded, and before a fork: collections leave it alone, and so its pages shared."""
     gc.collect()
     gc.freeze()
-    into_large_pages()
 
 
 def into_large_pages() -> None:
     """Ask Linux for pages of 2 MB, not 4 KB, under all that is loaded; where it has none to give, nothing changes.
 
     Networks and trees look all over their weights, and to find so many small pages takes an eighth of a photo's time.
+    A process that was forked shares them no more afterwards: it is for those that predict.
     """
     if sys.platform != "linux":
         return
     advise = ctypes.CDLL(None).madvise
     advise.argtypes = ctypes.c_size_t, ctypes.c_size_t, ctypes.c_int
-    for line in Path("/proc/self/maps").read_text().splitlines():
+    maps = Path("/proc/self/maps")
+    for line in maps.read_text(errors="replace").split("\n")[:-1] if maps.exists() else ():
         span, rights, _, _, _, *name = line.split(maxsplit=5)
         start, end = (int(edge, 16) for edge in span.split("-"))
         start, end = -(-start // LARGE) * LARGE, end // LARGE * LARGE

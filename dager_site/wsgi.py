@@ -5,7 +5,7 @@ import sys
 
 from django.core.wsgi import get_wsgi_application
 
-from dager_site.processes import SINGLE_THREAD, begin, settle
+from dager_site.processes import SINGLE_THREAD, begin, into_large_pages, settle
 
 begin()
 for name, threads in SINGLE_THREAD.items():  # libraries read it as they load, which comes with the application
@@ -22,3 +22,4 @@ sys.setswitchinterval(0.0005)
 require_whole()
 warm_up()
 settle()
+into_large_pages()

@@ -285,7 +285,8 @@ class PredictBatch(TakesPhotos):
         """The same of up to 64 photos. Each succeeds or fails alone."""
         sent = [_read(each, f"photos.{index}") for index, each in enumerate(photos_of(request))]
         versions = registry.ensure_attributes()
-        results = [_outcome(each, f"photos.{index}") for index, each in enumerate(predict_all(sent, versions))]
+        told = enumerate(predict_all(sent, versions, count=len(sent)))
+        results = [_outcome(each, f"photos.{index}") for index, each in told]
         return Response({"results": results, "models": models_report(versions)})
 
 

@@ -6,7 +6,6 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from itertools import islice
-from operator import length_hint
 from typing import TypeAlias, TypeVar
 
 import numpy as np
@@ -50,14 +49,16 @@ def predict(data: bytes, versions: Versions) -> Prediction:
     return _predictions([look(data, small=SMALL_IN_REDUCED)], versions)[0]
 
 
-def predict_all(photos: Iterable[bytes | Unread], versions: Versions) -> Iterator[Prediction | PictureRefused | Unread]:
+def predict_all(
+    photos: Iterable[bytes | Unread], versions: Versions, *, count: int = AT_ONCE
+) -> Iterator[Prediction | PictureRefused | Unread]:
     """The same of many files, in their order; one that is refused does not touch the others.
 
-    Each core takes a few at a time, so that the networks look at all of their faces at once. What could not be read
-    comes out as it came in.
+    Each core takes a few of these, `count` in all, at a time, so that the networks look at all of their faces at once.
+    What could not be read comes out as it came in.
     """
     cores, rest = os.cpu_count() or 1, iter(photos)
-    few = max(1, min(AT_ONCE, length_hint(photos, AT_ONCE)) // (2 * cores))  # one part in the works, one that waits
+    few = max(1, min(AT_ONCE, count) // (2 * cores))  # one part in the works, one that waits
     ahead = deque[Future[list[Prediction | PictureRefused | Unread]]]()
     with ThreadPoolExecutor(cores, thread_name_prefix="eyes") as eyes:  # nobody else's wait behind
         while part := list(islice(rest, few)):

@@ -91,9 +91,12 @@ def forget_people(people: list[int], piece: Piece) -> None:
 def _forget_reasons(people: Collection[int], piece: Piece) -> None:
     """What speaks against a value of somebody who stays, if it was said of these before they were one."""
     for row in Question.objects.filter(reason__kind=MERGED).only("reason").iterator(chunk_size=2_000):
-        said = [[pk, value] for pk, value in row.reason["said"] if pk not in people]
-        if len(said) < len(row.reason["said"]):
-            Question.objects.filter(pk=row.pk).update(reason=row.reason | {"said": said})
+        left = {
+            "said": [[pk, value] for pk, value in row.reason["said"] if pk not in people],
+            "into": 0 if row.reason["into"] in people else row.reason["into"],
+        }
+        if row.reason | left != row.reason:
+            Question.objects.filter(pk=row.pk).update(reason=row.reason | left)
             piece.rows["annotation.Question (shortened)"] += 1
 
 

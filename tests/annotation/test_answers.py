@@ -4,7 +4,7 @@ from uuid import uuid4
 import pytest
 from django.utils import timezone
 
-from annotation import labels, people
+from annotation import conflicts, labels, people
 from annotation.answers import record_answer, settle_kept, undo_answer
 from annotation.errors import BadAct, BadAnswer, LedgerIsAppendOnly, NotUndoable, QuestionClosed, QuestionHeld
 from annotation.models import Answer, Cluster, Decision, Face, Identity, Label, Question, User
@@ -300,6 +300,36 @@ def test_of_a_pair_what_is_no_face_is_marked_and_each_answer_takes_back_its_own_
     assert set(Label.objects.filter(identity__isnull=False).values_list("identity", flat=True)) == {one.pk, other.pk}
 
 
+def test_an_answer_tells_nothing_of_faces_that_it_does_not_ask_about():
+    elsewhere = a_person().labels.first().face_id
+    for asked, verdict in ((a_question(2), "one_person"), (a_grid([a_face(), a_face()]), "marked")):
+        with pytest.raises(BadAnswer) as labelled:
+            answer(asked, verdict=verdict, marks={str(elsewhere): "cannot_tell"})
+        with pytest.raises(BadAnswer) as unknown:
+            answer(asked, verdict=verdict, marks={"999999": "cannot_tell"})
+        assert str(labelled.value).replace(str(elsewhere), "999999") == str(unknown.value)
+
+
+def test_a_curator_who_decides_anew_takes_back_what_they_marked_before():
+    one, curator = a_person(2), a_user()
+    pair, face = a_pair(one, a_person(), belief=0.2), one.labels.first().face
+    an_annotator()
+    answer(pair, curator, verdict="same", marks={str(face.pk): "not_a_face"})
+    conflicts.decide(question_id=pair.pk, content={"verdict": "different"}, by=curator)
+    assert Label.objects.get(face=face).identity == one
+
+
+def test_a_pair_of_which_nothing_is_left_to_compare_is_not_asked_again():
+    one, other, ann, bob = a_person(), a_person(), an_annotator(), an_annotator()
+    pair = a_pair(one, other, belief=0.9)
+    said = answer(pair, bob, verdict="different")
+    marks = {str(label.face_id): "not_a_face" for label in other.labels.all()}
+    answer(pair, ann, verdict="different", marks=marks)
+    undo_answer(answer_id=said.pk, by=bob)
+    pair.refresh_from_db()
+    assert pair.state == "settled"
+
+
 def test_of_a_pair_only_faces_of_the_two_are_marked():
     pair, stranger = a_pair(a_person(), a_person()), a_person().labels.first().face
     with pytest.raises(BadAnswer, match=f"face '{stranger.pk}', which this question does not show"):
@@ -336,7 +366,8 @@ def test_of_a_pair_what_is_kept_is_settled_where_the_last_answer_with_marks_is_t
 
 def test_a_mark_on_a_face_that_somebody_settled_meanwhile_loses_no_answer():
     gone, elsewhere = (a_face() for _ in range(2))
-    cluster, grid = a_question([gone, a_face(), a_face()]), a_grid([gone, a_face()])
+    together = [gone, a_face(), a_face()]
+    cluster, grid = a_question(together, cluster=a_cluster(together)), a_grid([gone, a_face()])
     one, other = a_person([elsewhere, a_face(), a_face()]), a_person()
     pair, curator = a_pair(one, other), a_user()
     people.not_a_face(face_ids=[gone.pk], by=curator)

@@ -396,3 +396,12 @@ def test_apparent_age_is_asked_once_for_each_face() -> None:
     assert routing.ask_years(APPARENT_AGE) == 3
     assert routing.ask_years(APPARENT_AGE) == 0
     assert {q.faces.get().pk for q in Question.objects.all()} == {face.pk for face in faces}
+
+
+def test_gold_that_nobody_is_left_to_answer_keeps_no_other_face_from_being_asked(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(routing, "SINGLES", 5)
+    for _ in range(6):
+        a_single(a_face(), attribute="apparent_age", purpose="gold", value="30")
+    for _ in range(8):
+        a_face()
+    assert routing.ask_years(APPARENT_AGE) == 5

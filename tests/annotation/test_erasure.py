@@ -37,6 +37,7 @@ from annotation.models import (
     Membership,
     Photo,
     Question,
+    QuestionFace,
     Source,
     Tombstone,
     Vote,
@@ -664,3 +665,9 @@ def test_why_somebody_was_asked_about_names_nobody_who_is_erased():
     question.refresh_from_db()
     assert question.reason["said"] == [[one.pk, "female"]]
     assert made.report["rows"]["annotation.Question (shortened)"] == 1
+    Question.objects.update(reason={"kind": "merged", "into": one.pk, "said": [[one.pk, "female"], [99, "male"]]})
+    QuestionFace.objects.all().delete()  # else it would go with their face
+    erase("person", one.pk)
+    assert list(Question.objects.values_list("reason", flat=True)) == [
+        {"kind": "merged", "into": 0, "said": [[99, "male"]]}
+    ]

@@ -1,5 +1,6 @@
 """What is learnt of annotators besides whom to believe: how far they agree, who is hasty, who guesses old."""
 
+import random
 from uuid import uuid4
 
 import pytest
@@ -270,3 +271,32 @@ def test_a_recorded_age_is_known_too_but_not_one_that_leaves_years_open():
 
     row = Reliability.objects.get(annotator=annotator)
     assert (row.gold, row.gold_right) == (1, 1)
+
+
+@pytest.mark.parametrize("typed", ["same", "random"])
+def test_who_is_let_back_begins_anew_with_guesses(typed: str):
+    rng = random.Random(1)
+    honest, typing = [an_annotator() for _ in range(9)], an_annotator()
+
+    def guessed(looks: int, theirs: int) -> None:
+        question = a_single(attribute="apparent_age")
+        for place, each in enumerate(honest):
+            say(question, each, looks + place % 5 - 2)
+        say(question, typing, theirs)
+
+    def say(question: Question, by: User, years: int) -> None:
+        content = {"verdict": "value", "value": str(years)}
+        record_answer(question_id=question.pk, annotator=by, client_id=uuid4(), content=content)
+
+    for n in range(30):
+        guessed(15 + n % 30, 60 if typed == "same" else rng.randrange(100))
+    reliabilities.learn(APPARENT_AGE)
+    typing.refresh_from_db()
+    assert typing.paused_at is not None
+    reliabilities.let_back(typing.pk)
+    typing.refresh_from_db()
+    for n in range(8):
+        guessed(15 + 3 * n, 15 + 3 * n)
+    reliabilities.learn(APPARENT_AGE)
+    typing.refresh_from_db()
+    assert typing.paused_at is None

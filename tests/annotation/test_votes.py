@@ -615,3 +615,15 @@ def test_an_erased_face_leaves_nothing_to_settle():
     grid.refresh_from_db()
     assert grid.state == "settled"
     assert value_of(faces[1]) == "female"
+
+
+def test_what_two_denied_is_no_third_value_that_nobody_said(settings):
+    settings.CONTROL_SHARE, settings.OPINIONS = 0.0, 2
+    an_annotator()
+    face, belief = a_face(), {"happy": 0.55, "neutral": 0.2, "sad": 0.1, "surprised": 0.06, "angry": 0.05}
+    a_proposal(face, [belief.get(value, 0.02) for value in attribute("emotion").values], "emotion")
+    for value in ("happy", "neutral"):
+        grid = a_grid([face], attribute="emotion", value=value)
+        content = {"verdict": "marked", "marks": {str(face.pk): "other"}}
+        record_answer(question_id=grid.pk, annotator=an_annotator(), client_id=uuid4(), content=content)
+    assert not AttributeLabel.objects.filter(face=face, attribute="emotion").exists()

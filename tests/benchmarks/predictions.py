@@ -38,7 +38,7 @@ from safetensors.torch import save_file
 from torch import nn
 
 from annotation.core.drawn import draw_portrait
-from dager_site.processes import settle
+from dager_site.processes import into_large_pages, settle
 from inference.core.attributes import ATTRIBUTES, OLDEST
 from inference.core.bundle import EMBEDDING, Bundle, open_attribute_model, open_embedder, write_bundle
 from inference.core.detect import cold_detector
@@ -95,6 +95,7 @@ def times(turns: int, *works: Callable[[], object]) -> list[list[float]]:
     for turn in range(-3, turns):
         if turn == 0:
             settle()
+            into_large_pages()
         for work, kept in zip(works, spent, strict=True):
             started = time.perf_counter()
             work()

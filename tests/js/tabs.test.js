@@ -29,6 +29,9 @@ test("a tab that was killed is forgotten, and its line goes", () => {
   tab("a").tell(5);
   clock.at = 200_000;
   assert.equal(tab("b").shows(5), false);
+  assert.equal(tab("b").within(300_000).length, 1); // it may only be out of sight
+  clock.at = 700_000;
+  assert.equal(tab("b").within(300_000).length, 0);
   assert.equal(storage.length, 0);
 });
 

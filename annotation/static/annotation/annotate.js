@@ -14,6 +14,7 @@ import { called, say } from "./words.js";
 
 const AHEAD = 10; // the one on show and those whose pictures are loaded meanwhile
 const RENEW = 120_000; // ms; a lease holds five minutes
+const LEASE = 300_000; // ms
 const LOOK_AGAIN = 10_000; // ms, while there is nothing to answer
 
 const page = document.getElementById("annotate");
@@ -141,6 +142,7 @@ function next() {
 }
 
 function clear() {
+  at("why").close(); // it was asked of what was on show before
   shown = null;
   tabs.tell(null);
   at("question").hidden = true;
@@ -162,6 +164,7 @@ function show(question, said = null) {
   const inGrid = of === "cluster" || of === "grid" || of === "record";
   const parts = new Set([of, partOf(question), round ? "practice" : "real"]);
   if (question.values.length > (of === "grid" ? 2 : 0)) parts.add("choices"); // of two the mark says which
+  at("why").close();
   if (!round) tabs.tell(question.id);
   shown = { question, marks: new Marks(facesOf(question).map((face) => face.id), said ?? {}), at: performance.now(), current: 0 };
   at("empty").hidden = true;
@@ -676,7 +679,7 @@ document.addEventListener("visibilitychange", () => document.hidden || lookedAtA
 window.addEventListener("pagehide", () => {
   tabs.leave();
   // Answers that have not left yet still need their leases, and so do other tabs.
-  if (!outbox.waiting.length && !tabs.others.length) ask(`${api}/questions/give-back`, { method: "POST", keepalive: true }).catch(() => {});
+  if (!outbox.waiting.length && !tabs.within(LEASE).length) ask(`${api}/questions/give-back`, { method: "POST", keepalive: true }).catch(() => {});
 });
 window.addEventListener("pageshow", (event) => event.persisted && lookedAtAgain());
 setInterval(() => document.hidden || refill(), RENEW);

@@ -49,7 +49,7 @@ class Command(BaseCommand):
             raise CommandError(f"--draw takes one photo, not {len(photos)}.")
         versions = registry.ensure_attributes()
         models, refused = models_report(versions), 0
-        outcomes = predict_all(map(_content, photos), versions)
+        outcomes = predict_all(map(_content, photos), versions, count=len(photos))
         for path, outcome in zip(photos, _shown(outcomes, len(photos)), strict=True):
             if not isinstance(outcome, Prediction):
                 refused += 1
