@@ -38,7 +38,6 @@ from annotation.models import (
     Face,
     Identity,
     Label,
-    Membership,
     Question,
     QuestionFace,
     User,
@@ -165,19 +164,17 @@ def _read(question: Question, content: Mapping[str, Any], shown: list[int], gone
 
 def _settled_meanwhile(question: Question, content: Mapping[str, Any], shown: list[int], annotator: User) -> set[int]:
     """Of the faces that are marked, those that the question showed until somebody settled them elsewhere: what that
-    person said stands, and the rest is an answer all the same. Nobody learns by it which other faces there are."""
+    person said stands, and the rest is an answer all the same. Whoever sees some sources
+    only learns by it of no others."""
     marks = content.get("marks")
     named = (str(face) for face in marks) if isinstance(marks, Mapping) else ()
     marked = {int(face) for face in named if face.isdecimal() and len(face) < len(str(LARGEST))} - set(shown)
     if not marked or len(marked) > GRID:
         return set()
     match question.kind:
-        case Question.Kind.CLUSTER:
-            of_cluster = Membership.objects.filter(cluster=question.cluster_id or 0, face__in=marked)
-            return set(of_cluster.values_list("face_id", flat=True))
-        case Question.Kind.GRID:  # what is no face leaves it
-            no_faces = visible.faces(annotator).filter(pk__in=marked, label__verdict="not_a_face")
-            return set(no_faces.values_list("pk", flat=True))
+        case Question.Kind.CLUSTER | Question.Kind.GRID:
+            settled = visible.faces(annotator).filter(pk__in=marked).exclude(label=None)
+            return set(settled.values_list("pk", flat=True))
         case Question.Kind.PAIR:  # it shows what its two people have, or had
             people = [each.pk for each in _sides_now(question) if each is not None]
             of_both = Q(identity__in=people) | Q(identity__merged_into__in=people)

@@ -9,7 +9,18 @@ from annotation.answers import record_answer, settle_kept, undo_answer
 from annotation.errors import BadAct, BadAnswer, LedgerIsAppendOnly, NotUndoable, QuestionClosed, QuestionHeld
 from annotation.models import Answer, Cluster, Decision, Face, Identity, Label, Question, User
 from annotation.queue import take_next
-from tests.factories import a_cluster, a_face, a_grid, a_pair, a_question, a_single, a_user, an_annotator
+from tests.factories import (
+    a_cluster,
+    a_face,
+    a_grid,
+    a_pair,
+    a_photo,
+    a_question,
+    a_single,
+    a_source,
+    a_user,
+    an_annotator,
+)
 
 pytestmark = pytest.mark.django_db
 
@@ -300,13 +311,17 @@ def test_of_a_pair_what_is_no_face_is_marked_and_each_answer_takes_back_its_own_
     assert set(Label.objects.filter(identity__isnull=False).values_list("identity", flat=True)) == {one.pk, other.pk}
 
 
-def test_an_answer_tells_nothing_of_faces_that_it_does_not_ask_about():
-    elsewhere = a_person().labels.first().face_id
-    for asked, verdict in ((a_question(2), "one_person"), (a_grid([a_face(), a_face()]), "marked")):
+def test_an_answer_tells_nothing_of_faces_of_sources_that_one_does_not_see():
+    elsewhere, source, ann = a_person().labels.first().face_id, a_source(), an_annotator()
+    ann.restricted = True
+    ann.save()
+    ann.sources.set([source])
+    own = [a_face(a_photo(source)) for _ in range(2)]
+    for asked, verdict in ((a_question(own), "one_person"), (a_grid(own), "marked")):
         with pytest.raises(BadAnswer) as labelled:
-            answer(asked, verdict=verdict, marks={str(elsewhere): "cannot_tell"})
+            answer(asked, ann, verdict=verdict, marks={str(elsewhere): "cannot_tell"})
         with pytest.raises(BadAnswer) as unknown:
-            answer(asked, verdict=verdict, marks={"999999": "cannot_tell"})
+            answer(asked, ann, verdict=verdict, marks={"999999": "cannot_tell"})
         assert str(labelled.value).replace(str(elsewhere), "999999") == str(unknown.value)
 
 
