@@ -164,8 +164,8 @@ def _read(question: Question, content: Mapping[str, Any], shown: list[int], gone
 
 def _settled_meanwhile(question: Question, content: Mapping[str, Any], shown: list[int], annotator: User) -> set[int]:
     """Of the faces that are marked, those that the question showed until somebody settled them elsewhere: what that
-    person said stands, and the rest is an answer all the same. Whoever sees some sources
-    only learns by it of no others."""
+    person said stands, and the rest is an answer all the same. Whoever sees some sources only learns by it of no
+    others."""
     marks = content.get("marks")
     named = (str(face) for face in marks) if isinstance(marks, Mapping) else ()
     marked = {int(face) for face in named if face.isdecimal() and len(face) < len(str(LARGEST))} - set(shown)

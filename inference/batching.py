@@ -1,7 +1,7 @@
 """Requests that wait for the same network at the same time are served in one go.
 
 Several faces at once take a network less time than one after the other, and torch and onnxruntime do not gain by
-being entered from several threads. Alone, a request waits for nothing.
+being entered from several threads. Alone, a request waits for nothing, nor does one that fills a batch by itself.
 """
 
 from collections import deque
