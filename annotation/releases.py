@@ -19,7 +19,7 @@ from django.db.models import Count, F, Q, QuerySet
 from django.utils import timezone
 from django.utils.text import slugify
 
-from annotation import audit, presence
+from annotation import audit, live_settings, presence, votes
 from annotation.core import release as format_
 from annotation.core.balance import age_weights, within_cap
 from annotation.core.batches import batched
@@ -29,7 +29,7 @@ from annotation.core.release import BadRelease, BadRow, FaceRow, LabelValue, Spl
 from annotation.core.release_diff import Difference, diff
 from annotation.core.release_formats.formats import format_named, stream
 from annotation.core.release_query import IDENTITY, BadQuery, ReleaseQuery, query_of
-from annotation.core.sampling import draw
+from annotation.core.sampling import draw, face_key, in_control_slice
 from annotation.core.splits import SPLITS, Candidate, assign, connected, warnings
 from annotation.errors import (
     BadReleaseQuery,
@@ -50,6 +50,7 @@ from annotation.models import (
     Label,
     Membership,
     Photo,
+    Proposal,
     Release,
     ReleaseErasure,
     Source,
@@ -221,6 +222,7 @@ class Plan:
     group: Ints
     identity: Ints  # −1: unknown
     weight: Floats
+    control: npt.NDArray[np.bool_]
     known: dict[str, Floats]  # by attribute: the number of the value or the years; NaN: unknown
     moved_to_test: int = 0  # faces that an earlier release had elsewhere
     capped: int = 0  # faces left out since there are enough of their age
@@ -265,6 +267,7 @@ class _Nodes:
     identity: Ints
     before: npt.NDArray[np.int8]  # the part, −1: none yet
     order: Floats  # as good as random
+    control: npt.NDArray[np.bool_]
     chosen: npt.NDArray[np.bool_]
     known: dict[str, Floats] = field(default_factory=dict)
 
@@ -306,10 +309,13 @@ def plan(query: ReleaseQuery, *, one_in: int = 1) -> Plan:
         group=named[group[stays]],
         identity=nodes.identity[stays],
         weight=np.ones(int(stays.sum())),
+        control=nodes.control[stays],
         known={name: values[stays] for name, values in nodes.known.items()},
         moved_to_test=int((moved & stays).sum()),
         capped=int((nodes.chosen & ~stays).sum()),
     )
+    if one_in == 1:  # a preview tells nothing of it
+        found.control |= np.isin(found.identity, _control_people())
     if query.balance == "weights":
         trains = found.split == SPLITS.index("train")
         found.weight[trains] = age_weights(_ages(found.known)[trains])
@@ -337,16 +343,17 @@ def _nodes(query: ReleaseQuery, one_in: int) -> _Nodes:
         *("pk", "photo_id", "photo__duplicate_of_id", "duplicate_of_id", "label__identity_id", "split"),
         *("photo__sha256", "number"),
     )
-    rows = list[tuple[int, int, int, int, int, float]]()
+    rows = list[tuple[int, int, int, int, int, float, bool]]()
     known: dict[str, list[float]] = {name: [] for name in ATTRIBUTES}
     chosen = list[bool]()
+    share = live_settings.get("CONTROL_SHARE")
     fit = _one_in(_filtered(query), one_in).order_by("pk").values_list(*columns)
     for batch in batched(fit.iterator(chunk_size=CHUNK), CHUNK):
         numbers = _numbers(query, batch[0][0], batch[-1][0], one_in)
         for row in batch:
             said = numbers.get(row[0], {})
             if _is_wanted(query, said, row[4]):
-                rows.append(_node(query, row))
+                rows.append(_node(query, row, share))
                 chosen.append(True)
                 for name, values in known.items():
                     values.append(said.get(name, np.nan))
@@ -354,7 +361,7 @@ def _nodes(query: ReleaseQuery, one_in: int) -> _Nodes:
     pinned = _one_in(Face.objects.exclude(split=""), one_in).order_by("pk").values_list(*columns)
     for row in pinned.iterator(chunk_size=CHUNK):
         if row[0] not in seen:
-            rows.append(_node(query, row))
+            rows.append(_node(query, row, share))
             chosen.append(False)
             for values in known.values():
                 values.append(np.nan)
@@ -392,11 +399,12 @@ def _number(attribute: Attribute, value: str) -> float:
     return float(value) if attribute.in_years else float(attribute.index(value))
 
 
-def _node(query: ReleaseQuery, row: tuple[Any, ...]) -> tuple[int, int, int, int, int, float]:
+def _node(query: ReleaseQuery, row: tuple[Any, ...], share: float) -> tuple[int, int, int, int, int, float, bool]:
     face, photo, same_photo, original, identity, split, sha256, number = row
-    order = draw(f"{query.seed}/{sha256}-{number}", "split")
+    key = face_key(sha256, number)
+    order, control = draw(f"{query.seed}/{key}", "split"), in_control_slice(key, share)
     before = SPLITS.index(split) if split else -1
-    return face, same_photo or photo, original or face, -1 if identity is None else identity, before, order
+    return face, same_photo or photo, original or face, -1 if identity is None else identity, before, order, control
 
 
 def _arrays(query: ReleaseQuery, rows: list[Any], chosen: list[bool], known: dict[str, list[float]]) -> _Nodes:
@@ -409,12 +417,32 @@ def _arrays(query: ReleaseQuery, rows: list[Any], chosen: list[bool], known: dic
         identity=identity,
         before=before.astype(np.int8),
         order=np.array([row[5] for row in rows], np.float64)[by_face],
+        control=np.array([row[6] for row in rows], np.bool_)[by_face],
         chosen=np.array(chosen, np.bool_)[by_face],
         known={name: np.array(values, np.float64)[by_face] for name, values in known.items()},
     )
     if not query.with_duplicates:
         nodes.chosen &= _first_of_each(nodes)
     return nodes
+
+
+def _control_people() -> list[int]:
+    """Whom the control slice tells the truth about: what is said of the face that stands for them holds for all others.
+
+    A network that learnt it from those would know the answer, too.
+    """
+    share, found = live_settings.get("CONTROL_SHARE"), set[int]()
+    for each in filter(lambda each: each.of_identity, ATTRIBUTES.values()):
+        stand = Proposal.objects.filter(attribute=each.name, stands=True, face__label__identity__isnull=False)
+        rows = stand.values_list("face__label__identity", "face__photo__sha256", "face__number")
+        for person, sha256, number in rows.iterator(chunk_size=CHUNK):
+            if in_control_slice(face_key(sha256, number), share):
+                found.add(person)
+        answered = votes.control_known(votes.known_of(each))
+        for chunk in batched(sorted(answered), CHUNK):
+            theirs = Label.objects.filter(face__in=chunk, identity__isnull=False)
+            found |= set(theirs.values_list("identity", flat=True))
+    return sorted(found)
 
 
 def _first_of_each(nodes: _Nodes) -> npt.NDArray[np.bool_]:
@@ -571,6 +599,7 @@ def _row(
         pitch=face.pitch,
         roll=face.roll,
         weight=float(planned.weight[place]),
+        control=bool(planned.control[place]),
         labels=labels,
     )
 
@@ -584,6 +613,7 @@ def _notes(release: Release, planned: Plan, left_out: list[int]) -> dict[str, An
         "purpose": release.purpose,
         "moved_to_test": planned.moved_to_test,
         "capped": planned.capped,
+        "control": int(planned.control.sum()),
         "without_picture": left_out,
         "annotators": dict(people.annotate(count=Count("annotator", distinct=True)).order_by("attribute")),
         "agreement": [

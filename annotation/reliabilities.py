@@ -23,7 +23,7 @@ from annotation.core.reliability import (
     krippendorff_alpha,
     too_fast,
 )
-from annotation.models import Agreement, Answer, AttributeLabel, Decision, Question, Reliability, User, Vote
+from annotation.models import Agreement, Answer, AttributeLabel, Question, Reliability, User, Vote
 from annotation.turns import beginning_again, nobody_settles
 from inference.core.attributes import Attribute
 
@@ -99,7 +99,7 @@ def _learn_years(attribute: Attribute) -> None:
     let_back = dict(User.objects.filter(let_back_at__isnull=False).values_list("pk", "let_back_at"))
     anew = np.array([row[1] in let_back and row[-1] > let_back[row[1]] for row in rows], np.bool_)
     begun = voter + len(people) * anew  # let back, somebody is known by what they guess from then on
-    for row, fits in zip(rows, in_line(unit, begun, years, _recorded(attribute, faces)), strict=True):
+    for row, fits in zip(rows, in_line(unit, begun, years), strict=True):
         if not np.isnan(fits):
             tried[row[1]].append(Tried(bool(fits), row[-1]))
     _store(
@@ -121,16 +121,6 @@ def _learn_years(attribute: Attribute) -> None:
     for person, right, of in _below_the_bar(tried):
         why = f"{right} of {of} guesses of an age that ten people agree on were in line with theirs."
         pause(person, why, known_at=began)
-
-
-def _recorded(attribute: Attribute, faces: list[int]) -> Floats:
-    """What a record says of these faces (faces,); NaN without one, or where it leaves open more than a few years."""
-    found = dict[int, float]()
-    for chunk in batched(faces, CHUNK):
-        labels = AttributeLabel.objects.filter(attribute=attribute.name, face__in=chunk)
-        rows = labels.filter(decision__by=Decision.By.IMPORT).values_list("face_id", "value", "detail")
-        found |= {face: float(years) for face, years, told in rows if votes.is_narrow(told)}
-    return np.array([found.get(face, np.nan) for face in faces])
 
 
 def _teaching(attribute: Attribute, told: Told, drawn: Collection[int]) -> Votes:

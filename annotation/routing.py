@@ -3,10 +3,11 @@
 Only so many questions wait at a time: what is asked next depends on what was answered.
 """
 
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from itertools import islice
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -39,6 +40,7 @@ from inference.core.attributes import Attribute
 
 WAITING = 40  # grids of one attribute at a time
 SINGLES = 200  # and single questions: nobody is behind what they teach by more than that
+BY_HASH = ("face__photo__sha256", "face__number")  # as good as by chance, and the same in every run
 FIRST = 100  # control answers that come before anything else of an attribute: calibration begins with them
 ENOUGH = 50  # control answers before anybody relies on the machine's confidence
 SURE = 0.9  # proposals that wait until then: a certificate may settle them unseen
@@ -297,7 +299,7 @@ def _about_accepted(attribute: Attribute) -> Iterator[Asked]:
 def _gold(attribute: Attribute) -> Iterator[Asked]:
     """Faces that two people at least made certain, asked again as if they were new: so many as the share set.
 
-    An age is known within a few years: by ten guesses that lie close, or by a record.
+    An age is known within a few years: by ten guesses that lie close.
     """
     singles = Question.objects.filter(attribute=attribute.name, kind=Question.Kind.VALUE)
     answers = Answer.objects.filter(question__attribute=attribute.name, undone_at=None).count()
@@ -327,20 +329,18 @@ def _undisputed(attribute: Attribute) -> Iterator[AttributeLabel]:
     if attribute.keeps == "distribution":
         proposed = Proposal.objects.filter(attribute=attribute.name, face=OuterRef("face"), value=OuterRef("value"))
         labels = labels.filter(Exists(proposed))
-    return (label for label in labels.order_by("?").iterator() if len(label.detail.get("votes", ())) <= 1)
+    return (label for label in labels.order_by(*BY_HASH).iterator() if len(label.detail.get("votes", ())) <= 1)
 
 
 def _ages_known(attribute: Attribute) -> Iterator[AttributeLabel]:
-    """By chance, ages that ten guesses or a record tell closely enough to hold somebody's guess against them."""
+    """By chance, ages that ten guesses tell closely enough to hold somebody's guess against them."""
     labels = AttributeLabel.objects.filter(attribute=attribute.name, face__usable=True, face__duplicate_of=None)
-    rows = labels.exclude(value=votes.CANNOT_TELL).select_related("decision").order_by("?")
-    return (label for label in rows.iterator() if _is_close(label))
+    rows = labels.filter(detail__has_key="guesses").order_by(*BY_HASH)
+    return (label for label in rows.iterator() if _is_close(label.detail))
 
 
-def _is_close(label: AttributeLabel) -> bool:
-    if "guesses" in label.detail:
-        return bool(2 * label.detail["deviation"] <= CLOSE * np.sqrt(label.detail["guesses"]))
-    return label.decision.by == Decision.By.IMPORT and votes.is_narrow(label.detail)
+def _is_close(told: Mapping[str, Any]) -> bool:
+    return bool(2 * told["deviation"] <= CLOSE * np.sqrt(told["guesses"]))
 
 
 @transaction.atomic

@@ -52,6 +52,13 @@ def _composition(described: Description) -> Iterator[str]:
             f"{moved:,} faces that an earlier release had for training or validation are in the test now, since they "
             "turned out to be of people who are. A model trained on an earlier release has seen them."
         )
+    control = described.notes.get("control", 0)
+    if control:
+        yield (
+            f"{control:,} faces are of the control slice, or of people whom it tells of (column control). Their "
+            "answers measure how far a model is right, so no attribute is learnt from them here. Leave them out of "
+            "training, too."
+        )
     if described.predecessor:
         yield f"It follows release {described.predecessor}."
 

@@ -31,7 +31,8 @@ from annotation.core.batches import batched
 from annotation.core.splits import SPLITS, Split
 from inference.core.attributes import ATTRIBUTES, Attribute
 
-FORMAT = 1
+FORMAT = 2
+SINCE = {"control": 2}  # columns that older formats lack
 DESCRIPTION, DATASHEET, FACES = "release.json", "DATASHEET.md", "faces"
 SHARD = 2_000  # rows a file: about 70 MB, which any tool and any network bears
 GROUP = 250  # rows that are in memory at once, with their pictures
@@ -97,6 +98,7 @@ class FaceRow:
     identity: int | None = None
     identity_name: str | None = None
     weight: float = 1.0  # how often it counts in training, so that the ages are even
+    control: bool = False  # of the control slice: a network that learns an attribute from it could not be judged by it
     labels: Mapping[str, LabelValue] = field(default_factory=dict)  # by attribute; a missing one is not labelled
 
     def columns(self) -> dict[str, Any]:
@@ -134,7 +136,7 @@ def row_of(columns: Mapping[str, Any]) -> FaceRow:
                 distribution=None if spread is None else tuple(spread),
                 **{part: columns[f"{name}_{part}"] for part in ("deviation", "confidence", "decided_by", "decision")},
             )
-    plain = {name: columns[name] for name in PLAIN}
+    plain = {name: columns[name] for name in PLAIN if name in columns or name not in SINCE}
     plain["landmarks"] = np.asarray(columns["landmarks"], np.float32).reshape(68, 2)
     return FaceRow(**plain, labels=labels)
 
@@ -144,7 +146,7 @@ def schema(attributes: Mapping[str, Attribute] = ATTRIBUTES) -> pa.Schema:
     plain = {
         **dict.fromkeys(("face", "group", "identity"), pa.int64()),
         **dict.fromkeys(("size", "sharpness", "brightness", "yaw", "pitch", "roll", "weight"), pa.float64()),
-        "gray": pa.bool_(),
+        **dict.fromkeys(("gray", "control"), pa.bool_()),
         "image": pa.binary(),
         "landmarks": pa.list_(pa.float32()),  # x0, y0, x1, y1, … x67, y67
     }
@@ -164,6 +166,7 @@ def schema(attributes: Mapping[str, Attribute] = ATTRIBUTES) -> pa.Schema:
 PLAIN = (
     *("face", "split", "group", "identity", "identity_name", "file", "sha256", "source", "licence", "legal_basis"),
     *("source_url", "image", "landmarks", "size", "sharpness", "brightness", "gray", "yaw", "pitch", "roll", "weight"),
+    "control",
 )
 SCHEMA = schema()
 
@@ -480,7 +483,8 @@ class Release:
 
     @property
     def columns(self) -> list[str]:
-        return list(schema({name: _attribute(name, of) for name, of in self.description.attributes.items()}).names)
+        names = schema({name: _attribute(name, of) for name, of in self.description.attributes.items()}).names
+        return [name for name in names if SINCE.get(name, 1) <= self.description.format]
 
     def faces(self, split: str | None = None) -> Iterator[FaceRow]:
         """Every face with its picture, one after the other."""
@@ -526,9 +530,9 @@ def open_release(folder: Path) -> Release:
         content = json.loads((folder / DESCRIPTION).read_text(encoding="utf-8"))
     except (OSError, ValueError, RecursionError) as error:
         raise BadRelease(f"{folder} is no release: its {DESCRIPTION} cannot be read ({error}).") from error
-    if not isinstance(content, dict) or content.get("format") != FORMAT:
-        told = content.get("format") if isinstance(content, dict) else content
-        raise BadRelease(f"Release format {told!r} in {folder} is not known; this version reads format {FORMAT}.")
+    told = content.get("format") if isinstance(content, dict) else content
+    if not isinstance(content, dict) or type(told) is not int or not 1 <= told <= FORMAT:
+        raise BadRelease(f"Release format {told!r} in {folder} is not known; this version reads up to {FORMAT}.")
     stated = content.pop("id", None)
     if stated != hashlib.sha256(_as_json(content).encode()).hexdigest():
         raise BadRelease(

@@ -98,27 +98,26 @@ def _bias(gap: Floats) -> Bias:
     return Bias(float(gap.mean()), float(gap.std(ddof=1) / np.sqrt(len(gap))))
 
 
-def in_line(unit: Ints, voter: Ints, value: Floats, recorded: Floats) -> Floats:
+def in_line(unit: Ints, voter: Ints, value: Floats) -> Floats:
     """Of guesses `value` (answers,) of how old faces `unit` (answers,) look: 1 in line with what is known of the face,
     0 out of line, NaN where too little is known.
 
-    Known is the median of what all others guess, so many at least, or an age that is `recorded` (faces,), NaN without.
-    Off is what remains once the voter's own bias is taken away, the median of their gaps: who guesses old, guesses old
-    evenly. Far off is beyond what people lie apart, of this face or, where that is more, of most faces. All by medians,
-    which people who type at random do not move as they move a mean.
+    Known is the median of what all others guess, so many at least. Off is what remains once the voter's own bias is
+    taken away, the median of their gaps: who guesses old, guesses old evenly. Far off is beyond what people lie apart,
+    of this face or, where that is more, of most faces. All by medians, which people who type at random do not move as
+    they move a mean.
     """
-    others, spread = _of_others(unit, value)
-    known = np.where(np.isnan(recorded[unit]), others, recorded[unit])
+    known, spread = _of_others(unit, value)
     told = np.isfinite(known)
     found = np.full(len(value), np.nan)
     if not told.any():
         return found
     gap, spread = (value - known)[told], spread[told]
-    usual = max(float(np.median(spread[np.isfinite(spread)])) if np.isfinite(spread).any() else 0.0, NARROWEST)
+    usual = max(float(np.median(spread)), NARROWEST)
     for one in np.unique(voter[told]):
         own = voter[told] == one
         gap[own] -= np.median(gap[own])
-    found[told] = np.abs(gap) <= IN_LINE * np.fmax(spread, usual)
+    found[told] = np.abs(gap) <= IN_LINE * np.maximum(spread, usual)
     return found
 
 

@@ -319,7 +319,7 @@ def test_only_what_two_people_made_certain_and_nobody_disputes_is_asked_as_if_it
 
 def test_ages_that_ten_people_see_alike_are_asked_of_others_too(settings) -> None:
     settings.GOLD_SHARE = 0.5
-    details = [{"deviation": 4.0, "guesses": 10}, {"deviation": 9.0, "guesses": 10}, {"low": 20, "high": 60}]
+    details = [{"deviation": 4.0, "guesses": 10}, {"deviation": 9.0, "guesses": 10}, {"low": 30, "high": 32}]
     faces = [a_face() for _ in range(len(details))]
     ledger.write(
         [

@@ -1,6 +1,7 @@
 """Releases hold what they should, tear nobody apart, and keep their test."""
 
 import io
+import itertools
 import random
 from datetime import timedelta
 
@@ -13,6 +14,7 @@ from django.utils import timezone
 from annotation import answers, erasure, intake, ledger, people, releases, tasks
 from annotation.core.release import FaceRow
 from annotation.core.release_query import ReleaseQuery
+from annotation.core.sampling import face_key, in_control_slice
 from annotation.errors import (
     AnnotationError,
     BadReleaseQuery,
@@ -24,7 +26,7 @@ from annotation.errors import (
 )
 from annotation.models import Answer, Decision, Face, Identity, Photo, Release, Source
 from tests.annotation.core.releases import a_jpeg
-from tests.factories import a_cluster, a_face, a_person, a_photo, a_run, a_source, a_user, a_version
+from tests.factories import a_cluster, a_face, a_person, a_photo, a_proposal, a_run, a_source, a_user, a_version
 
 OTHER_SHARES = {"train": 0.9, "validation": 0.05, "test": 0.05}
 
@@ -402,6 +404,30 @@ def test_a_cap_leaves_out_of_the_training_part_what_there_is_enough_of():
     assert capped.capped == 18
 
 
+def in_the_slice(drawn: bool) -> Face:
+    """A face that chance draws for half of all, or does not."""
+    keys = (f"{number:064x}" for number in itertools.count(10**9 + Photo.objects.count() * 100))
+    sha256 = next(each for each in keys if in_control_slice(face_key(each, 0), 0.5) == drawn)
+    return with_picture(a_face(a_photo(sha256=sha256), number=0))
+
+
+def test_it_says_who_is_of_the_control_slice_and_of_whom_an_answer_about_it_tells(settings):
+    settings.CONTROL_SHARE = 0.5
+    drawn, stands, beside, other, third, not_drawn = map(in_the_slice, (True, True, False, False, True, False))
+    says(drawn), says(not_drawn)
+    for person, (one, another) in {"ann": (stands, beside), "bea": (other, third)}.items():
+        a_person([one, another], person)
+        a_proposal(one, [0.9, 0.1])
+        a_proposal(another, [0.9, 0.1], stands=False)
+        says(one), says(another)
+
+    found = {face: row.control for face, row in rows(released()).items()}
+
+    # Of bea a face is asked about that is not drawn, and of ann's one answer the truth about both.
+    assert [found[face.pk] for face in (drawn, stands, beside)] == [True] * 3
+    assert [found[face.pk] for face in (not_drawn, other, third)] == [False, False, True]
+
+
 def test_weights_make_ages_even_in_training_only():
     aged(30, 40)
     aged(75, 4)
@@ -545,7 +571,8 @@ def test_rights_withdrawn_while_it_is_built_are_respected(monkeypatch):
     assert gone.pk in planned.faces
 
 
-def test_the_datasheet_says_who_labelled_which_rights_and_which_filters():
+def test_the_datasheet_says_who_labelled_which_rights_and_which_filters(settings):
+    settings.CONTROL_SHARE = 1.0
     a_labelled_face(a_source("A | [b](http://evil)"))
     release = releases.create_release(name="r", query={"attributes": ["gender"]}, purpose="To learn.", by=a_user())
     releases.build(release.pk)
@@ -556,6 +583,7 @@ def test_the_datasheet_says_who_labelled_which_rights_and_which_filters():
     assert "Decided by: import 1." in text
     assert r"A \| \[b\](http://evil) | CC0-1.0 | drawn | 1 |" in text
     assert "| attributes | gender |" in text
+    assert "1 faces are of the control slice" in text
 
 
 # ---- checked, erased

@@ -259,20 +259,6 @@ def test_who_types_ages_at_random_is_paused_and_others_are_asked_in_their_place(
     assert Question.objects.filter(attribute="apparent_age", state="open").count() == 24
 
 
-def test_a_recorded_age_is_known_too_but_not_one_that_leaves_years_open():
-    annotator = an_annotator()
-    for detail in ({"deviation": 3.0}, {"low": 25, "high": 60}):
-        face = a_face()
-        line = Decision(kind="value", face=face, attribute="apparent_age", value="40.0", by="import", detail=detail)
-        ledger.write([line])
-        say(a_single(face, attribute="apparent_age", purpose="gold", value="40.0"), annotator, "38")
-
-    reliabilities.learn(APPARENT_AGE)
-
-    row = Reliability.objects.get(annotator=annotator)
-    assert (row.gold, row.gold_right) == (1, 1)
-
-
 @pytest.mark.parametrize("typed", ["same", "random"])
 def test_who_is_let_back_begins_anew_with_guesses(typed: str):
     rng = random.Random(1)

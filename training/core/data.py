@@ -113,8 +113,9 @@ class Examples:
 def load(releases: Sequence[Release], split: str, config: TrainConfig, cache: Path) -> Examples:
     """The faces of one part that have a label of the task, their crops cut once and kept in `cache`.
 
-    Of an embedding: the faces with an identity, or for a distillation all. A photo that several releases have counts
-    once, and in no part but the last that one of them gives it. Raises NothingToLearnFrom, BadRelease.
+    Of an embedding: the faces with an identity, or for a distillation all. Of an attribute, but in the test, none of
+    the control slice: its answers tell how far the network is right. A photo that several releases have counts once,
+    and in no part but the last that one of them gives it. Raises NothingToLearnFrom, BadRelease.
     """
     allowed = used(releases, split) if len(releases) > 1 else [None]
     parts = [
@@ -130,8 +131,10 @@ def _of_release(
     release: Release, split: str, config: TrainConfig, cache: Path, allowed: Collection[int] | None
 ) -> Examples:
     crops, faces = crops_of(release, split, config.crop, cache)
-    wanted = _columns(config.attribute)
+    wanted = [name for name in _columns(config.attribute) if name in release.columns]
     rows = [row for batch in release.rows(wanted, split) for row in batch.to_pylist()]
+    if config.attribute is not None and split != "test":
+        rows = [row for row in rows if not row.get("control")]
     if allowed is not None:
         rows = [row for row in rows if row["face"] in allowed]
     told = {row["face"]: row for row in rows if config.loss == "distilled" or row[_label(config)] is not None}
@@ -161,6 +164,7 @@ def _columns(attribute: Attribute | None) -> list[str]:
         columns += [
             attribute.name,
             *(f"{attribute.name}_{part}" for part in ("distribution", "deviation", "confidence")),
+            "control",
         ]
     return list(dict.fromkeys(columns))
 

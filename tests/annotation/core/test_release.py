@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import numpy as np
+import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from hypothesis import given
@@ -41,6 +42,14 @@ def small_shards(monkeypatch):
     monkeypatch.setattr(format_, "GROUP", 4)
 
 
+def forge(release: Release, changes: dict) -> None:
+    """Its description says something else, and its id fits that."""
+    content = json.loads((release.folder / "release.json").read_text()) | changes
+    del content["id"]
+    forged = {"id": hashlib.sha256(format_._as_json(content).encode()).hexdigest()} | content
+    (release.folder / "release.json").write_text(format_._as_json(forged))
+
+
 @pytest.mark.parametrize(
     "changes",
     [
@@ -54,10 +63,7 @@ def small_shards(monkeypatch):
 )
 def test_what_is_not_said_as_it_must_be_is_refused_though_its_id_fits(tmp_path, changes):
     release = write_release(tmp_path / "r", some_rows(3), name="r", query={})
-    content = json.loads((release.folder / "release.json").read_text()) | changes
-    del content["id"]
-    forged = {"id": hashlib.sha256(format_._as_json(content).encode()).hexdigest()} | content
-    (release.folder / "release.json").write_text(format_._as_json(forged))
+    forge(release, changes)
 
     with pytest.raises(BadRelease, match=rf"does not say what it must \({next(iter(changes))}\)"):
         open_release(release.folder)
@@ -72,6 +78,18 @@ def test_reading_gives_back_what_was_written(tmp_path):
     assert [shard.rows for shard in found.shards] == [8, 8, 4]
     assert found.description.name == "first"
     assert found.description.template == "wide-384"
+
+
+def test_a_release_of_the_format_before_is_read_without_what_it_lacks(tmp_path, monkeypatch):
+    monkeypatch.setattr(format_, "SCHEMA", pa.schema([each for each in SCHEMA if each.name != "control"]))
+    rows = some_rows(5)
+    forge(written(tmp_path / "r", rows), {"format": 1})
+
+    found = open_release(tmp_path / "r")
+
+    assert found.description.format == 1
+    assert "control" not in found.columns
+    assert told(found.faces()) == told(rows)
 
 
 def test_labels_come_without_reading_the_pictures(tmp_path):

@@ -3,6 +3,7 @@
 import subprocess
 import sys
 from collections import Counter
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -46,6 +47,20 @@ def test_faces_without_a_label_are_left_out(tmp_path: Path) -> None:
     lessons = load([release], "train", a_config("gender"), tmp_path / "cache")
 
     assert 0 < len(lessons) < release.counts["splits"]["train"]
+
+
+def test_no_attribute_is_learnt_from_the_control_slice_and_all_of_it_is_judged(tmp_path: Path) -> None:
+    rows = [replace(row, control=row.face % 8 in (0, 2, 3)) for row in a_release(tmp_path / "r", 40).faces()]
+    release = write_release(tmp_path / "c", rows, name="c", query={})
+
+    def loaded(split: str, task: str = "gender") -> int:
+        return len(load([release], split, a_config(task), tmp_path / "cache"))
+
+    taught = {split: sum(row.split == split and not row.control for row in rows) for split in ("train", "validation")}
+    assert {split: loaded(split) for split in taught} == taught
+    parts = release.counts["splits"]
+    assert loaded("test") == parts["test"]
+    assert loaded("train", "embedding") == parts["train"] > taught["train"] > 0
 
 
 def test_no_label_at_all_is_said_with_the_way_out(tmp_path: Path) -> None:
