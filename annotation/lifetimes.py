@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from django.db import transaction
-from django.db.models import Q
+from django.db.models import Q, QuerySet
 
 from annotation import labels, ledger
 from annotation.core.ages import (
@@ -20,6 +20,7 @@ from annotation.core.ages import (
     could_be_of,
     implied_birth,
     likely_birth,
+    possible,
     real_age,
     stated_birth,
 )
@@ -43,6 +44,7 @@ class Record:
     age: Age | None = None  # as a set has it
     known: bool = False  # some real age is written down already, or somebody said that its date is wrong
     wrong: bool = False  # somebody said that its date is wrong
+    right: bool = False  # somebody was asked whether it is, and left it as it was
     derived: Decision | None = None  # an age that the machine made of this person's birth date
 
     @property
@@ -76,25 +78,43 @@ class Lifetime:
 
     @property
     def disputed(self) -> list[int]:
-        """The faces whose dates do not fit most others'."""
+        """The faces whose dates do not fit most others', in the order in which to ask about them.
+
+        Where a time of birth rules out more photos than have told it, what told it may be what is wrong: these are
+        asked about, too. A photo that somebody was shown and called right counts twice. Records come first, those
+        before that fewer photos agree with.
+        """
         births = self.births
-        names = sorted(births)
-        records = {number: births[name] for number, name in enumerate(names)}
-        found = {names[number][0] for number in contradicting(records)}
-        born, likely = self.born, likely_birth(records)  # of a day or year that is stated; and as recorded ages have it
-        for pk, record in self.records.items():
-            if record.taken is None or record.wrong:
-                continue
-            if (born and _impossible(born, record.taken)) or (likely and not could_be_of(record.taken, likely)):
-                found.add(pk)
-        return sorted(found)
+        odd = {face for face, _ in contradicting(births)}
+        agreeing = {face for face, _ in births} - odd
+        ruled_out = self._ruled_out(births)
+        stand_by_it = sum(2 if self.records[face].right else 1 for face in ruled_out)
+        found = odd | ruled_out | (agreeing if stand_by_it > len(agreeing) else set())
+        dated = [each.taken for each in self.records.values() if each.taken is not None and not each.wrong]
+        fitting: dict[int, int] = {}
+        for (face, _), photos in possible(births, dated).items():
+            fitting[face] = min(photos, fitting.get(face, photos))
+        return sorted(found, key=lambda face: (face not in fitting, fitting.get(face, 0), face))
+
+    def _ruled_out(self, births: Mapping[tuple[int, str], BirthRecord]) -> set[int]:
+        """The photos of a time when a person who was born as most of this has it could not be alive."""
+        born, likely = self.born, likely_birth(births)  # of a day or year that is stated; and as recorded ages have it
+        return {
+            face
+            for face, record in self.records.items()
+            if record.taken is not None
+            and not record.wrong
+            and ((born and _impossible(born, record.taken)) or (likely and not could_be_of(record.taken, likely)))
+        }
 
     @property
     def born(self) -> PartialDate | None:
-        """As it is known best."""
-        stated = [record.born for record in self.records.values() if record.born is not None and not record.wrong]
+        """As it is known best, by what most others do not contradict."""
+        births = self.births
+        odd = set(contradicting(births))
+        stated = [self.records[face].born for face, how in births if how == "stated" and (face, how) not in odd]
         order = ("year", "month", "day")
-        return max(stated, key=lambda each: order.index(each.precision), default=None)
+        return max(filter(None, stated), key=lambda each: order.index(each.precision), default=None)
 
 
 def date_of(photo: Photo, name: Literal["birth_date", "taken_at"]) -> PartialDate | None:
@@ -128,11 +148,20 @@ def _lifetimes(people: Collection[int]) -> Iterator[Lifetime]:
         found[label.identity_id or 0].records[label.face_id] = Record(label.face)
     of_face = {pk: record for lifetime in found.values() for pk, record in lifetime.records.items()}
     for chunk in batched(sorted(of_face), CHUNK):
+        settled = _shown(people, Question.State.SETTLED).filter(face__in=chunk)
+        for face in settled.values_list("face_id", flat=True):
+            of_face[face].right = True
         ages = AttributeLabel.objects.filter(attribute=REAL_AGE.name, face__in=chunk).select_related("decision")
         for age in ages:
             _read(of_face[age.face_id], age)
     _drop_stale(people, of_face)
     yield from found.values()
+
+
+def _shown(people: Collection[int], *states: Question.State) -> QuerySet[QuestionFace]:
+    """What people were or are asked about of these persons."""
+    asked = {"question__kind": Question.Kind.RECORD, "question__identity__in": people, "question__state__in": states}
+    return QuestionFace.objects.filter(**asked)
 
 
 def _read(record: Record, age: AttributeLabel) -> None:
@@ -197,11 +226,7 @@ def _derive(lifetime: Lifetime, born: PartialDate) -> None:
 
 def _ask(lifetime: Lifetime, disputed: list[int]) -> None:
     """One page a person, at most so many photos at once. What somebody called right is not asked about again."""
-    asked = QuestionFace.objects.filter(
-        question__kind=Question.Kind.RECORD,
-        question__identity=lifetime.person,
-        question__state__in=[Question.State.OPEN, Question.State.SETTLED],
-    )
+    asked = _shown([lifetime.person], Question.State.OPEN, Question.State.SETTLED)
     said = set(asked.values_list("face_id", flat=True))
     if said >= set(disputed):
         return
@@ -209,7 +234,7 @@ def _ask(lifetime: Lifetime, disputed: list[int]) -> None:
     disputed = [face for face in disputed if face in there]
     if not disputed or not known_people([lifetime.person]):
         return  # erased meanwhile
-    others = len(lifetime.records) - len(disputed)
+    others = len({face for face, _ in lifetime.births}.difference(disputed))  # who else says when they were born
     question = Question(
         kind=Question.Kind.RECORD,
         attribute=REAL_AGE.name,

@@ -1,13 +1,16 @@
 """Dates in, ages out, with what is not known of a date as the uncertainty of the age."""
 
-from collections.abc import Mapping
+from bisect import bisect_left, bisect_right
+from collections.abc import Collection, Hashable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
+from typing import TypeVar
 
 from annotation.core.dates import PartialDate
 from inference.core.attributes import OLDEST
 
 DAYS = 365.2425  # of a year
+Key = TypeVar("Key", bound=Hashable)
 SLACK = 0.02  # years: a week's difference between two records of one birth date is no contradiction
 
 
@@ -68,38 +71,56 @@ def in_years(day: date) -> float:
     return day.year + (day - date(day.year, 1, 1)) / timedelta(days=DAYS)
 
 
-def contradicting(records: Mapping[int, BirthRecord]) -> list[int]:
-    """Of the records of one person, by photo: those that cannot be true together with most of the others.
+def contradicting(records: Mapping[Key, BirthRecord]) -> list[Key]:
+    """Of the records of one person, by whatever names them: those that cannot be true together with most of the others.
 
     Two birth dates, and ages that run against the dates of their photos, are the same: the time of birth that most
     records allow is sought, and who does not allow it is asked about. Among two that differ nobody knows which is
     wrong: both are named.
     """
-    if len(records) < 2:
+    likely = likely_birth(records)
+    if likely is None:
         return []
-    return sorted(set(records) - set(records).intersection(*_most_allowed(records).values()))
+    # What is known of a birth has no gap: who allows its first and last moment allows all between.
+    moments = (likely.first, likely.last)
+    return [key for key, record in records.items() if not all(_allows(record, moment) for moment in moments)]
 
 
-def likely_birth(records: Mapping[int, BirthRecord]) -> BirthRecord | None:
-    """From the earliest to the latest time of birth that most records allow; None without any."""
+def likely_birth(records: Mapping[Key, BirthRecord]) -> BirthRecord | None:
+    """From the earliest to the latest time of birth that most records allow; None without any.
+
+    Of all moments at which a record begins or ends, that is. Takes as long as sorting them.
+    """
     if not records:
         return None
-    moments = _most_allowed(records)
-    return BirthRecord(min(moments), max(moments))
+    begin = sorted(record.first - SLACK for record in records.values())
+    end = sorted(record.last + SLACK for record in records.values())
+    moments = {record.first for record in records.values()} | {record.last for record in records.values()}
+    allowed = {moment: _meeting(begin, end, moment, moment) for moment in moments}
+    most = max(allowed.values())
+    best = [moment for moment, count in allowed.items() if count == most]
+    return BirthRecord(min(best), max(best))
 
 
 def could_be_of(taken: PartialDate, birth: BirthRecord) -> bool:
     """Whether a photo taken then may show somebody born in that time: alive by then, and no older than people get."""
-    first, last = birth.first - SLACK, birth.last + OLDEST + SLACK
+    first, last = _alive(birth)
     return in_years(taken.last) >= first and in_years(taken.first) <= last
 
 
-def _most_allowed(records: Mapping[int, BirthRecord]) -> dict[float, set[int]]:
-    """The moments of birth that most records allow, and which those are."""
-    moments = {record.first for record in records.values()} | {record.last for record in records.values()}
-    allowed = {moment: {photo for photo, record in records.items() if _allows(record, moment)} for moment in moments}
-    most = max(len(photos) for photos in allowed.values())
-    return {moment: photos for moment, photos in allowed.items() if len(photos) == most}
+def possible(births: Mapping[Key, BirthRecord], taken: Collection[PartialDate]) -> dict[Key, int]:
+    """For each of these times of birth, how many of the photos may show somebody born then: see `could_be_of`."""
+    begin, end = sorted(in_years(each.first) for each in taken), sorted(in_years(each.last) for each in taken)
+    return {key: _meeting(begin, end, *_alive(birth)) for key, birth in births.items()}
+
+
+def _meeting(begin: Sequence[float], end: Sequence[float], first: float, last: float) -> int:
+    """How many of the spans that begin and end at these times, each sorted, have a moment from `first` to `last`."""
+    return bisect_right(begin, last) - bisect_left(end, first)
+
+
+def _alive(birth: BirthRecord) -> tuple[float, float]:
+    return birth.first - SLACK, birth.last + OLDEST + SLACK
 
 
 def _allows(record: BirthRecord, moment: float) -> bool:

@@ -53,6 +53,11 @@ def the_question() -> Question:
     return Question.objects.get(kind="record", state="open")
 
 
+def asked() -> list[Face]:
+    """In the order in which they are shown."""
+    return [place.face for place in the_question().shown.order_by("place")]
+
+
 def test_a_birth_date_holds_for_all_photos_of_the_person():
     known, other, undated = a_dated_face(1990, born=1970), a_dated_face(2000), a_face(chosen=True)
     person = one_person(known, other, undated)
@@ -126,13 +131,13 @@ def test_of_more_contradictions_than_a_page_shows_each_is_asked_about(monkeypatc
     faces = [a_dated_face(1990, born=born) for born in (1950, 1970) for _ in range(4)]
     one_person(*faces)
 
-    asked = list[Face]()
+    seen = list[Face]()
     for _ in range(3):
         assert lifetimes.keep_up() == 1
-        asked += the_question().faces.all()
+        seen += the_question().faces.all()
         say(the_question())
 
-    assert set(asked) == set(faces)
+    assert set(seen) == set(faces)
     assert lifetimes.keep_up() == 0
 
 
@@ -175,6 +180,108 @@ def test_a_photo_from_long_after_anybody_lives_is_asked_about():
     lifetimes.keep_up()
 
     assert the_question().faces.get() == late
+
+
+@pytest.mark.parametrize("wrong", [{"age": 5}, {"born": 2005}, {"age": 5, "born": 2005}])
+def test_one_wrong_record_is_asked_about_before_all_the_right_photos_that_it_rules_out(wrong: dict[str, int]):
+    photos = [a_dated_face(year) for year in range(1980, 2004, 2)]
+    record = a_dated_face(2010, **wrong)
+    one_person(*photos, record)
+    lifetimes.keep_up()
+
+    assert asked() == [record, *photos]
+    say(the_question(), **{f"f{record.pk}": "wrong_date"})
+
+    assert lifetimes.keep_up() == 0
+
+
+def test_a_wrong_record_that_makes_everybody_too_old_is_asked_about_too():
+    photos = [a_dated_face(year) for year in (2000, 2001, 2002)]
+    record = a_dated_face(1860, age=2)
+    one_person(*photos, record)
+    lifetimes.keep_up()
+
+    assert asked() == [record, *photos]
+
+
+def test_a_page_that_cannot_show_all_begins_with_the_record(monkeypatch):
+    monkeypatch.setattr(lifetimes, "MOST", 3)
+    photos, record = [a_dated_face(year) for year in range(1980, 1990)], a_dated_face(2010, age=5)
+    one_person(*photos, record)
+    lifetimes.keep_up()
+
+    assert asked() == [record, *photos[:2]]
+    assert against(the_question().reason) == "Their dates contradict each other."
+    say(the_question(), **{f"f{record.pk}": "wrong_date"})
+    assert lifetimes.keep_up() == 0
+
+
+def test_what_as_many_records_tell_as_photos_gainsay_is_not_asked_about():
+    photos, records = (
+        [a_dated_face(year) for year in (1970, 1971)],
+        [a_dated_face(2000 + age, age=age) for age in (1, 9)],
+    )
+    one_person(*photos, *records)
+    lifetimes.keep_up()
+
+    assert asked() == photos
+
+
+def test_a_photo_that_somebody_called_right_puts_the_one_record_in_question():
+    photo, record = a_dated_face(1980), a_dated_face(2010, age=5)
+    one_person(photo, record)
+    lifetimes.keep_up()
+    assert asked() == [photo]  # of one and one the record is believed
+    say(the_question())
+
+    assert lifetimes.keep_up() == 1
+    assert asked() == [record, photo]
+    say(the_question())
+    assert lifetimes.keep_up() == 0  # of what all is called right nobody is asked for ever
+
+
+def test_what_came_before_a_wrong_record_is_not_asked_about_again():
+    """Somebody called all of the page right; then the record turns out to be wrong by another way."""
+    photos = [a_dated_face(year) for year in range(1980, 2004, 2)]
+    record = a_dated_face(2010, age=5)
+    one_person(*photos, record)
+    lifetimes.keep_up()
+    say(the_question())
+    assert lifetimes.keep_up() == 0
+
+    ledger.write(
+        [Decision(kind="value", face=record, attribute="real_age", value="cannot_tell", by="person", person=a_user())]
+    )
+    assert lifetimes.keep_up() == 0
+
+
+def test_an_open_page_goes_when_the_record_turns_out_wrong_elsewhere():
+    photos = [a_dated_face(year) for year in range(1980, 2004, 2)]
+    record = a_dated_face(2010, age=5)
+    person = one_person(*photos, record)
+    assert lifetimes.keep_up() == 1
+
+    people.remove(identity_id=person.pk, face_ids=[record.pk], by=a_user())
+    assert lifetimes.keep_up() == 0
+
+
+def test_of_two_birth_dates_the_one_that_the_photos_gainsay_comes_first_and_they_are_not_asked_about():
+    photos = [a_dated_face(year) for year in (1980, 1981, 1982)]
+    right, wrong = a_dated_face(2000, born=1970), a_dated_face(2010, born=2005)
+    one_person(*photos, right, wrong)
+    lifetimes.keep_up()
+
+    assert asked() == [wrong, right]
+
+
+def test_a_birth_date_to_the_day_that_most_contradict_rules_out_no_photo():
+    photos = [a_dated_face(year) for year in (1980, 1981, 1982)]
+    right, wrong = [a_dated_face(2000, born=1970) for _ in range(3)], a_dated_face(2010, born=2005)
+    Photo.objects.filter(pk=wrong.photo_id).update(birth_date_precision="day")
+    one_person(*photos, *right, wrong)
+    lifetimes.keep_up()
+
+    assert asked() == [wrong]
 
 
 def test_a_merge_brings_contradictions_to_light_and_its_undoing_takes_the_question_away():

@@ -1,18 +1,21 @@
 """Ages from dates: never surer than the dates are, and impossible ones refused."""
 
 from datetime import date, timedelta
+from time import perf_counter
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from annotation.core.ages import (
+    SLACK,
     BirthRecord,
     ImpossibleAge,
     contradicting,
     could_be_of,
     implied_birth,
     likely_birth,
+    possible,
     real_age,
     stated_birth,
 )
@@ -116,6 +119,55 @@ def test_records_that_disagree_alike_exclude_only_what_none_of_them_allows():
     assert born is not None
     assert could_be_of(year(1960), born)
     assert not could_be_of(year(1940), born)
+
+
+# Ends that are a slack apart, or nearly: where rounding would tell.
+ends = st.integers(0, 12).map(lambda slacks: 1980 + slacks * SLACK / 2) | st.floats(1979, 1982)
+spans = st.tuples(ends, ends).map(lambda pair: BirthRecord(min(pair), max(pair)))
+
+
+def most_allowed(records: dict[int, BirthRecord]) -> dict[float, set[int]]:
+    """The moments of birth that most records allow, and which those are: as it is defined, each by each."""
+    moments = {moment for record in records.values() for moment in (record.first, record.last)}
+    allowed = {
+        moment: {
+            key for key, each in records.items() if each.first - SLACK <= moment <= each.last + SLACK
+        }
+        for moment in moments
+    }  # fmt: skip
+    most = max(len(keys) for keys in allowed.values())
+    return {moment: keys for moment, keys in allowed.items() if len(keys) == most}
+
+
+@given(st.lists(spans, min_size=1, max_size=12))
+def test_what_most_records_allow_is_found_as_it_is_defined(found: list[BirthRecord]):
+    records = dict(enumerate(found))
+    allowed = most_allowed(records)
+
+    assert likely_birth(records) == BirthRecord(min(allowed), max(allowed))
+    assert contradicting(records) == sorted(set(records).difference(set(records).intersection(*allowed.values())))
+
+
+@given(
+    st.dictionaries(st.integers(), spans, max_size=5),
+    st.lists(st.builds(PartialDate, st.dates(date(1970, 1, 1), date(2110, 1, 1)), st.sampled_from(["year", "day"]))),
+)
+def test_as_many_photos_are_possible_as_could_be_of_somebody_born_then(
+    births: dict[int, BirthRecord], taken: list[PartialDate]
+):
+    assert possible(births, taken) == {
+        key: sum(could_be_of(each, birth) for each in taken) for key, birth in births.items()
+    }
+
+
+def test_a_person_of_thousands_of_records_takes_no_time():
+    """Compared each with each it was nine seconds."""
+    records = {number: BirthRecord(1980 + number / 1e4, 1981 + number / 1e4) for number in range(5_000)}
+
+    began = perf_counter()
+
+    assert contradicting(records) == []
+    assert perf_counter() - began < 0.5
 
 
 @given(st.lists(st.tuples(st.integers(1950, 2020), st.integers(0, 30)), min_size=2, max_size=8), days)
