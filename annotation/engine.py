@@ -52,7 +52,10 @@ def behind(wanted: Attribute, now: datetime | None = None) -> bool:
     if heard >= last.votes + EVERY:
         return True
     return (
-        proposals.fresh(wanted).exists() or heard > last.votes or decisions > last.decisions
+        proposals.fresh(wanted).exists()
+        or heard > last.votes
+        or decisions > last.decisions
+        or (wanted == REAL_AGE and lifetimes.answered(last.at).exists())
     ) and last.at + PATIENCE <= now
 
 

@@ -6,6 +6,7 @@ other a date is wrong, or the photo is of somebody else: people are asked, and n
 
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field
+from datetime import datetime, timedelta
 from typing import Literal
 
 from django.db import transaction
@@ -33,6 +34,7 @@ from inference.core.attributes import REAL_AGE
 
 CHUNK = 400
 MOST = 24  # photos a question
+OVERLAP = timedelta(minutes=1)  # an answer may be on its way while a later line is there already
 WORTH = 2.0  # a label each, as a rule, and a wrong person found
 
 
@@ -132,11 +134,23 @@ def _impossible(born: PartialDate, taken: PartialDate) -> bool:
 
 
 def keep_up(since: int = 0) -> int:
-    """Look at everybody whom a line of the ledger after `since` touched. Returns how many questions wait then."""
-    for chunk in batched(sorted(labels.people_since(since)), CHUNK):
+    """Look at everybody whom a line of the ledger after `since` touched, or a page that was answered since.
+
+    Returns how many questions wait then.
+    """
+    written = Decision.objects.filter(pk=since).values_list("at", flat=True).first()
+    rows = answered(written and written - OVERLAP).values_list("identity", "identity__merged_into")
+    of_pages = {now or one for one, now in rows if one is not None}
+    for chunk in batched(sorted(labels.people_since(since) | of_pages), CHUNK):
         for lifetime in _lifetimes(chunk):
             _settle(lifetime)
     return Question.objects.filter(kind=Question.Kind.RECORD, state=Question.State.OPEN).count()
+
+
+def answered(since: datetime | None) -> QuerySet[Question]:
+    """Pages that somebody answered since. Who calls all of one right leaves no line in the ledger."""
+    settled = Question.objects.filter(kind=Question.Kind.RECORD, state=Question.State.SETTLED)
+    return settled if since is None else settled.filter(settled_at__gte=since)
 
 
 def _lifetimes(people: Collection[int]) -> Iterator[Lifetime]:

@@ -305,3 +305,17 @@ def test_the_engine_looks_at_dates_when_people_change():
     assert the_question()
     engine.keep_up(REAL_AGE)
     assert not engine.behind(REAL_AGE, timezone.now() + engine.PATIENCE)
+
+
+def test_the_engine_goes_on_to_ask_once_all_of_a_page_was_called_right():
+    """Such an answer leaves no line in the ledger: the rest of the person's photos was never asked about."""
+    photo, record = a_dated_face(1980), a_dated_face(2010, age=5)
+    one_person(photo, record)
+    engine.keep_up(REAL_AGE)
+    say(the_question())
+
+    later = timezone.now() + engine.PATIENCE
+    assert engine.behind(REAL_AGE, later)
+    engine.keep_up(REAL_AGE)
+    assert asked() == [record, photo]
+    assert not engine.behind(REAL_AGE, later)
