@@ -1,16 +1,22 @@
 """Settled labels in, the few that the models disbelieve out, to be asked again with the reason shown."""
 
+from collections.abc import Collection
+
 import numpy as np
 from django.db import transaction
+from django.db.models import Max, Q
 
 from annotation import live_settings
 from annotation.core.doubt import disbelieved
 from annotation.core.sampling import face_key, in_control_slice
-from annotation.models import AttributeLabel, Decision, Proposal, Question, Vote
+from annotation.core.splits import Split
+from annotation.models import AttributeLabel, Decision, Label, Proposal, Question, Release, Vote
 from annotation.presence import faces_there
 from annotation.questions import store, withdraw
+from inference import registry
 from inference.core.attributes import Attribute
 
+LEARNT: tuple[Split, ...] = ("train", "validation")  # the parts of a release that make a network what it is
 WORTH = 0.05  # what nobody has answered yet comes first
 
 
@@ -30,7 +36,7 @@ def ask(attribute: Attribute) -> int:
     room = int(live_settings.get("DOUBT_SHARE") * len(labels)) - len(asked)
     if room <= 0:
         return open_.count()
-    said = _said(attribute, list(labels))
+    said = _said(attribute, labels.keys() - _learnt(attribute))
     faces = sorted(said)
     belief = np.array([said[face] for face in faces]).reshape(len(faces), len(attribute.values))
     given = np.array([attribute.index(labels[face]) for face in faces], np.int64)
@@ -59,12 +65,26 @@ def _labels(attribute: Attribute) -> dict[int, str]:
     }
 
 
-def _said(attribute: Attribute, faces: list[int]) -> dict[int, list[float]]:
+def _learnt(attribute: Attribute) -> set[int]:
+    """The faces whose label the live network learnt, or was chosen by. While another one spoke they were judged."""
+    network = registry.network_of(attribute.name)
+    taught = Release.objects.filter(checksum__in=network.release_ids.split() if network else [])
+    until = taught.aggregate(last=Max("finished_at"))["last"]
+    if until is None:
+        return set()
+    of = Q(face__split__in=LEARNT)
+    if attribute.of_identity:
+        people = Label.objects.filter(face__split__in=LEARNT, identity__isnull=False)
+        of |= Q(face__label__identity__in=people.values("identity"))
+    labels = AttributeLabel.objects.filter(of, attribute=attribute.name, decision__at__lte=until)
+    return set(labels.values_list("face_id", flat=True))
+
+
+def _said(attribute: Attribute, faces: Collection[int]) -> dict[int, list[float]]:
     """The models' calibrated belief, for one face of each person where the attribute is the person's."""
     rows = Proposal.objects.filter(attribute=attribute.name, calibration__isnull=False, stands=True)
-    wanted = set(faces)
     told = rows.values_list("face_id", "belief").iterator(chunk_size=5_000)
-    return {face: belief for face, belief in told if face in wanted}
+    return {face: belief for face, belief in told if face in faces}
 
 
 def _ask(attribute: Attribute, face: int, value: str, belief: np.typing.NDArray[np.float64]) -> None:

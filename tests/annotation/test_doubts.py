@@ -3,14 +3,16 @@
 from uuid import uuid4
 
 import pytest
+from django.utils import timezone
 
 from annotation import doubts, ledger
 from annotation.answers import record_answer
-from annotation.models import AttributeLabel, Calibration, Decision, Face, Question, User
+from annotation.models import AttributeLabel, Calibration, Decision, Face, Question, Release, User
 from annotation.queue import take_next
 from annotation.words import against
+from inference import registry
 from inference.core.attributes import GENDER
-from tests.factories import a_face, a_proposal, a_single, a_user, an_annotator
+from tests.factories import a_face, a_person, a_proposal, a_single, a_user, a_version, an_annotator
 
 pytestmark = pytest.mark.django_db
 
@@ -59,6 +61,22 @@ def test_the_least_believed_are_asked_first_and_no_more_than_the_share():
     assert (
         reason == "Labelled male by the set that it came with. The models, which have not seen that, say female (99%)."
     )
+
+
+def test_a_label_that_the_live_network_learnt_is_not_doubted_by_it_and_a_later_one_is():
+    network = a_version(task="gender", name="learnt here", release_ids="ab cd", state="live")
+    faces = imported(wrong=4)
+    done = {"state": "done", "folder": "taught", "counts": {}, "finished_at": timezone.now()}
+    Release.objects.create(name="taught", query={}, checksum="ab", **done)
+    assert registry.network_of("gender") == network
+    a_person([faces[2], a_face(split="validation")])
+    for number, part in enumerate(["train", "test", "", "train"]):
+        Face.objects.filter(pk=faces[number].pk).update(split=part)
+    ledger.write([Decision(kind="value", face=faces[3], attribute="gender", value="female", by="import")])
+
+    doubts.ask(GENDER)
+
+    assert asked() == [faces[1].pk, faces[3].pk]
 
 
 def test_a_label_is_replaced_once_people_agree_and_is_not_doubted_again():
