@@ -96,7 +96,7 @@ class Search(TakesPhotos):
             decoded, sought = likeness.search(photo, by=signed_in(request), most=most, version=version)
         except PictureRefused as error:
             raise BadPhoto(error.code, str(error), "photo") from error
-        faces = [place(each.found, decoded) | _whom(each) for each in sought]
+        faces = [place(each.found, decoded.size) | _whom(each) for each in sought]
         model = models_report({EMBEDDING: version})[EMBEDDING]
         return Response({"width": decoded.width, "height": decoded.height, "faces": faces, "model": model})
 

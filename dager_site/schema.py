@@ -287,7 +287,7 @@ def _codes(status: str, path: str) -> list[str]:
     }
     told = {code_of(error) for error in own - {BadPhoto, BadFeedback}}
     if status == "400" and first in TAKES_PHOTOS:
-        told |= {refusal.code for refusal in PictureRefused.__subclasses__()}
+        told |= {refusal.code for refusal in PictureRefused.__subclasses__()} | set(BadPhoto.CODES)
     if status == "400" and first == "feedback":
         told |= set(BadFeedback.CODES)
     return sorted({*CODES[status], *told})

@@ -23,12 +23,14 @@ from inference import registry
 from inference.core.attributes import ATTRIBUTES, OLDEST
 from inference.core.bundle import EMBEDDING
 from inference.core.images import PictureRefused
-from inference.errors import BadPhoto
+from inference.errors import BadPhoto, PhotoFailed
 from inference.predict import Prediction, embed, predict, predict_all
 from inference.reports import models_report, place, report, sized, verification_report
 from inference.verify import verify
 
 MOST_PHOTOS = 64  # of a batch
+# Why one of a batch has no prediction: it is refused, it is not what was asked for, or the server failed at it.
+FAILS_ALONE = sorted([each.code for each in PictureRefused.__subclasses__()] + ["not_base64", PhotoFailed.code])
 
 
 # ---- photos that are sent
@@ -202,14 +204,16 @@ class PredictionSerializer(PredictedPhotoSerializer):
 
 
 class RefusalSerializer(serializers.Serializer):
-    code = serializers.CharField(help_text="stable, for programs")
+    code = serializers.CharField(help_text=f"stable, for programs: one of {', '.join(FAILS_ALONE)}")
     message = serializers.CharField(help_text="the value, the cause and the way out")
     field = serializers.CharField(help_text="which photo: photos.0 is the first")
 
 
 class OneOfBatchSerializer(serializers.Serializer):
     prediction = PredictedPhotoSerializer(allow_null=True)
-    error = RefusalSerializer(allow_null=True, help_text="why this one was refused; the others are not touched by it")
+    error = RefusalSerializer(
+        allow_null=True, help_text="why this one was refused, or failed; the others are not touched by it"
+    )
 
 
 class BatchSerializer(serializers.Serializer):
@@ -282,10 +286,11 @@ class Predict(TakesPhotos):
 class PredictBatch(TakesPhotos):
     @extend_schema(request=sent_as("photos", many=True), responses=BatchSerializer)
     def post(self, request: Request) -> Response:
-        """The same of up to 64 photos. Each succeeds or fails alone."""
-        sent = [_read(each, f"photos.{index}") for index, each in enumerate(photos_of(request))]
+        """The same of up to 64 photos. Each succeeds or fails alone: also one at which the server itself fails."""
+        sent = photos_of(request)
+        read = (_read(each, f"photos.{index}") for index, each in enumerate(sent))  # as their turn comes
         versions = registry.ensure_attributes()
-        told = enumerate(predict_all(sent, versions, count=len(sent)))
+        told = enumerate(predict_all(read, versions, count=len(sent)))
         results = [_outcome(each, f"photos.{index}") for index, each in told]
         return Response({"results": results, "models": models_report(versions)})
 
@@ -300,7 +305,7 @@ class Embed(TakesPhotos):
         except PictureRefused as error:
             raise BadPhoto(error.code, str(error), "photo") from error
         faces = [
-            place(face.found, predicted.photo) | {"vector": _rounded(vector.tolist())}
+            place(face.found, predicted.size) | {"vector": _rounded(vector.tolist())}
             for face, vector in zip(predicted.faces, vectors, strict=True)
         ]
         model = models_report({EMBEDDING: version})[EMBEDDING]
@@ -326,7 +331,7 @@ def _read(sent: Any, field: str) -> bytes | BadPhoto:
         return error
 
 
-def _outcome(found: Prediction | PictureRefused | BadPhoto, field: str) -> dict[str, Any]:
+def _outcome(found: Prediction | PictureRefused | PhotoFailed | BadPhoto, field: str) -> dict[str, Any]:
     if isinstance(found, Prediction):
         return {"prediction": report(found), "error": None}
     return {"prediction": None, "error": {"code": found.code, "message": str(found), "field": field}}

@@ -5,7 +5,7 @@ from typing import Any
 
 from inference.core.align import FloatPoints
 from inference.core.attributes import ATTRIBUTES
-from inference.core.images import Decoded
+from inference.core.images import Size
 from inference.core.types import FaceFound
 from inference.models import ModelVersion
 from inference.predict import FacePrediction, Prediction
@@ -14,11 +14,11 @@ from inference.verify import Side, Verification
 
 def report(predicted: Prediction) -> dict[str, Any]:
     """As DESIGN.md §7 has it: pixels of the whole photo, upright; boxes as shares of it besides."""
-    return sized(predicted) | {"faces": [_face(face, predicted.photo) for face in predicted.faces]}
+    return sized(predicted) | {"faces": [_face(face, predicted.size) for face in predicted.faces]}
 
 
-def sized(predicted: Prediction) -> dict[str, Any]:
-    return {"width": predicted.photo.width, "height": predicted.photo.height}
+def sized(predicted: Prediction | Side) -> dict[str, Any]:
+    return {"width": predicted.size.width, "height": predicted.size.height}
 
 
 def models_report(versions: dict[str, ModelVersion]) -> dict[str, Any]:
@@ -45,11 +45,10 @@ def verification_report(verified: Verification) -> dict[str, Any]:
 
 
 def _side(side: Side) -> dict[str, Any]:
-    size = {"width": side.photo.width, "height": side.photo.height}
-    return size | {"faces": side.faces, "face": place(side.face, side.photo)}
+    return sized(side) | {"faces": side.faces, "face": place(side.face, side.size)}
 
 
-def _face(face: FacePrediction, photo: Decoded) -> dict[str, Any]:
+def _face(face: FacePrediction, photo: Size) -> dict[str, Any]:
     told = place(face.found, photo)
     for attribute in ATTRIBUTES if face.said else ():
         said = face.said[attribute]
@@ -57,7 +56,7 @@ def _face(face: FacePrediction, photo: Decoded) -> dict[str, Any]:
     return told
 
 
-def place(found: FaceFound, photo: Decoded) -> dict[str, Any]:
+def place(found: FaceFound, photo: Size) -> dict[str, Any]:
     """Where a face is and how well it can be seen."""
     scale, box = photo.scale, found.detection.box
     x, y, width, height = (round(side * scale, 1) for side in (box.x, box.y, box.width, box.height))

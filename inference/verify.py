@@ -5,9 +5,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from inference import batching, registry
-from inference.core.images import Decoded, PictureRefused
+from inference.core.images import PictureRefused, Size
 from inference.core.sameness import Verdict, judge
-from inference.core.types import FaceFound
+from inference.core.types import Crops, CropSpec, FaceFound
 from inference.errors import BadPhoto
 from inference.look import look
 from inference.models import ModelVersion
@@ -18,7 +18,7 @@ from inference.predict import SMALL_IN_REDUCED, crops_of
 class Side:
     """One of the two photos, and the face of it that was compared: the most centred of the large ones."""
 
-    photo: Decoded
+    size: Size
     face: FaceFound
     faces: int  # that the photo has
 
@@ -41,16 +41,17 @@ def verify(one: bytes, other: bytes, *, fields: tuple[str, str] = ("photo_a", "p
 
     Raises BadPhoto, naming the field of the photo that is refused or has no face.
     """
-    first, second = _side(one, fields[0]), _side(other, fields[1])
     version = registry.ensure_live()
     network = registry.embedder(version)
-    crops = [crops_of([(side.photo.picture, side.face)], network.crop) for side in (first, second)]
-    vectors = batching.embed(network, np.concatenate(crops))
+    first, its_crop = _side(one, fields[0], network.crop)
+    second, other_crop = _side(other, fields[1], network.crop)
+    vectors = batching.embed(network, np.concatenate([its_crop, other_crop]))
     similarity = float(vectors[0] @ vectors[1])
     return Verification(first, second, judge(similarity, registry.calibration(version)), version)
 
 
-def _side(data: bytes, field: str) -> Side:
+def _side(data: bytes, field: str, crop: CropSpec) -> tuple[Side, Crops]:
+    """And its face as the network wants it: the picture is let go before the next one comes."""
     try:
         photo, found = look(data, small=SMALL_IN_REDUCED)
     except PictureRefused as error:
@@ -58,4 +59,4 @@ def _side(data: bytes, field: str) -> Side:
     chosen = next((face for face in found if face.chosen), None)
     if chosen is None:
         raise BadPhoto("no_face", "No face was found in this photo. Send one in which a face can be seen.", field)
-    return Side(photo, chosen, len(found))
+    return Side(photo.size, chosen, len(found)), crops_of([(photo.picture, chosen)], crop)

@@ -38,6 +38,15 @@ class Limits:
 
 
 @dataclass(frozen=True)
+class Size:
+    """Of a photo that was looked at, of which the pixels may be gone."""
+
+    width: int  # of the whole picture, upright, in pixels
+    height: int
+    scale: float  # pixels of the whole picture for one of what was looked at
+
+
+@dataclass(frozen=True)
 class Decoded:
     picture: Picture  # (height, width, 3), upright, perhaps reduced
     width: int  # of the whole picture, upright, in pixels
@@ -49,6 +58,10 @@ class Decoded:
     def scale(self) -> float:
         """Pixels of the whole picture for one of this."""
         return float(self.width / self.picture.shape[1])
+
+    @property
+    def size(self) -> Size:
+        return Size(self.width, self.height, self.scale)
 
 
 class PictureRefused(Exception):

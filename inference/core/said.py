@@ -51,11 +51,13 @@ def say(attribute: Attribute, belief: npt.NDArray[np.float64], *, sureness: Sure
     """What to say by a belief over the attribute's values, or over the years 0–116.
 
     It is said in any case, and `abstained` where it should not be relied on: the confidence is too low, or the face too
-    small, blurred or turned to tell (`usable` is false). Raises ValueError for a belief of another length.
+    small, blurred or turned to tell (`usable` is false). Raises ValueError for what is no belief, or of another length.
     """
     wanted = OLDEST + 1 if attribute.in_years else len(attribute.values)
     if belief.shape != (wanted,):
         raise ValueError(f"A belief in {attribute.name} has shape ({wanted},), not {belief.shape}.")
+    if not np.isfinite(belief).all():
+        raise ValueError(f"A belief in {attribute.name} holds what is no finite number.")
     confidence = float(belief.max())
     abstained = not usable or confidence < sureness.abstain_below
     if attribute.in_years:

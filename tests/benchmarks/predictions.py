@@ -1,6 +1,6 @@
 """What a prediction takes: one photo on one core, beside a VGG-16, in batches, and under the load of many clients.
 
-python -m tests.benchmarks.predictions [--only one peer batch load] [--seconds 60] [--clients 50] [--rates 20 40]
+python -m tests.benchmarks.predictions [--only one peer batch memory load] [--seconds 60] [--clients 50] [--rates 20 40]
 
 The load is as much as is answered, then for each rate so many requests a second of clients that pause in between.
 
@@ -265,6 +265,38 @@ def _batch(name: str, embedder: Any, versions: dict[str, Any]) -> None:
         print(f"| {what} | {name} | {cores} | {MANY / (statistics.median(spent) / 1000):.0f} |", flush=True)
 
 
+# ---- many large photos
+
+
+def memory(_: Path) -> None:
+    from inference import registry  # noqa: PLC0415  Django is set up by now
+    from inference.predict import Prediction, predict_all  # noqa: PLC0415
+
+    versions, picture = registry.ensure_attributes(), Image.new("RGB", (6000, 4000), (96, 120, 96))
+    print(f"\n| {MANY} photos of 24 megapixels with a face each | memory that it takes, MB | photos a second |")
+    print("| --- | --- | --- |")
+    for name, times_as_large in (("large, so that photos are reduced", 4.0), ("small, so that they are not", 0.5)):
+        portrait = draw_portrait(10368, 1)
+        size = round(portrait.width * times_as_large), round(portrait.height * times_as_large)
+        with picture.copy() as large, io.BytesIO() as encoded:
+            large.paste(portrait.resize(size), (3000, 1000))
+            large.save(encoded, "JPEG", quality=90)
+            data = encoded.getvalue()
+        list(predict_all([data] * 4, versions))
+        Path("/proc/self/clear_refs").write_text("5")  # the most that was held is counted from now on
+        before, started = held("VmRSS"), time.perf_counter()
+        faces = sum(len(each.faces) for each in predict_all([data] * MANY, versions) if isinstance(each, Prediction))
+        took, most = time.perf_counter() - started, held("VmHWM")
+        assert faces == MANY, f"{faces} faces were found"
+        print(f"| {name} | {most - before:.0f} | {MANY / took:.1f} |", flush=True)
+
+
+def held(what: str) -> float:
+    """Of this process, in MB."""
+    told = Path("/proc/self/status").read_text().partition(f"{what}:")[2]
+    return int(told.split()[0]) / 1024
+
+
 # ---- many clients
 
 
@@ -328,8 +360,8 @@ def load(_: Path, *, seconds: float, clients: int, workers: int, rates: Sequence
         for rate in (0.0, *rates):
             all_ = [Asks(port, cookies, data) for _ in range(clients)]
             answered = _under_load(all_, clients / rate if rate else 0.0, seconds, single, most)
-            most, before = most or answered, before or memory(port)
-        print(f"memory of the web processes at first {before:.0f} MB, at the end {memory(port):.0f} MB", flush=True)
+            most, before = most or answered, before or memory_of(port)
+        print(f"memory of the web processes at first {before:.0f} MB, at the end {memory_of(port):.0f} MB", flush=True)
 
 
 def _under_load(clients: Sequence[Asks], pause: float, seconds: float, single: float, most: float) -> float:
@@ -355,7 +387,7 @@ def _under_load(clients: Sequence[Asks], pause: float, seconds: float, single: f
     return answered
 
 
-def memory(port: int) -> float:
+def memory_of(port: int) -> float:
     """Of all processes of the server on this port, decoders among them, in MB; shared pages count for each."""
     listed = subprocess.run(["ps", "-eo", "pid,ppid,rss,args"], capture_output=True, text=True, check=True).stdout
     rows = [line.split(None, 3) for line in listed.splitlines()[1:]]
@@ -366,7 +398,7 @@ def memory(port: int) -> float:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--only", nargs="+", choices=["one", "peer", "batch", "load"])
+    parser.add_argument("--only", nargs="+", choices=["one", "peer", "batch", "memory", "load"])
     parser.add_argument("--seconds", type=float, default=60)
     parser.add_argument("--clients", type=int, default=50)
     parser.add_argument("--workers", type=int, default=1, help="web processes, of 4 threads each")
@@ -378,8 +410,8 @@ def main() -> None:
         os.environ["DJANGO_SETTINGS_MODULE"] = "dager_site.settings"
         django.setup()
         call_command("migrate", verbosity=0)
-        for name, measure in (("one", one), ("peer", peer), ("batch", batch)):
-            if name in (asked.only or ["one", "peer", "batch"]):
+        for name, measure in (("one", one), ("peer", peer), ("batch", batch), ("memory", memory)):
+            if name in (asked.only or [name]):
                 measure(Path(data) / name)
         if "load" in (asked.only or ["load"]):
             load(Path(data), seconds=asked.seconds, clients=asked.clients, workers=asked.workers, rates=asked.rates)

@@ -110,6 +110,6 @@ def test_every_error_of_ours_stands_at_a_call_with_its_code(schema: dict[str, An
         for status in ERRORS
     }
     for error, status in STATUS.items():
-        of_each = {BadPhoto: REFUSALS, BadFeedback: BadFeedback.CODES}
+        of_each = {BadPhoto: [*REFUSALS, *BadPhoto.CODES], BadFeedback: BadFeedback.CODES}
         for code in of_each.get(error) or [code_of(error)]:
             assert f" {code}" in told[str(status)], error

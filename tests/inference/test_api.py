@@ -15,7 +15,8 @@ from rest_framework.response import Response
 
 from annotation.core.drawn import draw_group, draw_portrait
 from annotation.models import User
-from inference import registry
+from dager_site.logs import WithRequestId
+from inference import predict, registry
 from inference.core.attributes import ATTRIBUTES, EMOTION
 from inference.core.bundle import Calibration
 from tests.factories import a_user
@@ -138,6 +139,29 @@ def test_of_a_batch_each_succeeds_or_fails_alone(client, portrait):
     assert (refused["prediction"], refused["error"]["code"]) == (None, "not_a_picture")
     assert len(two["prediction"]["faces"]) == 2
     assert two["error"] is None
+
+
+def test_a_photo_of_a_batch_at_which_the_server_fails_fails_alone_and_tells_nothing_of_why(
+    client, portrait, monkeypatch, caplog
+):
+    look = predict.look
+    monkeypatch.setattr(predict, "look", lambda data, **more: look(data, **more) if data == portrait else 1 / 0)
+    monkeypatch.setattr(caplog.handler, "filters", [WithRequestId()])
+
+    answer = client.post("/api/v1/predict/batch", {"photos": [sent(portrait), sent(b"poison"), sent(portrait)]})
+
+    assert answer.status_code == 200
+    one, failed, other = answer.json()["results"]
+    assert one["prediction"]["faces"] == other["prediction"]["faces"] != []
+    assert (failed["prediction"], failed["error"]["code"], failed["error"]["field"]) == (
+        None,
+        "photo_failed",
+        "photos.1",
+    )
+    assert "division" not in answer.content.decode()
+    (record,) = [each for each in caplog.records if each.exc_info]
+    assert "ZeroDivisionError" in record.exc_text
+    assert record.request_id == answer.headers["X-Request-ID"]
 
 
 def test_vectors_are_of_unit_length_and_tell_people_apart(client, portrait):

@@ -52,18 +52,20 @@ class Slow:
         return given.sum(axis=(1, 2, 3)), None
 
 
+def let_go(network: Slow, together: Together) -> None:
+    """Once all the others wait for the first."""
+    while len(together._waiting) < AT_ONCE - 1:
+        time.sleep(0.001)
+    network.go_on.set()
+
+
 def test_who_waits_is_served_in_one_go_and_gets_their_own_answer():
     network = Slow()
     together = Together(network)
     wanted = [crops(1 + (number == 2), number) for number in range(AT_ONCE)]
 
-    def let_go() -> None:
-        while len(together._waiting) < AT_ONCE - 1:
-            time.sleep(0.001)
-        network.go_on.set()
-
     with ThreadPoolExecutor(1) as other:
-        other.submit(let_go)
+        other.submit(let_go, network, together)
         answers = asked_at_once(together, wanted, network.begun)
 
     assert network.sizes == [1, sum(len(each) for each in wanted[1:])]
@@ -75,13 +77,15 @@ def test_who_waits_is_served_in_one_go_and_gets_their_own_answer():
 
 def test_one_that_fails_fails_alone():
     network = Slow()
-    network.go_on.set()
     together = Together(network)
-    wanted = [crops(2, number) for number in range(AT_ONCE)]
+    wanted = [crops(1, number) for number in range(AT_ONCE)]
     wanted[3][0] = 255
 
-    answers = asked_at_once(together, wanted)
+    with ThreadPoolExecutor(1) as other:
+        other.submit(let_go, network, together)
+        answers = asked_at_once(together, wanted, network.begun)
 
+    assert network.sizes == [1, 3, 1, 1, 1]  # those who waited together, and then each of them alone
     assert [isinstance(each, ValueError) for each in answers] == [number == 3 for number in range(AT_ONCE)]
     with pytest.raises(ValueError, match="too bright"):
         together(wanted[3])

@@ -17,11 +17,14 @@ from inference import registry
 from inference.core.attributes import ATTRIBUTES
 from inference.core.images import PictureRefused
 from inference.core.types import Picture
+from inference.decoding import decode
+from inference.errors import PhotoFailed
+from inference.look import REDUCED_SIDE
 from inference.predict import Prediction, predict_all
 from inference.reports import models_report, report
 
 SUFFIXES = {".jpg", ".jpeg", ".png", ".webp"}  # of a folder's files; a file that is named is taken whatever its name
-Outcome: TypeAlias = Prediction | PictureRefused | OSError
+Outcome: TypeAlias = Prediction | PictureRefused | PhotoFailed | OSError
 INK = (40, 220, 255)  # blue, green, red
 CROWD = 6  # faces; of more the words would lie on one another
 
@@ -57,9 +60,9 @@ class Command(BaseCommand):
                 continue
             self._tell(path, report(outcome), models, as_json=options["json"])
             if options["draw"]:
-                draw(outcome, options["draw"])
+                draw(path, outcome, options["draw"])
         if refused:
-            raise CommandError(f"{refused} of {len(photos)} photos could not be read.")
+            raise CommandError(f"{refused} of {len(photos)} photos could not be looked at.")
 
     def _tell(self, path: Path, told: dict[str, Any], models: dict[str, Any], *, as_json: bool) -> None:
         if as_json:
@@ -117,12 +120,13 @@ def lines(face: dict[str, Any]) -> list[str]:
     return words
 
 
-def draw(predicted: Prediction, path: Path) -> None:
+def draw(photo: Path, predicted: Prediction, path: Path) -> None:
     """The picture that was looked at with boxes, landmarks and a few words on it; in a crowd the faces are numbered.
 
-    Raises CommandError.
+    Raises CommandError, and as reading the photo does.
     """
-    canvas: Picture = np.ascontiguousarray(predicted.photo.picture[:, :, ::-1])
+    looked_at = decode(photo.read_bytes(), max_side=REDUCED_SIDE if predicted.size.scale > 1 else None)
+    canvas: Picture = np.ascontiguousarray(looked_at.picture[:, :, ::-1])
     size = max(canvas.shape[0], canvas.shape[1], 900) / 1200  # of the letters, which must be read on a small one too
     faces = report(predicted)["faces"]
     for number, (face, told) in enumerate(zip(predicted.faces, faces, strict=True), start=1):

@@ -26,6 +26,12 @@ def test_too_little_confidence_and_a_face_that_cannot_be_seen_are_told():
     assert say(GENDER, sure, sureness=SURE, usable=False).abstained
 
 
+@pytest.mark.parametrize("belief", [[0.5, 0.3, 0.2], [float("nan"), 1.0]])
+def test_what_is_no_belief_is_refused(belief: list[float]):
+    with pytest.raises(ValueError, match="A belief in gender"):
+        say(GENDER, np.array(belief), sureness=SURE, usable=True)
+
+
 def test_an_age_has_the_interval_that_holds_nine_tenths_of_the_belief():
     belief = np.zeros(117)
     belief[20:40] = 0.05  # even over the years 20 to 39

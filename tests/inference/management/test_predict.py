@@ -94,7 +94,7 @@ def test_a_drawing_that_cannot_be_written_says_why(folder, tmp_path, name):
 
 
 def test_what_is_not_there_is_said(folder, tmp_path):
-    with pytest.raises(CommandError, match="1 of 1 photos could not be read"):
+    with pytest.raises(CommandError, match="1 of 1 photos could not be looked at"):
         told(tmp_path / "nowhere.jpg")
     with pytest.raises(CommandError, match="takes one photo, not 2"):
         told(folder, draw=tmp_path / "out.png")
