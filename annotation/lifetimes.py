@@ -163,8 +163,9 @@ def _lifetimes(people: Collection[int]) -> Iterator[Lifetime]:
     of_face = {pk: record for lifetime in found.values() for pk, record in lifetime.records.items()}
     for chunk in batched(sorted(of_face), CHUNK):
         settled = _shown(people, Question.State.SETTLED).filter(face__in=chunk)
-        for face in settled.values_list("face_id", flat=True):
-            of_face[face].right = True
+        for person, pk in settled.values_list("question__identity", "face_id"):
+            if person is not None and pk in found[person].records:  # else it is somebody else's by now
+                found[person].records[pk].right = True
         ages = AttributeLabel.objects.filter(attribute=REAL_AGE.name, face__in=chunk).select_related("decision")
         for age in ages:
             _read(of_face[age.face_id], age)
