@@ -59,6 +59,7 @@ class Plan:
     what: tuple[str, ...]  # attributes, and "identity"
     annotators: int = 5
     slips: float = 0.02  # the share of their answers that are wrong, where the set has no votes
+    bare: float = 0.0  # the share of their marks in grids that say only "not this", not what it is instead
     seed: int = 0
     think_every: float = 0.05  # of the answers so far: how often the engine thinks anew
     stop_at: float = 1.0  # the share of the faces labelled that is enough
@@ -246,11 +247,13 @@ def _copy(rows: Sequence[models.Model], faces: set[int]) -> None:
 class Annotator:
     """Knows what the set says, and slips; where it has votes, each answer is one of those, drawn by chance."""
 
-    def __init__(self, user: User, truth: Truth, slips: float, chance: random.Random) -> None:
+    def __init__(self, user: User, truth: Truth, plan: Plan, chance: random.Random, marking: random.Random) -> None:
         self.user = user
         self._truth = truth
-        self._slips = slips
+        self._slips = plan.slips
+        self._bare = plan.bare
         self._chance = chance
+        self._marking = marking  # a chance of its own: whoever names all marks slips where they did before
 
     def answer(self, question: Question) -> dict[str, Any]:
         faces = list(question.shown.values_list("face_id", flat=True))
@@ -261,10 +264,16 @@ class Annotator:
             return self._cluster(question, faces)
         if question.kind == Question.Kind.GRID:
             said = {face: self.says(face, question.attribute) for face in faces}
-            return {"verdict": "marked", "marks": {str(f): v for f, v in said.items() if v != question.value}}
+            marks = {str(f): self._mark(v, question.attribute) for f, v in said.items() if v != question.value}
+            return {"verdict": "marked", "marks": marks}
         said_of_it = self.says(faces[0], question.attribute)
         known = said_of_it in attributes.attribute(question.attribute).values
         return {"verdict": "value", "value": said_of_it} if known else {"verdict": said_of_it}
+
+    def _mark(self, said: str, name: str) -> str:
+        """What the face is, or now and then only that it is not what the grid says."""
+        bare = self._marking.random() < self._bare
+        return "other" if bare and said in attributes.attribute(name).values else said
 
     def _cluster(self, question: Question, faces: list[int]) -> dict[str, Any]:
         known = question.identity_id or (question.cluster.identity_id if question.cluster else None)
@@ -308,17 +317,19 @@ def rehearse(source: Source, plan: Plan, on_progress: Callable[[Moment], None] =
 
 class _Run:
     def __init__(self, plan: Plan, truth: Truth, faces: int, on_progress: Callable[[Moment], None]) -> None:
-        chance = random.Random(plan.seed)
+        chance, marking = random.Random(plan.seed), random.Random(f"marks {plan.seed}")
         self._plan = plan
         self._truth = truth
         self._on_progress = on_progress
         self._attributes = [attributes.attribute(name) for name in plan.what if name != IDENTITY]
         self._people = [
-            Annotator(User.objects.create_user(f"annotator{number}"), truth, plan.slips, random.Random(chance.random()))
+            Annotator(
+                User.objects.create_user(f"annotator{number}"), truth, plan, random.Random(chance.random()), marking
+            )
             for number in range(plan.annotators)
         ]
         curator = User.objects.create_user("curator", role=User.Role.CURATOR)
-        self._curator = Annotator(curator, truth, plan.slips, random.Random(chance.random()))
+        self._curator = Annotator(curator, truth, plan, random.Random(chance.random()), marking)
         known = {each.name: len(truth.clear(each)) for each in self._attributes}
         if IDENTITY in plan.what:
             known[IDENTITY] = len(truth.person)

@@ -1,5 +1,6 @@
 """A labelled source replayed as people's answers: the very engine, in a database of its own."""
 
+from collections import Counter
 from io import StringIO
 
 import numpy as np
@@ -90,6 +91,27 @@ def test_the_same_seed_gives_the_same_figures_and_slips_cost():
     assert rehearse(source, seed=3, slips=0.0).last.right["gender"] >= one.last.right["gender"]
 
 
+def test_people_may_mark_what_a_grid_shows_without_saying_what_it_is(monkeypatch):
+    source, record = a_labelled_source(80), rehearsal.record_answer
+    said = Counter[str]()
+
+    def listen(*, content, **answer):
+        said.update(content.get("marks", {}).values())
+        return record(content=content, **answer)
+
+    monkeypatch.setattr(rehearsal, "record_answer", listen)
+    named = rehearse(source, slips=0.0)
+    assert said
+    assert "other" not in said
+    said.clear()
+
+    bare = rehearse(source, slips=0.0, bare=1.0)
+    assert set(said) == {"other"}
+    assert (bare.last.labelled["gender"], bare.last.right["gender"]) == (80, 80)
+    # Of two values "not this" is the other one: neither slips nor words differ.
+    assert bare.last.actions == named.last.actions
+
+
 def test_who_is_paused_answers_no_more_and_the_others_go_on(monkeypatch):
     source, think = a_labelled_source(80), engine.think
 
@@ -165,7 +187,7 @@ def test_the_names_of_all_ways_are_inside_the_picture_and_apart(tmp_path):
 
 
 def test_the_report_says_what_each_way_takes_and_how_far_it_was_on_the_way():
-    outcome = rehearsal.Outcome(rehearsal.Plan(("gender",)), faces=120, known={"gender": 100})
+    outcome = rehearsal.Outcome(rehearsal.Plan(("gender",), bare=0.2), faces=120, known={"gender": 100})
     for actions in range(10, 60, 10):
         counts = {"labelled": {"gender": 2 * actions}, "right": {"gender": 2 * actions - 1}, "settled": {"gender": 24}}
         outcome.moments.append(rehearsal.Moment(actions, actions, by_machine={"gender": actions}, **counts))
@@ -185,6 +207,7 @@ def test_the_report_says_what_each_way_takes_and_how_far_it_was_on_the_way():
     assert told.count("| 0.200 |") == 5  # a row for each step that was reached
     assert "7 grid work" in told
     assert "slips" in told
+    assert "20% say only what a face is not" in told
     assert "as people voted" not in told  # of this set there are no votes
 
 
@@ -204,6 +227,7 @@ def test_what_is_not_known_cannot_be_rehearsed(source):
         (["nowhere"], "There is no source 'nowhere'"),
         ([source.name, "--what", "gender", "emotion"], "has no known emotion"),
         ([source.name, "--what", "gender", "--slips", "2"], "a share from 0 to 1"),
+        ([source.name, "--what", "gender", "--bare", "-1"], "--bare -1.0: a share from 0 to 1"),
         ([source.name, "--what", "gender", "--annotators", "0"], "at least one"),
         ([source.name, "--what", "identity", "--people-known"], "nothing to rehearse of identity"),
     ):

@@ -56,9 +56,10 @@ def prepare(study: Study, data: Path) -> None:
         manage(data, "import_labelled", str(SHARED_DATA / study.path), "--layout", study.set, "--source", study.set)
 
 
-def one(study: Study, data: Path, seed: int) -> dict[str, Any]:
+def one(study: Study, data: Path, seed: int, bare: float = 0.0) -> dict[str, Any]:
     with tempfile.TemporaryDirectory() as out:
         words = ["rehearse", study.set, "--what", study.attribute, "--seed", str(seed), "--json", "--out", out]
+        words += ["--bare", str(bare)]  # all named, unless asked for: as the figures in the README have it
         told: dict[str, Any] = json.loads(manage(data, *words, *study.options))
         return told
 
@@ -100,13 +101,17 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("study", choices=sorted(STUDIES))
     parser.add_argument("--seeds", type=int, default=5)
+    parser.add_argument("--first-seed", type=int, default=0)
+    parser.add_argument("--bare", type=float, default=0.0, help='share of the marks in grids that say only "not this"')
     parser.add_argument("--data", type=Path, help="the folder of a set that was imported before, or will be now")
     asked = parser.parse_args()
     study = STUDIES[asked.study]
     with tempfile.TemporaryDirectory(prefix="dager-bench-") as scratch:
         data = asked.data or Path(scratch)
         prepare(study, data)
-        all_told = [one(study, data, seed) for seed in range(asked.seeds)]
+        all_told = [
+            one(study, data, seed, asked.bare) for seed in range(asked.first_seed, asked.first_seed + asked.seeds)
+        ]
     by_way = [ways(told, study.attribute) for told in all_told]
     print(f"{all_told[0]['faces']} faces, {all_told[0]['known'][study.attribute]} scored, {asked.seeds} seeds\n")
     print("| way | actions per label | right |\n| --- | --- | --- |")

@@ -33,6 +33,12 @@ class Command(BaseCommand):
         parser.add_argument(
             "--slips", type=float, default=0.02, help="share of wrong answers, where the set has no votes"
         )
+        parser.add_argument(
+            "--bare",
+            type=float,
+            default=0.0,
+            help='share of the marks in grids that say only "not this", as a click does, not what it is instead',
+        )
         parser.add_argument("--seed", type=int, default=0)
         parser.add_argument("--stop-at", type=float, default=1.0, help="share of the faces labelled that is enough")
         parser.add_argument(
@@ -75,7 +81,7 @@ class Command(BaseCommand):
     def _plan(self, options: dict[str, Any]) -> rehearsal.Plan:
         if options["annotators"] < 1:
             raise CommandError(f"--annotators {options['annotators']}: at least one is needed.")
-        for name in ("slips", "stop_at"):
+        for name in ("slips", "bare", "stop_at"):
             if not 0 <= options[name] <= 1:
                 raise CommandError(f"--{name.replace('_', '-')} {options[name]}: a share from 0 to 1 is needed.")
         if options["people_known"] and rehearsal.IDENTITY in options["what"]:
@@ -84,6 +90,7 @@ class Command(BaseCommand):
             what=tuple(dict.fromkeys(options["what"])),
             annotators=options["annotators"],
             slips=options["slips"],
+            bare=options["bare"],
             seed=options["seed"],
             stop_at=options["stop_at"],
             people_known=options["people_known"],
@@ -114,10 +121,11 @@ def report_of(name: str, outcome: rehearsal.Outcome) -> str:
     slips = f"{plan.slips:.1%} of their answers are slips" + (
         f"; of {', '.join(outcome.with_votes)} they answer as people voted." if outcome.with_votes else "."
     )
+    bare = f" Of their marks in grids {plan.bare:.0%} say only what a face is not." if plan.bare else ""
     lines = [
         f"# Rehearsal on {name}",
         "",
-        f"{outcome.faces} faces, {plan.annotators} annotators, seed {plan.seed}. {slips}"
+        f"{outcome.faces} faces, {plan.annotators} annotators, seed {plan.seed}. {slips}{bare}"
         + (" Who is who is known." if plan.people_known else ""),
         "",
         "An action is one key or click. Compared with the source are the faces of which it clearly knows the answer; "
