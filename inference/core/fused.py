@@ -1,6 +1,7 @@
 """A torch network where the processor multiplies matrices of bfloat16 (AMX): oneDNN joins its steps and takes a quarter
 to a half of onnxruntime's time (README). What is told is the same to about three digits."""
 
+import os
 import warnings
 from threading import Lock
 from typing import Any
@@ -15,15 +16,19 @@ from inference.core.embed import LARGEST_BATCH
 
 SIZES = (1, LARGEST_BATCH)  # each is a graph of its own: oneDNN plans for one shape
 RUNS = 3  # torch looks on at the first run, joins the steps at the second, and oneDNN plans at the third
+ALL = "DEFAULT"  # what the processor can, as oneDNN calls it
 _joining = Lock()  # how torch joins steps are globals
 
 
 def fits(threads: int) -> bool:
     """Whether this is such a processor: any other takes longer over bfloat16 than over floats.
 
-    torch has one number of threads for all that a process does, so what asks for another is not run by it.
+    torch has one number of threads for all that a process does, so what asks for another is not run by it. And oneDNN
+    may be told to do without AMX.
     """
-    return bool(torch.cpu.get_capabilities().get("amx_bf16")) and torch.get_num_threads() == threads
+    allowed = os.environ.get("ONEDNN_MAX_CPU_ISA", ALL).upper()
+    has_amx = torch.cpu.get_capabilities().get("amx_bf16") and (allowed in ("", ALL, "ALL") or "AMX" in allowed)
+    return bool(has_amx) and torch.get_num_threads() == threads
 
 
 class Fused:
