@@ -2,15 +2,20 @@
 
 import ctypes
 import gc
+import logging
+import mmap
 import multiprocessing
 import os
 import signal
 import socket
 import sys
 import time
-from collections.abc import Callable
+from collections import Counter
+from collections.abc import Callable, Iterator
 from multiprocessing.process import BaseProcess
 from pathlib import Path
+
+log = logging.getLogger(__name__)
 
 PR_SET_PDEATHSIG = 1
 # Forked, not started anew: they share what their parent has imported, seconds of work and hundreds of MB for each.
@@ -20,8 +25,9 @@ SINGLE_THREAD = dict.fromkeys(
     ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMBA_NUM_THREADS", "OPENCV_FOR_THREADS_NUM"), "1"
 )
 LOADING = 50_000  # new objects between two collections; by Python's own count it collects a fifth of a start
-MADV_HUGEPAGE, MADV_COLLAPSE = 14, 25  # of Linux; the second since 6.1
-LARGE = 2 << 20  # bytes of a large page
+MADV_COLLAPSE = 25  # of Linux, since 6.1
+LARGE_PAGES = Path("/sys/kernel/mm/transparent_hugepage")
+DENSE = 0.9  # of a large page
 GRACE = 10.0  # seconds that a process has to finish what it holds
 
 
@@ -50,23 +56,52 @@ def settle() -> None:
 
 
 def into_large_pages() -> None:
-    """Ask Linux for pages of 2 MB, not 4 KB, under all that is loaded; where it has none to give, nothing changes.
+    """Ask Linux for large pages under what is loaded, of 2 MB mostly; where it has none to give, nothing changes.
 
     Networks and trees look all over their weights, and to find so many small pages takes an eighth of a photo's time.
-    A process that was forked shares them no more afterwards: it is for those that predict.
+    A process that was forked shares them no more afterwards: it is for those that predict. Where less than DENSE of a
+    large page is in use it stays in small ones, as the rest of it would be filled: stacks of threads, what was freed.
     """
     if sys.platform != "linux":
+        log.debug("No large pages: %s has no such call", sys.platform)
         return
-    advise = ctypes.CDLL(None).madvise
-    advise.argtypes = ctypes.c_size_t, ctypes.c_size_t, ctypes.c_int
-    maps = Path("/proc/self/maps")
-    for line in maps.read_text(errors="replace").split("\n")[:-1] if maps.exists() else ():
+    try:
+        allowed, large = (LARGE_PAGES / "enabled").read_text(), int((LARGE_PAGES / "hpage_pmd_size").read_text())
+        maps = Path("/proc/self/maps").read_text(errors="replace")
+    except (OSError, ValueError) as error:
+        log.debug("No large pages: this kernel does not tell of them: %s", error)
+        return
+    if "[never]" in allowed:
+        log.debug("No large pages: %s says never", LARGE_PAGES / "enabled")
+        return
+    libc = ctypes.CDLL(None, use_errno=True)
+    libc.madvise.argtypes = ctypes.c_size_t, ctypes.c_size_t, ctypes.c_int
+    libc.mincore.argtypes = ctypes.c_size_t, ctypes.c_size_t, ctypes.c_void_p
+    dense = [at for start, end in _held_alone(maps) for at in _large_pages_in(start, end, large, libc)]
+    refused = Counter[str]()
+    for at in dense:
+        if libc.madvise(at, large, MADV_COLLAPSE):
+            refused[os.strerror(ctypes.get_errno())] += 1
+    log.debug("%d of %d large pages of %d KB are laid; refused: %s", len(dense) - refused.total(), len(dense),
+              large >> 10, dict(refused))  # fmt: skip
+
+
+def _held_alone(maps: str) -> Iterator[tuple[int, int]]:
+    """Where memory begins and ends that this process writes to, and that is of no file."""
+    for line in maps.splitlines():
         span, rights, _, _, _, *name = line.split(maxsplit=5)
-        start, end = (int(edge, 16) for edge in span.split("-"))
-        start, end = -(-start // LARGE) * LARGE, end // LARGE * LARGE
-        if rights.startswith("rw") and name in ([], ["[heap]"]) and start < end:
-            for advice in (MADV_HUGEPAGE, MADV_COLLAPSE):
-                advise(start, end - start, advice)
+        if rights.startswith("rw") and name in ([], ["[heap]"]):
+            start, end = span.split("-")
+            yield int(start, 16), int(end, 16)
+
+
+def _large_pages_in(start: int, end: int, large: int, libc: ctypes.CDLL) -> Iterator[int]:
+    """Where those begin that would be in use to a good part."""
+    small = large // mmap.PAGESIZE
+    for at in range(-(-start // large) * large, end // large * large, large):
+        there = (ctypes.c_ubyte * small)()
+        if libc.mincore(at, large, there) == 0 and sum(byte & 1 for byte in there) >= DENSE * small:
+            yield at
 
 
 def require_free(host: str, port: int) -> None:
