@@ -286,13 +286,17 @@ def cookies_of(user: int) -> dict[str, str]:
     return {name: each.value for name, each in client.cookies.items()} | {"csrftoken": secrets.token_hex(16)}
 
 
+# As README has a team serve: as many requests in a process as it has threads, each on a line of its own. All others
+# wait in the one queue of the system, of which a process that is free takes the first; a line that is kept stays with
+# the process that it came to.
+SERVE = ("--threads", "4", "--worker-connections", "4", "--keep-alive", "0")
+
+
 @contextmanager
-def served(workers: int, *more: str) -> Iterator[int]:
+def served(workers: int) -> Iterator[int]:
     port = free_port()
-    command = [sys.executable, "-m", "gunicorn", "dager_site.wsgi", "--bind", f"127.0.0.1:{port}", "--threads", "8"]
-    server = subprocess.Popen(
-        [*command, "--worker-class", "gthread", "--workers", str(workers), "--log-level", "error", *more]
-    )
+    command = [sys.executable, "-m", "gunicorn", "dager_site.wsgi", "--bind", f"127.0.0.1:{port}", *SERVE]
+    server = subprocess.Popen([*command, "--workers", str(workers), "--log-level", "error"])
     try:
         for _ in range(600):
             try:

@@ -51,9 +51,6 @@ from inference.core.types import CropSpec
 
 TURNS = 100
 MANY = 64  # photos of a batch, as many as a client may send at once
-# As many requests in a process as it has threads, each on a line of its own: all others wait in the one queue of the
-# system, of which a process that is free takes the first. A line that is kept stays with one process, however busy.
-FAIR = ("--threads", "4", "--worker-connections", "4", "--keep-alive", "0")
 WARM = 5.0  # seconds of the load that are not counted
 SIDE = {"dlib-29": CropSpec("dlib-150", 150), "mobilefacenet": CropSpec("arcface-112", 112)}
 
@@ -113,13 +110,14 @@ def row(name: str, spent: Sequence[float]) -> None:
 
 def one(folder: Path) -> None:
     from inference import registry  # noqa: PLC0415  Django is set up by now
-    from inference.predict import SMALL_IN_REDUCED, crops_of, look  # noqa: PLC0415
+    from inference.predict import SMALL_IN_REDUCED, crops_of, look, predict  # noqa: PLC0415
 
     data, picture = photo(), np.asarray(Image.open(io.BytesIO(photo())).convert("RGB"))
     detector, landmarker = cold_detector(), cold_landmarker()
     (face,) = find_faces(picture, detector, landmarker)
+    versions, request = registry.ensure_attributes(), by_django(data)
     shipped = [registry.embedder(registry.ensure_live())]
-    shipped += [registry.attribute_model(version) for version in registry.ensure_attributes().values()]
+    shipped += [registry.attribute_model(version) for version in versions.values()]
     small = [open_embedder(each) if each.task == EMBEDDING else open_attribute_model(each)
              for each in ours(folder, "mobilefacenet")]  # fmt: skip
 
@@ -139,6 +137,10 @@ def one(folder: Path) -> None:
             lambda: decoder.decode(data, max_side=1600),
             lambda: detector.detect(picture),
             lambda: landmarker.landmarks(picture, face.detection),
+            lambda: find_faces(picture, Found(face.detection), Found(face.landmarks)),
+            lambda: run(shipped[1:], picture, face),
+            lambda: predict(data, versions),
+            request,
             lambda: run(shipped, picture, face),
             lambda: run(small, picture, face),
             lambda: whole(shipped),
@@ -146,7 +148,9 @@ def one(folder: Path) -> None:
             lambda: packages.predict(data),
         )
     print("\n| one photo of 640 × 480 with one face, one core | median, ms | p95 |\n| --- | --- | --- |")
-    names = ("decode, in a process that may die", "detect", "68 landmarks",
+    names = ("decode, in a process that may die", "detect", "68 landmarks", "pose and quality",
+             "align, three attributes: those that ship", "what a request for these asks for",
+             "the same as a request, by Django without a line to it",
              "align, embedding with mirror image, three attributes: those that ship",
              "align, embedding, four attributes: ours (mobilefacenet, 112 px)",
              "all, with those that ship", "all, with ours",
@@ -157,6 +161,42 @@ def one(folder: Path) -> None:
     print(
         f"The packages take {theirs / mine:.1f} times as long as we with what ships, {theirs / own:.1f} as with ours."
     )
+
+
+class Found:
+    """A detector, or a landmarker, that knows the answer."""
+
+    def __init__(self, told: Any) -> None:
+        self._told = told
+
+    def detect(self, _: Any) -> Any:
+        return [self._told]
+
+    def landmarks(self, *_: Any) -> Any:
+        return self._told
+
+
+def by_django(data: bytes) -> Callable[[], object]:
+    from django.test import Client  # noqa: PLC0415
+
+    from annotation.models import User  # noqa: PLC0415  Django is set up by now
+    from tests.factories import a_user  # noqa: PLC0415
+
+    client, (kind, body) = Client(), form(data)
+    client.force_login(a_user("ada", User.Role.ENGINEER))
+
+    def request() -> None:
+        answer = client.generic("POST", "/api/v1/predict", body, kind)
+        assert answer.status_code == 200, answer.content
+
+    return request
+
+
+def form(data: bytes) -> tuple[str, bytes]:
+    """Its content type, and the body."""
+    border = uuid.uuid4().hex
+    start = f'--{border}\r\nContent-Disposition: form-data; name="photo"; filename="photo.jpg"\r\n\r\n'
+    return f"multipart/form-data; boundary={border}", start.encode() + data + f"\r\n--{border}--\r\n".encode()
 
 
 class Packages:
@@ -304,11 +344,9 @@ class Asks:
     """A client that asks as fast as it is answered."""
 
     def __init__(self, port: int, cookies: dict[str, str], data: bytes) -> None:
-        border = uuid.uuid4().hex
-        start = f'--{border}\r\nContent-Disposition: form-data; name="photo"; filename="photo.jpg"\r\n\r\n'
-        self._body = start.encode() + data + f"\r\n--{border}--\r\n".encode()
+        kind, self._body = form(data)
         self._headers = {
-            "Content-Type": f"multipart/form-data; boundary={border}",
+            "Content-Type": kind,
             "Cookie": "; ".join(f"{name}={value}" for name, value in cookies.items()),
             "X-CSRFToken": cookies["csrftoken"],
         }
@@ -343,7 +381,7 @@ def load(_: Path, *, seconds: float, clients: int, workers: int, rates: Sequence
     from tests.factories import a_user  # noqa: PLC0415
 
     cookies, data = cookies_of(a_user("eve", User.Role.ENGINEER).pk), photo()
-    with served(workers, *FAIR) as port:
+    with served(workers) as port:
         alone = Asks(port, cookies, data)
         for _ in range(5 * workers):
             alone.ask()
@@ -356,11 +394,17 @@ def load(_: Path, *, seconds: float, clients: int, workers: int, rates: Sequence
             "| requests a second | answered | of most | errors | median, ms | p95 | p99 | of alone | a client's mean |"
         )
         print("| --- | --- | --- | --- | --- | --- | --- | --- | --- |")
-        most, before = 0.0, 0.0
+        most, before, worked = 0.0, 0.0, list[dict[str, float]]()
         for rate in (0.0, *rates):
             all_ = [Asks(port, cookies, data) for _ in range(clients)]
+            begun = cores(port)
             answered = _under_load(all_, clients / rate if rate else 0.0, seconds, single, most)
+            asked = sum(len(each.waits) for each in all_)
+            worked.append({who: 1000 * (spent - begun[who]) / asked for who, spent in cores(port).items()})
             most, before = most or answered, before or memory_of(port)
+        for rate, spent in zip((0.0, *rates), worked, strict=True):
+            shares = ", ".join(f"{who} {each:.1f}" for who, each in spent.items())
+            print(f"of the cores a photo took, ms, at {rate:.0f} a second (0: as many as are answered): {shares}")
         print(f"memory of the web processes at first {before:.0f} MB, at the end {memory_of(port):.0f} MB", flush=True)
 
 
@@ -389,11 +433,26 @@ def _under_load(clients: Sequence[Asks], pause: float, seconds: float, single: f
 
 def memory_of(port: int) -> float:
     """Of all processes of the server on this port, decoders among them, in MB; shared pages count for each."""
-    listed = subprocess.run(["ps", "-eo", "pid,ppid,rss,args"], capture_output=True, text=True, check=True).stdout
+    return sum(int(rss) for rss, _, _ in served_by(port, "rss")) / 1024
+
+
+def cores(port: int) -> dict[str, float]:
+    """Seconds of a core that were spent until now."""
+    spent = {"web processes": 0.0, "decoders": 0.0, "clients": time.process_time()}
+    for _, pid, args in served_by(port, "pid"):
+        ticks = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[11:13]
+        who = "decoders" if "decode_worker" in args else "web processes"
+        spent[who] += sum(map(int, ticks)) / os.sysconf("SC_CLK_TCK")
+    return spent
+
+
+def served_by(port: int, what: str) -> list[tuple[str, str, str]]:
+    """What `ps` tells of each process of the server on this port, with its id and command."""
+    listed = subprocess.run(["ps", "-eo", f"pid,ppid,{what},args"], capture_output=True, text=True, check=True).stdout
     rows = [line.split(None, 3) for line in listed.splitlines()[1:]]
     inside = {pid for pid, _, _, args in rows if f"127.0.0.1:{port}" in args}
     inside |= {pid for pid, parent, _, _ in rows if parent in inside}
-    return sum(int(rss) for pid, _, rss, _ in rows if pid in inside) / 1024
+    return [(told, pid, args) for pid, _, told, args in rows if pid in inside]
 
 
 def main() -> None:
