@@ -59,7 +59,9 @@ class Plan:
     what: tuple[str, ...]  # attributes, and "identity"
     annotators: int = 5
     slips: float = 0.02  # the share of their answers that are wrong, where the set has no votes
-    bare: float = 0.0  # the share of their marks in grids that say only "not this", not what it is instead
+    # The share of their marks in grids that say only "not this". The desk asks for what it is instead, "if you can": no
+    # team's share was counted yet, and one in five is a guess.
+    bare: float = 0.2
     seed: int = 0
     think_every: float = 0.05  # of the answers so far: how often the engine thinks anew
     stop_at: float = 1.0  # the share of the faces labelled that is enough

@@ -100,7 +100,7 @@ def test_people_may_mark_what_a_grid_shows_without_saying_what_it_is(monkeypatch
         return record(content=content, **answer)
 
     monkeypatch.setattr(rehearsal, "record_answer", listen)
-    named = rehearse(source, slips=0.0)
+    named = rehearse(source, slips=0.0, bare=0.0)
     assert said
     assert "other" not in said
     said.clear()

@@ -36,7 +36,7 @@ class Command(BaseCommand):
         parser.add_argument(
             "--bare",
             type=float,
-            default=0.0,
+            default=0.2,
             help='share of the marks in grids that say only "not this", as a click does, not what it is instead',
         )
         parser.add_argument("--seed", type=int, default=0)
