@@ -182,7 +182,7 @@ def by_django(data: bytes) -> Callable[[], object]:
     from annotation.models import User  # noqa: PLC0415  Django is set up by now
     from tests.factories import a_user  # noqa: PLC0415
 
-    client, (kind, body) = Client(), form(data)
+    client, (kind, body) = Client(SERVER_NAME="127.0.0.1"), form(data)
     client.force_login(a_user("ada", User.Role.ENGINEER))
 
     def request() -> None:
