@@ -9,7 +9,7 @@ from typing import Any
 
 import pyarrow as pa
 
-from annotation.core.release import SCHEMA, FaceRow, Release
+from annotation.core.release import SCHEMA, SINCE, FaceRow, Release
 from annotation.core.release_formats.entry import (
     BadExport,
     Entry,
@@ -73,7 +73,8 @@ def read(folder: Path) -> Iterator[FaceRow]:
 
 
 def _parsed(cells: Mapping[str, str]) -> dict[str, Any]:
-    return {column.name: _read(cells[column.name], column.type) for column in SCHEMA}
+    there = (column for column in SCHEMA if column.name in cells or column.name not in SINCE)
+    return {column.name: _read(cells[column.name], column.type) for column in there}
 
 
 def _read(cell: str, kind: pa.DataType) -> Any:

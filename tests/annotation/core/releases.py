@@ -1,9 +1,12 @@
 """Rows of releases to test with: pictures that are nobody's, labels of every kind, names that mean harm."""
 
+import hashlib
+import json
+
 import cv2
 import numpy as np
 
-from annotation.core.release import FaceRow, LabelValue
+from annotation.core.release import FaceRow, LabelValue, Release, _as_json
 
 HOSTILE = ["../../etc/passwd", '=HYPERLINK("x")', 'a,b\n"c"\r\n;d', "'quoted", "é\u202e名前", "", "C:\\x|<y>*", "-1+2"]
 
@@ -77,3 +80,11 @@ def hostile_rows() -> list[FaceRow]:
 def told(rows) -> list[dict]:
     """What rows say, to be compared."""
     return [row.columns() for row in rows]
+
+
+def forge(release: Release, changes: dict) -> None:
+    """Its description says something else, and its id fits that."""
+    content = json.loads((release.folder / "release.json").read_text()) | changes
+    del content["id"]
+    forged = {"id": hashlib.sha256(_as_json(content).encode()).hexdigest()} | content
+    (release.folder / "release.json").write_text(_as_json(forged))

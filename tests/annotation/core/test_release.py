@@ -26,7 +26,7 @@ from annotation.core.release import (
     open_release,
     write_release,
 )
-from tests.annotation.core.releases import a_row, hostile_rows, some_rows, told
+from tests.annotation.core.releases import a_row, forge, hostile_rows, some_rows, told
 
 WHEN = datetime(2026, 11, 25, 9, tzinfo=UTC)
 
@@ -40,14 +40,6 @@ def written(folder: Path, rows=None, **options) -> Release:
 def small_shards(monkeypatch):
     monkeypatch.setattr(format_, "SHARD", 8)
     monkeypatch.setattr(format_, "GROUP", 4)
-
-
-def forge(release: Release, changes: dict) -> None:
-    """Its description says something else, and its id fits that."""
-    content = json.loads((release.folder / "release.json").read_text()) | changes
-    del content["id"]
-    forged = {"id": hashlib.sha256(format_._as_json(content).encode()).hexdigest()} | content
-    (release.folder / "release.json").write_text(format_._as_json(forged))
 
 
 @pytest.mark.parametrize(

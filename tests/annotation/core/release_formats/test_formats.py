@@ -6,15 +6,16 @@ import tarfile
 
 import cv2
 import numpy as np
+import pyarrow as pa
 import pytest
 
 from annotation.core import release as release_format
-from annotation.core.release import FaceRow, Release, write_release
+from annotation.core.release import SCHEMA, FaceRow, Release, open_release, write_release
 from annotation.core.release_formats import coco, image_folder, native, table, webdataset
 from annotation.core.release_formats.entry import BadExport, tar_stream
 from annotation.core.release_formats.formats import FORMATS, UnknownFormat, export, format_named, stream
 from inference.core.attributes import UnknownAttribute
-from tests.annotation.core.releases import HOSTILE, hostile_rows, some_rows, told
+from tests.annotation.core.releases import HOSTILE, forge, hostile_rows, some_rows, told
 
 
 @pytest.fixture
@@ -38,6 +39,17 @@ def test_a_folder_read_back_gives_the_same(name, release, tmp_path):
     export(release, format_named(name), tmp_path / "out")
 
     assert by_face(FORMATS[name].read(tmp_path / "out")) == told(release.faces())
+
+
+@pytest.mark.parametrize("name", FORMATS)
+def test_what_a_release_of_an_older_format_lacks_is_not_missed(name, tmp_path, monkeypatch):
+    monkeypatch.setattr(release_format, "SCHEMA", pa.schema([each for each in SCHEMA if each.name != "control"]))
+    forge(frozen(tmp_path, monkeypatch, some_rows(5)), {"format": 1})
+    older = open_release(tmp_path / "r")
+
+    export(older, format_named(name), tmp_path / "out")
+
+    assert by_face(FORMATS[name].read(tmp_path / "out")) == told(older.faces())
 
 
 @pytest.mark.parametrize("name", FORMATS)
