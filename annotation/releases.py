@@ -222,7 +222,7 @@ class Plan:
     group: Ints
     identity: Ints  # −1: unknown
     weight: Floats
-    control: npt.NDArray[np.bool_]
+    control: npt.NDArray[np.bool_]  # by the faces themselves; whom else these tell of is found when it is written
     known: dict[str, Floats]  # by attribute: the number of the value or the years; NaN: unknown
     moved_to_test: int = 0  # faces that an earlier release had elsewhere
     capped: int = 0  # faces left out since there are enough of their age
@@ -314,8 +314,6 @@ def plan(query: ReleaseQuery, *, one_in: int = 1) -> Plan:
         moved_to_test=int((moved & stays).sum()),
         capped=int((nodes.chosen & ~stays).sum()),
     )
-    if one_in == 1:  # a preview tells nothing of it
-        found.control |= np.isin(found.identity, _control_people())
     if query.balance == "weights":
         trains = found.split == SPLITS.index("train")
         found.weight[trains] = age_weights(_ages(found.known)[trains])
@@ -341,7 +339,7 @@ def _within_cap(query: ReleaseQuery, nodes: _Nodes, split: npt.NDArray[np.int8])
 def _nodes(query: ReleaseQuery, one_in: int) -> _Nodes:
     columns = (
         *("pk", "photo_id", "photo__duplicate_of_id", "duplicate_of_id", "label__identity_id", "split"),
-        *("photo__sha256", "number"),
+        *("photo__sha256", "number", "duplicate_of__photo__sha256", "duplicate_of__number"),
     )
     rows = list[tuple[int, int, int, int, int, float, bool]]()
     known: dict[str, list[float]] = {name: [] for name in ATTRIBUTES}
@@ -400,9 +398,11 @@ def _number(attribute: Attribute, value: str) -> float:
 
 
 def _node(query: ReleaseQuery, row: tuple[Any, ...], share: float) -> tuple[int, int, int, int, int, float, bool]:
-    face, photo, same_photo, original, identity, split, sha256, number = row
+    face, photo, same_photo, original, identity, split, sha256, number, *asked_there = row
     key = face_key(sha256, number)
-    order, control = draw(f"{query.seed}/{key}", "split"), in_control_slice(key, share)
+    order = draw(f"{query.seed}/{key}", "split")
+    # What is answered about the face that stands for a duplicate is said of the duplicate, too.
+    control = any(in_control_slice(each, share) for each in (key, *([face_key(*asked_there)] if original else [])))
     before = SPLITS.index(split) if split else -1
     return face, same_photo or photo, original or face, -1 if identity is None else identity, before, order, control
 
@@ -689,6 +689,7 @@ def _claim(release_id: int, now: datetime) -> Release | None:
 def _write(release: Release, folder: Path, on_progress: Callable[[int, int], object]) -> None:
     query = query_of(release.query)
     planned = plan(query)
+    planned.control |= np.isin(planned.identity, _control_people())
     left_out = list[int]()
     heard = timezone.now()
     Release.objects.filter(pk=release.pk).update(total=len(planned.faces), claimed_until=heard + CLAIM)

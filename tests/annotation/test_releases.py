@@ -428,6 +428,26 @@ def test_it_says_who_is_of_the_control_slice_and_of_whom_an_answer_about_it_tell
     assert [found[face.pk] for face in (not_drawn, other, third)] == [False, False, True]
 
 
+def test_a_duplicate_of_a_face_of_the_control_slice_is_of_it_too(settings):
+    settings.CONTROL_SHARE = 0.5
+    drawn, copy, hidden, visible = map(in_the_slice, (True, False, True, False))
+    Source.objects.filter(pk=hidden.photo.source_id).update(licence="")
+    for original, other in ((drawn, copy), (hidden, visible)):
+        Face.objects.filter(pk=other.pk).update(duplicate_of=original)
+        says(original)
+
+    found = {face: row.control for face, row in rows(released(with_duplicates=True)).items()}
+
+    assert found == {drawn.pk: True, copy.pk: True, visible.pk: True}
+
+
+def test_a_preview_does_not_look_for_the_people_of_the_control_slice(monkeypatch):
+    some_labelled(2)
+    monkeypatch.setattr(releases, "_control_people", lambda: pytest.fail("it takes 20 s of a million faces"))
+
+    assert releases.preview(ReleaseQuery())["faces"] == 2
+
+
 def test_weights_make_ages_even_in_training_only():
     aged(30, 40)
     aged(75, 4)
