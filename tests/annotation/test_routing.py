@@ -1,8 +1,11 @@
 """Which faces stand together on a page, and which page is asked about first."""
 
+import pytest
+from django.db import connection
+
 from annotation.core.worth import GRID
-from annotation.models import Question
-from annotation.routing import Candidate, _first, _pages
+from annotation.models import AttributeLabel, Question
+from annotation.routing import BY_HASH, Candidate, _first, _pages
 
 
 def faces_of(*voters: int, count: int, first: int) -> list[Candidate]:
@@ -40,3 +43,17 @@ def test_a_full_page_comes_before_a_worthier_one_that_may_fill_yet_unless_an_aud
 
     assert [faces for _, faces in _first(grids, audited=())] == [full, few]
     assert [faces for _, faces in _first(grids, audited={101})] == [few, full]
+
+
+@pytest.mark.django_db
+@pytest.mark.skipif(connection.vendor != "postgresql", reason="SQLite knows no cursor that it reads the start of only")
+def test_gold_is_not_read_in_the_order_of_an_index():
+    """PostgreSQL did that, as it takes few labels to fit, and for each photo in order looked through all of them."""
+    labels = AttributeLabel.objects.filter(attribute="gender", decision__evidence__belief__gte=0.98)
+    sql, params = labels.order_by(*BY_HASH).query.sql_with_params()
+    with connection.cursor() as cursor:
+        cursor.execute("SET LOCAL enable_sort = off")  # only what has no other way sorts then
+        cursor.execute(f"EXPLAIN DECLARE gold CURSOR FOR {sql}", params)
+        plan = "\n".join(line for (line,) in cursor.fetchall())
+
+    assert "Sort Key: (" in plan
