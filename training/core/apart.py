@@ -25,16 +25,18 @@ class _Rows:
     face: Ints
     photo: Ints
     part: Ints  # numbered so that of two the later holds
+    control: npt.NDArray[np.bool_]  # (n,): whether any release calls a face of its photo so
     linked: Ints  # (n,): the same number where people, duplicates or photos link them, in whichever release
 
 
-def used(releases: Sequence[Release], split: str) -> list[set[int]]:
+def used(releases: Sequence[Release], split: str, *, control: bool = True) -> list[set[int]]:
     """Of each release the faces of one part that count: each photo once, from the last release that has it, and none
-    that is linked with what another release holds back for a later part."""
+    that is linked with what another release holds back for a later part. Without `control` none of a photo of which
+    any release says that it is of the control slice, as older ones do not."""
     rows = _rows(releases)
     held = rows.part == _highest(rows.linked, rows.part)
     last = _highest(np.unique(rows.photo, return_inverse=True)[1], np.where(held, rows.release, -1))
-    counts = held & (rows.release == last) & (rows.part == SPLITS.index(split))
+    counts = held & (rows.release == last) & (rows.part == SPLITS.index(split)) & (control | ~rows.control)
     return [set(rows.face[counts & (rows.release == number)].tolist()) for number in range(len(releases))]
 
 
@@ -47,16 +49,22 @@ def learnt(release: Release, others: Sequence[Release]) -> Ints:
 
 
 def _rows(releases: Sequence[Release]) -> _Rows:
-    told = list[tuple[int, int, int, int, int]]()
+    told = list[tuple[int, int, int, int, int, bool]]()
     for number, release in enumerate(releases):
-        for batch in release.rows(["face", "group", "sha256", "split"]):
+        names = [name for name in ("face", "group", "sha256", "split", "control") if name in release.columns]
+        for batch in release.rows(names):
             told += [
-                (number, row["face"], row["group"], int(row["sha256"][:HEX], 16), SPLITS.index(row["split"]))
+                (
+                    *(number, row["face"], row["group"], int(row["sha256"][:HEX], 16), SPLITS.index(row["split"])),
+                    row.get("control", False),
+                )
                 for row in batch.to_pylist()
             ]
-    release_, face, group, photo, part = np.array(told, np.int64).reshape(-1, 5).T
+    release_, face, group, photo, part, control = np.array(told, np.int64).reshape(-1, 6).T
+    of_control = np.isin(photo, photo[control == 1])
     # Groups are numbered in each release by itself.
-    return _Rows(release_, face, photo, part, connected(len(face), group * len(releases) + release_, photo))
+    linked = connected(len(face), group * len(releases) + release_, photo)
+    return _Rows(release_, face, photo, part, of_control, linked)
 
 
 def _highest(keys: Ints, values: Ints) -> Ints:

@@ -40,9 +40,13 @@ OPTIONAL = ("distributions", "deviation", "weights", "vectors")
 class NothingToLearnFrom(ValueError):
     """A release, or a part of it, without a label of the task."""
 
-    def __init__(self, task: str, split: str, release: str) -> None:
+    def __init__(self, task: str, split: str, release: str, *, but_control: bool = False) -> None:
+        of_control = ""
+        if but_control:
+            of_control = " but those of the control slice, from which none is learnt (DAGER_CONTROL_SHARE is how large)"
         super().__init__(
-            f"The {split} part of {release} has no face with a {task}. Label some, or build a release that holds them."
+            f"The {split} part of {release} has no face with a {task}{of_control}. Label some, or build a release that "
+            "holds them."
         )
 
 
@@ -117,14 +121,24 @@ def load(releases: Sequence[Release], split: str, config: TrainConfig, cache: Pa
     the control slice: its answers tell how far the network is right. A photo that several releases have counts once,
     and in no part but the last that one of them gives it. Raises NothingToLearnFrom, BadRelease.
     """
-    allowed = used(releases, split) if len(releases) > 1 else [None]
+    control = config.attribute is None or split == "test"
+    allowed = used(releases, split, control=control) if len(releases) > 1 else [None]
     parts = [
         _of_release(release, split, config, cache, faces) for release, faces in zip(releases, allowed, strict=True)
     ]
     parts = [part for part in parts if len(part)]
     if not parts:
-        raise NothingToLearnFrom(config.task, split, " and ".join(each.description.name for each in releases))
+        names = " and ".join(each.description.name for each in releases)
+        but_control = not control and any(_has_of_control(each, split, config.task) for each in releases)
+        raise NothingToLearnFrom(config.task, split, names, but_control=but_control)
     return parts[0] if len(parts) == 1 else _joined(parts)
+
+
+def _has_of_control(release: Release, split: str, task: str) -> bool:
+    if "control" not in release.columns:
+        return False
+    rows = (row for batch in release.rows([task, "control"], split) for row in batch.to_pylist())
+    return any(row["control"] and row[task] is not None for row in rows)
 
 
 def _of_release(

@@ -1,5 +1,6 @@
 """Several releases beside each other: nothing that one learns from is what another judges by."""
 
+from dataclasses import replace
 from pathlib import Path
 
 from annotation.core.release import Release, write_release
@@ -44,6 +45,21 @@ def test_a_training_from_both_does_not_learn_from_what_it_is_judged_by(tmp_path:
 
     assert lessons.values.tolist() == [4.0]
     assert sorted(judged.values) == [2.0, 3.0, 6.0]
+
+
+def test_what_one_release_calls_control_is_learnt_from_no_other(tmp_path: Path) -> None:
+    """An older one does not say so; nor does one from before anybody answered about the person."""
+    older = a_release(tmp_path / "older", train={1: [1, 2], 4: [4]}, test={6: [6]})
+    rows = [replace(row, control=row.face in (2, 6)) for row in older.faces()]
+    newer = write_release(tmp_path / "newer", rows, name="newer", query={})
+
+    def loaded(split: str, task: str, *releases: Release) -> int:
+        return len(load(releases, split, a_config(task), tmp_path / "cache"))
+
+    for order in ((older, newer), (newer, older)):
+        assert loaded("train", "real_age", *order) == 2
+        assert loaded("test", "real_age", *order) == 1
+        assert loaded("train", "embedding", *order) == 3
 
 
 def test_releases_that_share_nothing_are_used_whole(tmp_path: Path) -> None:

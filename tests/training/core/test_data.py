@@ -63,6 +63,14 @@ def test_no_attribute_is_learnt_from_the_control_slice_and_all_of_it_is_judged(t
     assert loaded("train", "embedding") == parts["train"] > taught["train"] > 0
 
 
+def test_a_part_that_is_of_the_control_slice_alone_says_so(tmp_path: Path) -> None:
+    rows = [replace(row, control=True) for row in a_release(tmp_path / "r", 10).faces()]
+    release = write_release(tmp_path / "c", rows, name="c", query={})
+
+    with pytest.raises(NothingToLearnFrom, match="no face with a gender but those of the control slice"):
+        load([release], "train", a_config("gender"), tmp_path / "cache")
+
+
 def test_no_label_at_all_is_said_with_the_way_out(tmp_path: Path) -> None:
     release = a_release(tmp_path / "nobody", gender=False)
 
