@@ -55,7 +55,7 @@ def behind(wanted: Attribute, now: datetime | None = None) -> bool:
         proposals.fresh(wanted).exists()
         or heard > last.votes
         or decisions > last.decisions
-        or (wanted == REAL_AGE and lifetimes.answered(last.at).exists())
+        or (wanted == REAL_AGE and lifetimes.answered(last.at - lifetimes.OVERLAP).exists())
     ) and last.at + PATIENCE <= now
 
 
@@ -73,9 +73,8 @@ def keep_up(wanted: Attribute, now: datetime | None = None) -> bool:
         done = {"votes": heard, "decisions": decisions}
     finally:
         # Whoever took longer than their claim leaves that of the next one alone.
-        Thought.objects.filter(attribute=wanted.name, claimed_until=until).update(
-            claimed_until=None, at=timezone.now(), **done
-        )
+        # What was said meanwhile was not thought about: it counts from the beginning.
+        Thought.objects.filter(attribute=wanted.name, claimed_until=until).update(claimed_until=None, at=now, **done)
     return True
 
 

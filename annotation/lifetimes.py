@@ -27,14 +27,14 @@ from annotation.core.ages import (
 )
 from annotation.core.batches import batched
 from annotation.core.dates import PartialDate
-from annotation.models import AttributeLabel, Decision, Face, Label, Photo, Question, QuestionFace
+from annotation.models import AttributeLabel, Decision, Face, Identity, Label, Photo, Question, QuestionFace
 from annotation.presence import faces_there, known_people
 from annotation.questions import store, withdraw
 from inference.core.attributes import REAL_AGE
 
 CHUNK = 400
 MOST = 24  # photos a question
-OVERLAP = timedelta(minutes=1)  # an answer may be on its way while a later line is there already
+OVERLAP = timedelta(seconds=20)  # an answer may be on its way while a later line is there already
 WORTH = 2.0  # a label each, as a rule, and a wrong person found
 
 
@@ -163,9 +163,9 @@ def _lifetimes(people: Collection[int]) -> Iterator[Lifetime]:
     of_face = {pk: record for lifetime in found.values() for pk, record in lifetime.records.items()}
     for chunk in batched(sorted(of_face), CHUNK):
         settled = _shown(people, Question.State.SETTLED).filter(face__in=chunk)
-        for person, pk in settled.values_list("question__identity", "face_id"):
-            if person is not None and pk in found[person].records:  # else it is somebody else's by now
-                found[person].records[pk].right = True
+        for person, now, pk in settled.values_list("question__identity", "question__identity__merged_into", "face_id"):
+            if pk in found[now or person or 0].records:  # else it is somebody else's by now
+                found[now or person or 0].records[pk].right = True
         ages = AttributeLabel.objects.filter(attribute=REAL_AGE.name, face__in=chunk).select_related("decision")
         for age in ages:
             _read(of_face[age.face_id], age)
@@ -174,9 +174,13 @@ def _lifetimes(people: Collection[int]) -> Iterator[Lifetime]:
 
 
 def _shown(people: Collection[int], *states: Question.State) -> QuerySet[QuestionFace]:
-    """What people were or are asked about of these persons."""
-    asked = {"question__kind": Question.Kind.RECORD, "question__identity__in": people, "question__state__in": states}
-    return QuestionFace.objects.filter(**asked)
+    """What people were or are asked about of these persons, or of whom a merge made them one with."""
+    return QuestionFace.objects.filter(question__in=_pages(people).filter(state__in=states))
+
+
+def _pages(people: Collection[int]) -> QuerySet[Question]:
+    group = {*people, *Identity.objects.filter(merged_into__in=people).values_list("pk", flat=True)}
+    return Question.objects.filter(kind=Question.Kind.RECORD, identity__in=group)
 
 
 def _read(record: Record, age: AttributeLabel) -> None:
@@ -203,8 +207,7 @@ def _drop_stale(people: Collection[int], of_face: Mapping[int, Record]) -> None:
 
 @transaction.atomic
 def _settle(lifetime: Lifetime) -> None:
-    open_ = Question.objects.filter(kind=Question.Kind.RECORD, identity=lifetime.person)
-    withdraw(open_)
+    withdraw(_pages([lifetime.person]))
     disputed = lifetime.disputed
     if disputed:
         ledger.undo([each.derived for each in lifetime.records.values() if each.derived], person=None)

@@ -1012,7 +1012,7 @@ class Certificate(models.Model):
 
 
 class Thought(models.Model):
-    """When the engine last thought about an attribute, and how much had been said by then."""
+    """When the engine last began to think about an attribute, and how much had been said by then."""
 
     attribute = models.CharField(max_length=20, unique=True)
     votes = models.BigIntegerField(default=0)  # the last one that was seen

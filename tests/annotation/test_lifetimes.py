@@ -1,6 +1,7 @@
 """Dates of a person's photos: ages that they give, and the question where they contradict each other."""
 
-from datetime import date
+from datetime import date, timedelta
+from itertools import count
 from uuid import uuid4
 
 import pytest
@@ -297,6 +298,35 @@ def test_a_merge_brings_contradictions_to_light_and_its_undoing_takes_the_questi
     assert lifetimes.keep_up(seen) == 0
 
 
+def test_a_page_about_somebody_who_is_merged_is_asked_about_whom_they_are_by_now():
+    photo, record = a_dated_face(1980), a_dated_face(2010, age=5)
+    person, other = one_person(photo, record), one_person(a_dated_face(2015, age=10))
+    lifetimes.keep_up()
+    seen = Decision.objects.latest("pk").pk
+
+    people.merge(identity_ids=[person.pk], into_id=other.pk, by=a_user())
+
+    assert lifetimes.keep_up(seen) == 1
+    assert the_question().identity == other
+    say(the_question())
+    people.merge(identity_ids=[other.pk], into_id=one_person(a_face()).pk, by=a_user())
+    assert lifetimes.keep_up(seen) == 0  # and what was called right of whom they were is not asked about again
+
+
+def test_a_page_that_is_answered_while_the_engine_thinks_is_looked_at_next_time(monkeypatch):
+    photo, record = a_dated_face(1980), a_dated_face(2010, age=5)
+    one_person(photo, record)
+    engine.keep_up(REAL_AGE)
+    monkeypatch.setattr(lifetimes, "keep_up", lambda since: say(the_question()))
+    begun = timezone.now()
+    minutes = (begun + timedelta(minutes=number) for number in count(1))
+    monkeypatch.setattr("django.utils.timezone.now", lambda: next(minutes))
+
+    engine.keep_up(REAL_AGE, begun)
+
+    assert engine.behind(REAL_AGE, begun + timedelta(hours=1))
+
+
 def test_the_engine_looks_at_dates_when_people_change():
     assert not engine.behind(REAL_AGE)
     one_person(a_dated_face(1990, born=1970), a_dated_face(1950))
@@ -316,6 +346,6 @@ def test_the_engine_goes_on_to_ask_once_all_of_a_page_was_called_right():
 
     later = timezone.now() + engine.PATIENCE
     assert engine.behind(REAL_AGE, later)
-    engine.keep_up(REAL_AGE)
+    engine.keep_up(REAL_AGE, later)
     assert asked() == [record, photo]
-    assert not engine.behind(REAL_AGE, later)
+    assert not engine.behind(REAL_AGE, later + engine.PATIENCE)
