@@ -6,6 +6,7 @@ import logging
 import mmap
 import multiprocessing
 import os
+import re
 import signal
 import socket
 import sys
@@ -28,6 +29,8 @@ LOADING = 50_000  # new objects between two collections; by Python's own count i
 MADV_COLLAPSE = 25  # of Linux, since 6.1
 LARGE_PAGES = Path("/sys/kernel/mm/transparent_hugepage")
 DENSE = 0.9  # of a large page
+# A line of /proc/self/maps without a file. A file's name may hold whatever ends a line, but for \n.
+HELD_ALONE = re.compile(r"^([0-9a-f]+)-([0-9a-f]+) rw\S+ \S+ \S+ \S+ *(?:\[heap\])?$", re.MULTILINE)
 GRACE = 10.0  # seconds that a process has to finish what it holds
 
 
@@ -88,11 +91,8 @@ def into_large_pages() -> None:
 
 def _held_alone(maps: str) -> Iterator[tuple[int, int]]:
     """Where memory begins and ends that this process writes to, and that is of no file."""
-    for line in maps.splitlines():
-        span, rights, _, _, _, *name = line.split(maxsplit=5)
-        if rights.startswith("rw") and name in ([], ["[heap]"]):
-            start, end = span.split("-")
-            yield int(start, 16), int(end, 16)
+    for start, end in HELD_ALONE.findall(maps):
+        yield int(start, 16), int(end, 16)
 
 
 def _large_pages_in(start: int, end: int, large: int, libc: ctypes.CDLL) -> Iterator[int]:

@@ -87,6 +87,19 @@ def test_where_there_are_none_nothing_changes_and_the_log_says_why(
     assert why in caplog.text
 
 
+def test_memory_is_of_no_file_whatever_the_names_of_files_hold():
+    maps = (
+        "00400000-00800000 r-xp 00000000 fe:00 7                          /usr/bin/python3.11\n"
+        "00a00000-00c00000 rw-p 00400000 fe:00 7                          /usr/bin/python3.11\n"
+        "01000000-02000000 rw-p 00000000 00:00 0                          [heap]\n"
+        "7f0000000000-7f0000400000 rw-p 00000000 00:00 0 \n"
+        "7f0000400000-7f0000800000 ---p 00000000 00:00 0 \n"
+        "7f0000800000-7f0000c00000 rw-p 00000000 fe:00 9                  /srv/our\u2028\rfaces\x0c/a b.so\n"
+        "7ffc00000000-7ffc00200000 rw-p 00000000 00:00 0                  [stack]\n"
+    )
+    assert [*processes._held_alone(maps)] == [(0x1000000, 0x2000000), (0x7F0000000000, 0x7F0000400000)]
+
+
 def test_another_system_is_left_alone(monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture):
     monkeypatch.setattr(processes.sys, "platform", "darwin")
     monkeypatch.setattr(processes, "ctypes", None)  # nothing of Linux is called
