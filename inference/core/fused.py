@@ -16,6 +16,7 @@ from inference.core.embed import LARGEST_BATCH
 
 SIZES = (1, LARGEST_BATCH)  # each is a graph of its own: oneDNN plans for one shape
 RUNS = 3  # torch looks on at the first run, joins the steps at the second, and oneDNN plans at the third
+MAX_ISA = ("ONEDNN_MAX_CPU_ISA", "DNNL_MAX_CPU_ISA")  # as oneDNN is told, and was under its name before
 ALL = "DEFAULT"  # what the processor can, as oneDNN calls it
 _joining = Lock()  # how torch joins steps are globals
 
@@ -26,8 +27,8 @@ def fits(threads: int) -> bool:
     torch has one number of threads for all that a process does, so what asks for another is not run by it. And oneDNN
     may be told to do without AMX.
     """
-    allowed = os.environ.get("ONEDNN_MAX_CPU_ISA", ALL).upper()
-    has_amx = torch.cpu.get_capabilities().get("amx_bf16") and (allowed in ("", ALL, "ALL") or "AMX" in allowed)
+    allowed = next(filter(None, map(os.environ.get, MAX_ISA)), ALL).upper()
+    has_amx = torch.cpu.get_capabilities().get("amx_bf16") and (allowed in (ALL, "ALL") or "AMX" in allowed)
     return bool(has_amx) and torch.get_num_threads() == threads
 
 
