@@ -52,15 +52,17 @@ class Command(BaseCommand):
             raise CommandError(f"--draw takes one photo, not {len(photos)}.")
         versions = registry.ensure_attributes()
         models, refused = models_report(versions), 0
-        outcomes = predict_all(map(_content, photos), versions, count=len(photos))
+        drawn_on = _content(photos[0]) if options["draw"] else None  # read once: it may be a pipe
+        contents = map(_content, photos) if drawn_on is None else [drawn_on]
+        outcomes = predict_all(contents, versions, count=len(photos))
         for path, outcome in zip(photos, _shown(outcomes, len(photos)), strict=True):
             if not isinstance(outcome, Prediction):
                 refused += 1
                 self._refuse(path, outcome, as_json=options["json"])
                 continue
             self._tell(path, report(outcome), models, as_json=options["json"])
-            if options["draw"]:
-                draw(path, outcome, options["draw"])
+            if isinstance(drawn_on, bytes):
+                draw(drawn_on, outcome, options["draw"])
         if refused:
             raise CommandError(f"{refused} of {len(photos)} photos could not be looked at.")
 
@@ -120,12 +122,12 @@ def lines(face: dict[str, Any]) -> list[str]:
     return words
 
 
-def draw(photo: Path, predicted: Prediction, path: Path) -> None:
+def draw(photo: bytes, predicted: Prediction, path: Path) -> None:
     """The picture that was looked at with boxes, landmarks and a few words on it; in a crowd the faces are numbered.
 
-    Raises CommandError, and as reading the photo does.
+    Raises CommandError.
     """
-    looked_at = decode(photo.read_bytes(), max_side=REDUCED_SIDE if predicted.size.scale > 1 else None)
+    looked_at = decode(photo, max_side=REDUCED_SIDE if predicted.size.scale > 1 else None)
     canvas: Picture = np.ascontiguousarray(looked_at.picture[:, :, ::-1])
     size = max(canvas.shape[0], canvas.shape[1], 900) / 1200  # of the letters, which must be read on a small one too
     faces = report(predicted)["faces"]

@@ -1,6 +1,7 @@
 """`manage.py predict`: text, JSON lines, a drawing; what cannot be read is named and does not stop the others."""
 
 import json
+import os
 from io import StringIO
 from pathlib import Path
 
@@ -85,6 +86,18 @@ def test_it_is_drawn_on_the_photo(folder, tmp_path):
     drawn, photo = np.asarray(Image.open(tmp_path / "out.png")), np.asarray(Image.open(folder / "a.jpg"))
     assert drawn.shape == photo.shape
     assert (np.abs(drawn.astype(int) - photo).max(axis=2) > 60).mean() > 0.005
+
+
+def test_a_pipe_is_read_once_and_drawn_on(folder, tmp_path):
+    reads, writes = os.pipe()
+    os.write(writes, (folder / "a.jpg").read_bytes())  # less than a pipe holds
+    os.close(writes)
+
+    told(f"/dev/fd/{reads}", draw=tmp_path / "drawn.png")
+    os.close(reads)
+
+    with Image.open(tmp_path / "drawn.png") as drawn:
+        assert drawn.size == (360, 420)
 
 
 @pytest.mark.parametrize("name", ["out.txt", "missing/out.png"])
