@@ -17,7 +17,7 @@ from inference import batching, metrics, registry
 from inference.core.align import align, stack
 from inference.core.attributes import ATTRIBUTES
 from inference.core.images import PictureRefused, Size
-from inference.core.said import Said, say
+from inference.core.said import Said, Sureness, say
 from inference.core.types import AttributeModel, Crops, CropSpec, FaceFound, Picture, Vectors
 from inference.errors import PhotoFailed
 from inference.look import look
@@ -29,7 +29,7 @@ Unread = TypeVar("Unread", bound=Exception)
 Done = TypeVar("Done")
 # By attribute. Whoever asks names them, and tells of the same ones, should others go live meanwhile.
 Versions: TypeAlias = Mapping[str, ModelVersion]
-Networks: TypeAlias = Mapping[str, tuple[ModelVersion, AttributeModel]]
+Networks: TypeAlias = Mapping[str, tuple[ModelVersion, AttributeModel, Sureness]]
 
 AT_ONCE = 16  # photos that are held in memory together
 SMALL_IN_REDUCED = 60.0  # px; a crop of 150 px, the largest that a network wants, would be blown up from a smaller face
@@ -102,7 +102,7 @@ def _told(seen: Sequence[Seen], networks: Networks) -> Sequence[Prediction | Pic
     except Exception as error:
         # The edge of a worker. Looked at again one by one, only that fails which is at fault.
         log.warning("Looking at %d photos at once failed, so each is looked at alone: %r", len(seen), error)
-        return [_alone(partial(_prediction, each, networks)) for each in seen]
+    return [_alone(partial(_prediction, each, networks)) for each in seen]
 
 
 def _alone(work: Callable[[], Done]) -> Done | PictureRefused | PhotoFailed:
@@ -132,13 +132,16 @@ def embed(data: bytes, version: ModelVersion) -> tuple[Prediction, Vectors]:
 
 
 def _opened(versions: Versions) -> Networks:
-    return {task: (version, registry.attribute_model(version)) for task, version in versions.items()}
+    return {
+        task: (version, registry.attribute_model(version), registry.sureness(version))
+        for task, version in versions.items()
+    }
 
 
 def _seen(data: bytes, networks: Networks) -> Seen:
     """Raises PictureRefused."""
     photo, found = look(data, small=SMALL_IN_REDUCED)
-    wanted = {network.crop for _, network in networks.values()} if found else set()
+    wanted = {network.crop for _, network, _ in networks.values()} if found else set()
     return Seen(photo.size, found, {crop: crops_of([(photo.picture, face) for face in found], crop) for crop in wanted})
 
 
@@ -157,8 +160,8 @@ def _said(seen: Sequence[Seen], networks: Networks) -> list[dict[str, Said | Non
     faces = [face for each in seen for face in each.faces]
     said: list[dict[str, Said | None]] = [dict.fromkeys(ATTRIBUTES) for _ in faces]
     crops = {crop: np.concatenate([each.crops[crop] for each in seen]) for crop in seen[0].crops} if seen else {}
-    for task, (version, network) in networks.items() if seen else ():
-        sureness, beliefs = registry.sureness(version), batching.look(network, crops[network.crop])
+    for task, (_, network, sureness) in networks.items() if seen else ():
+        beliefs = batching.look(network, crops[network.crop])
         for face, belief, spoken in zip(faces, beliefs, said, strict=True):
             spoken[task] = say(ATTRIBUTES[task], belief, sureness=sureness, usable=face.quality.usable)
     for face, spoken in zip(faces, said, strict=True):  # once all is said, so that nothing is counted twice

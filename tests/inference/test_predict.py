@@ -116,15 +116,17 @@ def test_of_those_that_networks_look_at_together_only_that_fails_which_is_at_fau
 
     assert [type(each) for each in told] == [Prediction, PhotoFailed, NotAPicture, Prediction]
     assert "secret" not in str(told[1])
-    assert [each.exc_text is not None for each in caplog.records if each.levelno >= logging.ERROR] == [True]
+    (record,) = [each for each in caplog.records if each.levelno >= logging.ERROR]
+    assert str(record.exc_text).count("RuntimeError: a secret") == 1  # not also of the look at all of them
     assert sorted(counted) == sorted([*versions] * 2)  # once for each face that something was said of
 
 
-def test_what_is_no_photos_fault_is_told_as_such(monkeypatch: pytest.MonkeyPatch):
+@pytest.mark.parametrize("opens", ["attribute_model", "sureness"])
+def test_what_is_no_photos_fault_is_told_as_such(monkeypatch: pytest.MonkeyPatch, opens: str):
     versions = registry.ensure_attributes()
-    monkeypatch.setattr(registry, "attribute_model", lambda version: 1 / 0)
+    monkeypatch.setattr(registry, opens, lambda version: 1 / 0)
     with pytest.raises(ZeroDivisionError):
-        list(predict_all([a_photo(40)], versions))
+        list(predict_all([a_portrait(10368)], versions))
 
 
 def test_a_picture_is_let_go_once_its_faces_are_cut_out(monkeypatch: pytest.MonkeyPatch):
