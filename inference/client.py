@@ -418,6 +418,9 @@ def _read(status: int, told: bytes) -> dict[str, Any]:
     try:
         answer: dict[str, Any] = json.loads(told)
     except ValueError as error:
+        if status == TOO_LARGE:
+            told_by = "A proxy before the server takes less at once. Send a smaller photo, or have it take more."
+            raise Refused(status, "too_large", told_by) from error
         raise Refused(status, "unreadable", f"The server answered {status}, and no JSON. Is it DAGER?") from error
     if status >= 300:
         said = answer.get("error", {})

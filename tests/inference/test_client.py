@@ -183,6 +183,19 @@ def test_what_is_too_much_at_once_is_sent_in_halves(server: tuple[str, Scripted]
     dager.close()
 
 
+def test_a_photo_that_is_too_much_for_a_proxy_is_said_to_be(server: tuple[str, Scripted]):
+    address, script = server
+    script.answers = [(413, {}, b"<html>a proxy"), (413, {}, b"<html>a proxy")]
+    dager = Client(address)
+    with pytest.raises(Refused, match="takes less at once") as refused:
+        dager.predict(b"a")
+    assert refused.value.code == "too_large"
+    (one,) = dager.predict_all([b"a"])
+    assert one["error"]
+    assert "proxy" in one["error"]["message"]
+    dager.close()
+
+
 def test_a_line_that_the_server_ended_meanwhile_is_opened_anew_at_once(server: tuple[str, Scripted]):
     address, script = server
     waited = list[float]()
