@@ -64,6 +64,7 @@ class Lifetime:
 
     person: int
     records: dict[int, Record] = field(default_factory=dict)  # by face
+    merged: set[int] = field(default_factory=set)  # whom merges made one with them: a page may be about one of these
 
     @property
     def births(self) -> dict[tuple[int, str], BirthRecord]:
@@ -158,14 +159,18 @@ def _lifetimes(people: Collection[int]) -> Iterator[Lifetime]:
         Q(face__photo__taken_at__isnull=False) | Q(face__photo__birth_date__isnull=False)
     )
     found: dict[int, Lifetime] = {person: Lifetime(person) for person in people}
+    now = dict(Identity.objects.filter(merged_into__in=people).values_list("pk", "merged_into_id"))
+    for one, person in now.items():
+        found[person or 0].merged.add(one)
     for label in rows.select_related("face__photo").order_by("face_id"):
         found[label.identity_id or 0].records[label.face_id] = Record(label.face)
     of_face = {pk: record for lifetime in found.values() for pk, record in lifetime.records.items()}
     for chunk in batched(sorted(of_face), CHUNK):
-        settled = _shown(people, Question.State.SETTLED).filter(face__in=chunk)
-        for person, now, pk in settled.values_list("question__identity", "question__identity__merged_into", "face_id"):
-            if pk in found[now or person or 0].records:  # else it is somebody else's by now
-                found[now or person or 0].records[pk].right = True
+        settled = _shown([*people, *now], Question.State.SETTLED).filter(face__in=chunk)
+        for asked, pk in settled.values_list("question__identity", "face_id"):
+            records = found[now.get(asked or 0) or asked or 0].records
+            if pk in records:  # else it is somebody else's by now
+                records[pk].right = True
         ages = AttributeLabel.objects.filter(attribute=REAL_AGE.name, face__in=chunk).select_related("decision")
         for age in ages:
             _read(of_face[age.face_id], age)
@@ -174,13 +179,9 @@ def _lifetimes(people: Collection[int]) -> Iterator[Lifetime]:
 
 
 def _shown(people: Collection[int], *states: Question.State) -> QuerySet[QuestionFace]:
-    """What people were or are asked about of these persons, or of whom a merge made them one with."""
-    return QuestionFace.objects.filter(question__in=_pages(people).filter(state__in=states))
-
-
-def _pages(people: Collection[int]) -> QuerySet[Question]:
-    group = {*people, *Identity.objects.filter(merged_into__in=people).values_list("pk", flat=True)}
-    return Question.objects.filter(kind=Question.Kind.RECORD, identity__in=group)
+    """What people were or are asked about of these persons."""
+    asked = {"question__kind": Question.Kind.RECORD, "question__identity__in": people, "question__state__in": states}
+    return QuestionFace.objects.filter(**asked)
 
 
 def _read(record: Record, age: AttributeLabel) -> None:
@@ -207,7 +208,7 @@ def _drop_stale(people: Collection[int], of_face: Mapping[int, Record]) -> None:
 
 @transaction.atomic
 def _settle(lifetime: Lifetime) -> None:
-    withdraw(_pages([lifetime.person]))
+    withdraw(Question.objects.filter(kind=Question.Kind.RECORD, identity__in=[lifetime.person, *lifetime.merged]))
     disputed = lifetime.disputed
     if disputed:
         ledger.undo([each.derived for each in lifetime.records.values() if each.derived], person=None)
@@ -244,7 +245,7 @@ def _derive(lifetime: Lifetime, born: PartialDate) -> None:
 
 def _ask(lifetime: Lifetime, disputed: list[int]) -> None:
     """One page a person, at most so many photos at once. What somebody called right is not asked about again."""
-    asked = _shown([lifetime.person], Question.State.OPEN, Question.State.SETTLED)
+    asked = _shown([lifetime.person, *lifetime.merged], Question.State.OPEN, Question.State.SETTLED)
     said = set(asked.values_list("face_id", flat=True))
     if said >= set(disputed):
         return
