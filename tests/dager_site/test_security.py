@@ -45,6 +45,17 @@ def test_django_s_checks_for_a_site_in_use_find_nothing(settings: Any, monkeypat
 
 
 @pytest.mark.once
+@pytest.mark.django_db
+def test_a_probe_of_a_process_itself_is_answered_without_tls(settings: Any, monkeypatch: pytest.MonkeyPatch):
+    read = settings_with(monkeypatch, DAGER_HTTPS="1")
+    for name in ("SECURE_SSL_REDIRECT", "SECURE_REDIRECT_EXEMPT"):
+        setattr(settings, name, getattr(read, name, getattr(settings, name)))
+    asked = {address: Client().get(address).status_code for address in ("/healthz", "/readyz", "/sign-in", "/metrics")}
+    assert (asked["/healthz"], asked["/readyz"] in (200, 503)) == (200, True)
+    assert (asked["/sign-in"], asked["/metrics"]) == (301, 301)  # with a password, with a token
+
+
+@pytest.mark.once
 def test_the_signing_key_is_made_whole_and_for_its_owner_only(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.delenv("DAGER_X_KEY", raising=False)
     old = os.umask(0)  # the most open that there is
