@@ -23,6 +23,7 @@ MOST_BYTES = 100_000_000  # of a batch
 SUFFIXES = {".jpg", ".jpeg", ".png", ".webp"}  # of a folder's files
 BUSY = {429, 502, 503, 504}
 TOO_LARGE = 413  # as a proxy says it
+NOT_IN_TIME = 504  # likewise
 PAUSE = 0.5  # seconds before the second try; each further one waits twice as long
 LONGEST_PAUSE = 60.0
 
@@ -219,6 +220,10 @@ class NoAnswer(Exception):
     """The server was away or busy as often as it was asked."""
 
 
+class _NotInTime(Exception):
+    """It still works at what nobody waits for any more. The same again would add to it; half of it might be done."""
+
+
 # ---- the client
 
 
@@ -239,6 +244,7 @@ class Client:
             raise ValueError(f"{address!r} is no address of a server. Give one like https://dager.example.org.")
         self._token, self._tries, self._timeout, self._wait = token, tries, timeout, wait
         self._line: HTTPConnection | None = None
+        self._at_once = MOST_PHOTOS  # until it takes too long
 
     def predict(self, photo: Photo) -> Prediction:
         """The faces of a photo with all that is said of them. Raises Refused, NoAnswer, OSError."""
@@ -256,11 +262,15 @@ class Client:
                 yield next(told) if isinstance(each, bytes) else {"prediction": None, "error": each}
 
     def _batch(self, photos: list[bytes]) -> list[OneOfBatch]:
-        """In halves, where the server or a proxy before it takes less at once than it is sent."""
+        """In halves, where the server or a proxy before it takes less at once than it is sent, or takes too long."""
         if not photos:
             return []
         try:
-            return cast(list[OneOfBatch], self._send("predict/batch", {"photos": photos})["results"])
+            if len(photos) <= self._at_once:
+                told = self._send("predict/batch", {"photos": photos}, halves=len(photos) > 1)
+                return cast(list[OneOfBatch], told["results"])
+        except _NotInTime:
+            self._at_once = len(photos) // 2
         except Refused as refused:
             if refused.status != TOO_LARGE and refused.code != "too_large":
                 raise
@@ -321,16 +331,26 @@ class Client:
         said: Mapping[str, object] | None = None,
         *,
         key: str = "",
+        halves: bool = False,
     ) -> dict[str, Any]:
         border = uuid.uuid4().hex
         body = _form(border, {name: [_bytes(each) for each in sent] for name, sent in photos.items()}, said or {})
         headers = {"Content-Type": f"multipart/form-data; boundary={border}"}
-        return self._ask("POST", call, body, headers | ({"Idempotency-Key": key} if key else {}))
+        return self._ask("POST", call, body, headers | ({"Idempotency-Key": key} if key else {}), halves=halves)
 
     def _ask(
-        self, method: str, call: str, body: bytes = b"", headers: Mapping[str, str] | None = None
+        self,
+        method: str,
+        call: str,
+        body: bytes = b"",
+        headers: Mapping[str, str] | None = None,
+        *,
+        halves: bool = False,
     ) -> dict[str, Any]:
-        """Tries again while the line breaks or the server is busy: a photo that is looked at twice does no harm."""
+        """Tries again while the line breaks or the server is busy: a photo that is looked at twice does no harm.
+
+        What can be sent in halves raises _NotInTime instead, where it takes too long.
+        """
         sent = {"Accept": "application/json", **(headers or {})}
         if self._token:
             sent["Authorization"] = f"Bearer {self._token}"
@@ -344,10 +364,14 @@ class Client:
                 status, told, after = self._once(method, f"{self._at.path.rstrip('/')}/api/v1/{call}", body, sent)
             except (OSError, HTTPException) as error:
                 self.close()
+                if halves and isinstance(error, TimeoutError):
+                    raise _NotInTime from error
                 why = f"{type(error).__name__}: {error}"
                 # A server ends a line that nobody used for a while, and says so to whoever uses it next.
                 pause = 0.0 if kept and not attempt and isinstance(error, ConnectionError) else pause
                 continue
+            if halves and status == NOT_IN_TIME:
+                raise _NotInTime
             if status not in BUSY and not (status == 409 and b'"key_in_hand"' in told):
                 return _read(status, told)
             why = f"status {status}"

@@ -196,6 +196,24 @@ def test_a_photo_that_is_too_much_for_a_proxy_is_said_to_be(server: tuple[str, S
     dager.close()
 
 
+@pytest.mark.parametrize("gives_up", ["the proxy", "the client"])
+def test_what_is_not_done_in_time_is_not_sent_again_but_in_halves(monkeypatch: pytest.MonkeyPatch, gives_up: str):
+    """A server goes on with what nobody waits for any more: the same again would make it slower still."""
+    dager, sent = Client("http://dager.example.org", wait=lambda _: pytest.fail("asked again")), list[int]()
+
+    def once(method: str, path: str, body: bytes, headers: object) -> tuple[int, bytes, str]:
+        sent.append(body.count(b'name="photos"'))
+        if sent[-1] <= 16:
+            return 200, json.dumps({"results": [{"prediction": None, "error": None}] * sent[-1]}).encode(), ""
+        if gives_up == "the client":
+            raise TimeoutError("timed out")
+        return 504, b"<html>a proxy", ""
+
+    monkeypatch.setattr(dager, "_once", once)
+    assert len(list(dager.predict_all([b"a photo"] * 128))) == 128
+    assert sent == [64, 32, *[16] * 8]  # of the second batch no more are sent at once than were done in time
+
+
 def test_a_line_that_the_server_ended_meanwhile_is_opened_anew_at_once(server: tuple[str, Scripted]):
     address, script = server
     waited = list[float]()
