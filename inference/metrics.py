@@ -31,6 +31,7 @@ _batch = Histogram(
 )
 _waiting = Gauge("dager_waiting_requests", "Requests that wait for a network", ["network"], multiprocess_mode="livesum")
 _said = Counter("dager_said", "Faces of which an attribute was said", ["attribute", "abstained"])
+_failed = Counter("dager_failed_photos", "Photos of many at which the code failed; of one alone it is a status of 500")
 _score = Histogram(
     "dager_score",
     f"What was said of usable faces: the confidence in a class, an age as a share of {OLDEST} years",
@@ -50,6 +51,10 @@ def waiting(network: str) -> AbstractContextManager[object]:
 
 def batch(network: str, faces: int) -> None:
     _batch.labels(network).observe(faces)
+
+
+def photo_failed() -> None:
+    _failed.inc()
 
 
 def said(version: ModelVersion, task: str, told: Said, *, usable: bool) -> None:

@@ -113,6 +113,7 @@ def _alone(work: Callable[[], Done]) -> Done | PictureRefused | PhotoFailed:
         return refused
     except Exception:  # the edge of a worker
         log.exception("A photo failed that should have been looked at, or refused")
+        metrics.photo_failed()
         return PhotoFailed()
 
 

@@ -19,7 +19,7 @@ from annotation.core.drawn import draw_portrait
 from annotation.models import User
 from dager_site.logs import Lines
 from inference import metrics as counted
-from inference import registry
+from inference import predict, registry
 from inference.core.attributes import GENDER
 from inference.core.said import Sureness, say
 from tests.factories import a_face, a_photo, a_user, an_output
@@ -84,6 +84,18 @@ def test_a_prediction_is_timed_by_stage_and_counted_by_what_was_said(admin: Clie
     assert more("dager_requests_total", status="404") == 1
     assert more("dager_request_seconds_count", route="api/v1/predict") == 1
     assert not [name for name, _ in after if "photo.jpg" in name]
+
+
+def test_photos_at_which_the_code_failed_are_counted_though_their_request_is_answered(
+    admin: Client, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr(predict, "look", lambda *_, **__: 1 / 0)
+    before = read(admin)
+    photos = [SimpleUploadedFile("photo.jpg", b"a photo") for _ in range(2)]
+
+    assert admin.post("/api/v1/predict/batch", {"photos": photos}).status_code == 200
+
+    assert of(read(admin), "dager_failed_photos_total") - of(before, "dager_failed_photos_total") == 2
 
 
 def test_messages_that_wait_are_told_by_queue(admin: Client, monkeypatch: pytest.MonkeyPatch, tmp_path: Path):
