@@ -19,11 +19,12 @@ ERRORS = {
     "415": "What was sent is neither JSON nor a form, or does not say which.",
     "422": "The Idempotency-Key came before with another body.",
     "429": "More calls than may be made this minute; `Retry-After` says when to go on, in seconds.",
+    "500": "The server failed; its log says why, by the `request_id`.",
     "503": "No model is live, the queue does not answer, or the server is overloaded; try again.",
 }
 # What any call may answer; what each app says besides is in its own errors.
 CODES = {
-    "400": ["invalid", "parse_error"],
+    "400": ["bad_request", "invalid", "parse_error"],
     "401": ["authentication_failed", "not_authenticated"],
     "403": ["permission_denied"],
     "404": ["not_found"],
@@ -33,6 +34,7 @@ CODES = {
     "415": ["unsupported_media_type"],
     "422": [],
     "429": ["throttled"],
+    "500": ["server_error"],
     "503": [],
 }
 # Of whoever is known: the call's allowance, of this minute.
@@ -262,7 +264,7 @@ def _left() -> dict[str, Any]:
 
 
 def _may_answer(path: str, method: str) -> set[str]:
-    codes = {"400", "401", "403", "406", "429"}
+    codes = {"400", "401", "403", "406", "429", "500"}
     if "{" in path:
         codes |= {"404", "409", "410"} if "/releases/" in path else {"404"}
     return codes | {"409", "415", "503"} if method == "post" else codes

@@ -4,10 +4,12 @@ import hashlib
 from io import StringIO
 from pathlib import Path
 from typing import Any
+from unittest.mock import patch
 
 import pytest
 import yaml
 from django.core.management import call_command
+from django.test import Client
 
 from annotation.errors import BadFeedback
 from dager_site.api_errors import STATUS, code_of
@@ -86,7 +88,7 @@ def test_whatever_makes_or_changes_something_takes_a_key_and_whatever_is_read_ha
 def test_every_call_says_what_it_does_and_which_errors_it_may_answer(schema: dict[str, Any]):
     for path, operations in schema["paths"].items():
         for method, operation in operations.items():
-            assert {"401", "403", "406", "429"} <= set(operation["responses"]), (path, method)
+            assert {"400", "401", "403", "406", "429", "500"} <= set(operation["responses"]), (path, method)
             assert ("404" in operation["responses"]) >= ("{" in path), (path, method)
             assert operation["security"] == [{"token": []}, {"cookieAuth": []}], (path, method)
 
@@ -113,3 +115,15 @@ def test_every_error_of_ours_stands_at_a_call_with_its_code(schema: dict[str, An
         of_each = {BadPhoto: [*REFUSALS, *BadPhoto.CODES], BadFeedback: BadFeedback.CODES}
         for code in of_each.get(error) or [code_of(error)]:
             assert f" {code}" in told[str(status)], error
+
+
+def test_so_do_those_that_django_answers_by_itself(schema: dict[str, Any], client: Client):
+    client.raise_request_exception = False
+    told = schema["paths"]["/api/v1/photos"]["get"]["responses"]
+    asked = client.get("/api/v1/photos", headers={"host": "another.example.org"})
+    with patch("rest_framework.views.APIView.initial", side_effect=ZeroDivisionError):
+        failed = client.get("/api/v1/photos")
+
+    for answer in (asked, failed):
+        assert answer.json()["error"]["code"] in told[str(answer.status_code)]["description"]
+    assert (asked.status_code, failed.status_code) == (400, 500)
