@@ -44,7 +44,8 @@ ADJUSTABLE: dict[str, Adjustable] = {
         high=0.5,
         only_up="Its faces were drawn once and for all: a larger share keeps them and adds others, a smaller one would "
         "throw answers away that calibrators and certificates rest on.",
-        grave="More faces are answered blind, and calibrators are fitted anew on them.",
+        grave="More faces are answered blind, and calibrators are fitted anew on them. A network that is live may have "
+        "learnt from some that are new among them and seem surer than it is right, until the next training.",
     ),
     "TARGET_ERROR": Adjustable(
         "share",
