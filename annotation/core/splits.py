@@ -13,6 +13,8 @@ import numpy.typing as npt
 from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 
+from annotation.core.datasets.entry import CANNOT_TELL
+
 Split = Literal["train", "validation", "test"]
 SPLITS: tuple[Split, ...] = ("train", "validation", "test")  # of two that become one the later holds: it was held out
 SHARES: Mapping[Split, float] = {"train": 0.70, "validation": 0.15, "test": 0.15}
@@ -114,7 +116,9 @@ class _Filled:
 
 
 def warnings(counts: Mapping[str, Any], shares: Mapping[Any, float], _: Callable[[str], str] = str) -> list[str]:
-    """What somebody should know who is to trust these parts: `counts` has faces, faces by part, the largest group.
+    """What somebody should know who is to trust these parts.
+
+    `counts` has faces, faces by part, the largest group, and by attribute and part how many faces have which value.
 
     `_` puts it into the reader's language.
     """
@@ -138,7 +142,22 @@ def warnings(counts: Mapping[str, Any], shares: Mapping[Any, float], _: Callable
                 "groups are not torn apart, and who had a part keeps it."
             )
             told.append(text.format(name=name, has=got / faces, share=share))
+    for attribute, of in counts.get("attributes", {}).items():
+        held = [name for name, share in shares.items() if share and counts["splits"][name]]
+        parts = [name for name in held if not _known(of.get(name, {}))]
+        if parts:
+            text = _(
+                "{attribute} has no labelled face in: {parts}. Training it from this release fails. Label faces of "
+                "that part or of more people, then freeze a new release: who had a part keeps it, whatever the seed. "
+                "Where people who share photos are chained together, take only the most centred face of each photo "
+                "(chosen only)."
+            )
+            told.append(text.format(attribute=attribute, parts=", ".join(parts)))
     return told
+
+
+def _known(counts: Mapping[str, int]) -> int:
+    return sum(count for value, count in counts.items() if value != CANNOT_TELL)
 
 
 def connected(count: int, *keys: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:

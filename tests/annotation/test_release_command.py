@@ -7,9 +7,10 @@ import pytest
 from django.core.management import CommandError, call_command
 
 from annotation import releases
+from annotation.core.release import DATASHEET
 from annotation.core.release_formats import coco
-from annotation.models import Release
-from tests.annotation.test_releases import some_labelled
+from annotation.models import Face, Release
+from tests.annotation.test_releases import says, some_labelled
 from tests.factories import a_person
 
 pytestmark = pytest.mark.django_db
@@ -73,6 +74,18 @@ def test_parts_that_are_not_what_was_asked_for_are_told_before_and_after():
     assert "Warning: The test part is empty" in say("--preview")
     assert "Warning: The test part is empty" in say("one")
     assert json.loads(say("other", "--json"))["warnings"]
+
+
+def test_a_part_without_a_label_of_an_attribute_is_told_before_and_after():
+    some_labelled(20)
+    says(Face.objects.first(), "real_age", "30")
+
+    warned = "Warning: real_age has no labelled face in: "
+    assert warned in say("--preview")
+    assert warned in say("one")
+    made = Release.objects.get()
+    (told,) = releases.warnings_of(made)
+    assert f"**{told}**" in (releases.folder_of(made) / DATASHEET).read_text()
 
 
 def test_two_are_compared_and_one_is_checked():

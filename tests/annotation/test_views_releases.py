@@ -173,6 +173,16 @@ def test_one_under_way_and_one_that_failed_are_told_as_such(curator):
     assert "failed" in curator.get("/releases/").content.decode()
 
 
+def test_a_part_without_a_label_of_an_attribute_is_told_before_and_after(curator):
+    says(some_labelled(20)[0], "real_age", "30")
+
+    warned = "real_age has no labelled face in: "
+    assert warned in curator.post("/releases/new", {"act": "preview"}).content.decode()
+    frozen = released()
+    assert warned in curator.get(f"/releases/{frozen.pk}/").content.decode()
+    assert f"**{warned}" in curator.get(f"/releases/{frozen.pk}/datasheet").content.decode()
+
+
 def test_a_group_that_has_too_many_faces_is_told_before(curator, monkeypatch):
     monkeypatch.setattr(splits, "FEW", 10)
     a_person(some_labelled(12))

@@ -45,8 +45,8 @@ class NothingToLearnFrom(ValueError):
         if but_control:
             of_control = " but those of the control slice, from which none is learnt (DAGER_CONTROL_SHARE is how large)"
         super().__init__(
-            f"The {split} part of {release} has no face with a {task}{of_control}. Label some, or build a release that "
-            "holds them."
+            f"The {split} part of {release} has no face with a {task}{of_control}. Label faces of that part or of new "
+            "people, and build a new release: faces that had a part keep it, so more of the others do not help."
         )
 
 

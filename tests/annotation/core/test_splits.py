@@ -117,7 +117,7 @@ def test_shares_that_cannot_be_are_refused_by_their_values(shares):
 
 def parts(train: int, validation: int, test: int, largest: int = 1) -> dict[str, object]:
     splits = {"train": train, "validation": validation, "test": test}
-    return {"faces": sum(splits.values()), "splits": splits, "largest_group": largest}
+    return {"faces": sum(splits.values()), "splits": splits, "largest_group": largest, "attributes": {}}
 
 
 @pytest.mark.parametrize(
@@ -147,6 +147,18 @@ def test_parts_that_are_not_what_was_asked_for_are_told(counts, told):
 
 def test_a_part_without_a_share_is_missed_by_nobody():
     assert warnings(parts(800, 200, 0), {"train": 0.8, "validation": 0.2, "test": 0.0}) == []
+
+
+def test_a_part_in_which_no_face_has_a_label_of_an_attribute_is_told():
+    ages = {"train": {"30": 5}, "validation": {}, "test": {"cannot_tell": 1}}
+    genders = {"train": {"male": 7}, "validation": {"male": 1}, "test": {"female": 1}}
+    counts = parts(8, 2, 2) | {"attributes": {"real_age": ages, "gender": genders}}
+
+    (said,) = warnings(counts, SHARES)
+
+    assert "real_age has no labelled face in: validation, test." in said
+    assert "chosen only" in said
+    assert not any("real_age" in each for each in warnings(counts, {"train": 1.0, "validation": 0.0, "test": 0.0}))
 
 
 @given(st.lists(st.tuples(st.integers(-1, 12), st.integers(-1, 12)), max_size=40))
