@@ -1032,9 +1032,10 @@ _DIFFERENCE = {
             "additionalProperties": {"type": "integer"},
             "description": "by part, how many faces more or, below 0, fewer",
         },
+        "left_test": _CHANGE | {"description": "of the removed, those of the older test"},
         "test_only_grew": {
             "type": "boolean",
-            "description": "whether all faces of the older test that are still there are in the newer one's test",
+            "description": "whether all faces of the older test are in the newer one's test",
         },
     },
 }

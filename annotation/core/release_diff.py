@@ -1,6 +1,7 @@
 """What one release has and another has not: faces, parts, labels."""
 
 from collections import Counter
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -9,6 +10,7 @@ from annotation.core.splits import SPLITS
 from inference.core.attributes import ATTRIBUTES
 
 EXAMPLES = 12  # faces of each kind of change that are named
+FROM_TEST = "test →"
 
 
 @dataclass(eq=False)
@@ -32,6 +34,7 @@ class Difference:
     newer: str
     added: Change = field(default_factory=Change)
     removed: Change = field(default_factory=Change)
+    left_test: Change = field(default_factory=Change)  # of those removed
     kept: int = 0
     moved: dict[str, Change] = field(default_factory=dict)  # "train → test"
     renamed: Change = field(default_factory=Change)  # another identity, or none now
@@ -40,8 +43,8 @@ class Difference:
 
     @property
     def test_only_grew(self) -> bool:
-        """No face of the older test that is still in the newer release is anywhere but in its test."""
-        return not any(name.startswith("test →") for name in self.moved)
+        """All faces of the older test are in the newer one's."""
+        return not self.left_test.count and not any(name.startswith(FROM_TEST) for name in self.moved)
 
     def as_json(self) -> dict[str, Any]:
         def told(change: Change) -> dict[str, Any]:
@@ -57,6 +60,7 @@ class Difference:
             "moved": {name: told(change) for name, change in self.moved.items()},
             "labels": {name: {key: told(each) for key, each in of.items()} for name, of in self.labels.items()},
             "splits": self.splits,
+            "left_test": told(self.left_test),
             "test_only_grew": self.test_only_grew,
         }
 
@@ -74,6 +78,8 @@ def diff(older: Release, newer: Release) -> Difference:
         if other is None or (one is not None and one["face"] < other["face"]):
             assert one is not None
             found.removed.see(one["face"])
+            if one["split"] == "test":
+                found.left_test.see(one["face"])
             counts[one["split"]] -= 1
             one = next(before, None)
         elif one is None or other["face"] < one["face"]:
@@ -85,6 +91,18 @@ def diff(older: Release, newer: Release) -> Difference:
             one, other = next(before, None), next(after, None)
     found.splits = {name: counts[name] for name in SPLITS}
     return found
+
+
+def of_test(changes: Mapping[str, Any], _: Callable[[str], str] = str) -> str:
+    """What became of the older test, from a difference as JSON; `_` puts it into the reader's language."""
+    if any(name.startswith(FROM_TEST) for name in changes["moved"]):
+        return _("Faces moved out of the test.")
+    if "left_test" not in changes and changes["removed"]["count"]:  # of a release that was frozen by older code
+        return _("No face moved out of the test.")
+    if changes["test_only_grew"]:
+        return _("The test only grew.")
+    left = changes["left_test"]["count"]
+    return _("No face moved out of the test; {left} left the release.").format(left=f"{left:,}")
 
 
 def _labels(release: Release) -> Any:

@@ -15,6 +15,7 @@ from annotation import releases as stage
 from annotation.access import BROWSE, GROUP_AND_EXPORT
 from annotation.core.datasheet import by_value
 from annotation.core.release import DATASHEET
+from annotation.core.release_diff import of_test
 from annotation.core.release_formats.formats import FORMATS
 from annotation.core.release_query import query_of
 from annotation.core.splits import SPLITS
@@ -101,6 +102,7 @@ def _opened(request: SignedIn, shown: Release) -> dict[str, Any]:
             "rights": frozen.description.rights,
             "older": older,
             "changes": changes,
+            "of_test": of_test(changes, _) if "moved" in changes else "",
         }
     except AnnotationError as error:
         return {"damage": str(error)}

@@ -78,7 +78,7 @@ def test_a_release_s_page_tells_counts_rights_filters_changes_and_the_datasheet(
 
     assert second.checksum in text
     assert "Album &lt;b&gt;" in text
-    assert "the test only grew" in text
+    assert "The test only grew." in text
     assert "# Datasheet: second" in text
     assert "<dt>Attributes</dt>" in text
     for layout in ("parquet", "webdataset", "images", "csv", "coco"):

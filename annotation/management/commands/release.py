@@ -10,6 +10,7 @@ from django.core.management.base import BaseCommand, CommandError
 from rich.progress import Progress
 
 from annotation import audit, releases
+from annotation.core.release_diff import of_test
 from annotation.core.release_formats.formats import FORMATS, export, format_named
 from annotation.core.release_query import KNOWABLE, Balance, DecidedBy, ReleaseQuery
 from annotation.core.splits import SPLITS
@@ -155,7 +156,7 @@ def _diff(options: dict[str, Any]) -> tuple[Any, str]:
     lines += [
         f"  {name}, {kind}: {change['count']:,}" for name, of in told["labels"].items() for kind, change in of.items()
     ]
-    lines.append("The test only grew." if told["test_only_grew"] else "Faces left the test.")
+    lines.append(of_test(told))
     return told, "\n".join(lines)
 
 
