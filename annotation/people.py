@@ -6,6 +6,8 @@ attribute) they say of those of whom they see every face. So nothing changes tha
 
 from collections.abc import Collection, Sequence
 
+from django.db.models import F
+
 from annotation import ledger, visible
 from annotation.answers import drop_pairs_of_nobody, drop_settled_faces
 from annotation.errors import BadAct
@@ -17,11 +19,14 @@ from inference.core import attributes as registry
 
 @beginning_again
 def rename(*, identity_id: int, name: str, by: User) -> Answer:
-    """Give a person a name; an empty one takes the name away."""
+    """Give a person a name; an empty one takes the name away. Raises BadAct where that changes nothing."""
     name = name.strip()
     if len(name) > 300 or (name and not name.isprintable()):
         raise BadAct("A name is printable text of at most 300 characters.")
     identity = _whole(identity_id, by)
+    if identity.name == name:
+        known = f"is named {name} already" if name else "has no name"
+        raise BadAct(f"Person {identity.pk} {known}. Nothing was changed.")
     act = _act(by, {"act": "rename", "identity": identity.pk, "name": name}, actions=1)
     ledger.write([ledger.line(act, Decision.Kind.NAME, identity=identity, value=name)])
     return act
@@ -82,8 +87,13 @@ def assign(*, face_ids: Sequence[int], identity_id: int | None, by: User) -> Ans
 
 @beginning_again
 def not_a_face(*, face_ids: Sequence[int], by: User) -> Answer:
-    """The detector was wrong about these."""
+    """The detector was wrong about these. Raises BadAct where a person has said so of all of them."""
     faces = _faces(face_ids, by)
+    said = Label.objects.filter(face__in=faces, verdict=Label.Verdict.NOT_A_FACE, decision__by=Decision.By.PERSON)
+    known = set(said.filter(decision__face=F("face")).values_list("face_id", flat=True))  # not of the photo it copies
+    faces = [face for face in faces if face not in known]
+    if not faces:
+        raise BadAct("All of these are marked as not a face already. Nothing was changed.")
     act = _act(by, {"act": "not_a_face", "faces": faces}, actions=len(faces))
     ledger.write([ledger.line(act, Decision.Kind.NOT_A_FACE, face=face) for face in faces])
     drop_settled_faces(faces)

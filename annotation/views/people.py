@@ -169,7 +169,9 @@ def _do(chosen: str, faces: Sequence[int], of: int, to: Identity | None, request
             told = _("{faces} split off as person {person}.")
             return done, told.format(faces=count, person=done.content["into"])
         case "not_a_face":
-            return acts.not_a_face(face_ids=faces, by=request.user), _("{faces}: not a face.").format(faces=count)
+            done = acts.not_a_face(face_ids=faces, by=request.user)
+            fresh = reads.faces_in_words(len(done.content["faces"]))  # without those that were said to be none before
+            return done, _("{faces}: not a face.").format(faces=fresh)
         case _:
             done = acts.assign(face_ids=faces, identity_id=to.pk if to and chosen == "move" else None, by=request.user)
             whom = to if to and chosen == "move" else _("person {pk}").format(pk=done.content["identity"])

@@ -109,6 +109,61 @@ def test_renaming_is_told_and_can_be_undone(curator: Client) -> None:
     assert person.name == ""
 
 
+@pytest.mark.parametrize(("before", "typed"), [("", ""), ("", "  "), ("Ada", "Ada"), ("Ada", " Ada ")])
+def test_a_name_as_it_was_writes_nothing_and_says_so(curator: Client, before: str, typed: str) -> None:
+    person = a_person(1, name=before)
+    written = Decision.objects.count(), Answer.objects.count()
+
+    form = {"name": typed, "next": reverse("person", args=[person.pk])}
+    page = curator.post(reverse("rename", args=[person.pk]), form, follow=True)
+
+    assert "Nothing was changed." in page.content.decode()
+    assert page.context["person"] == person
+    assert (Decision.objects.count(), Answer.objects.count()) == written
+
+
+def test_an_empty_name_takes_the_name_away(curator: Client) -> None:
+    person = a_person(1, name="Ada")
+
+    page = curator.post(reverse("rename", args=[person.pk]), {"name": ""}, follow=True).content.decode()
+
+    assert "The name was taken away." in page
+    assert Identity.objects.get(pk=person.pk).name == ""
+
+
+def test_what_is_sent_twice_is_done_once_so_one_undo_takes_it_back(curator: Client) -> None:
+    faces = [a_face(), a_face()]
+    person = a_person(faces)
+    form = {"act": "not_a_face", "faces": [face.pk for face in faces], "person": person.pk}
+
+    act(curator, **form)
+    again = act(curator, **form)
+
+    assert "marked as not a face already. Nothing was changed." in told(again)
+    curator.post(reverse("undo", args=[Answer.objects.latest("pk").pk]))
+    assert [person_of(face.pk) for face in faces] == [person.pk] * 2
+
+
+@pytest.mark.parametrize("chosen", ["remove", "split"])
+def test_faces_that_left_a_person_leave_them_once(curator: Client, chosen: str) -> None:
+    faces = [a_face(), a_face()]
+    person = a_person(faces)
+    form = {"act": chosen, "faces": [faces[0].pk], "person": person.pk}
+    act(curator, **form)
+    lines = Decision.objects.count()
+
+    assert "it moved meanwhile" in told(act(curator, **form))
+    assert Decision.objects.count() == lines
+
+
+def test_only_faces_that_were_not_said_to_be_none_before_are_told(curator: Client) -> None:
+    one, other = a_face(), a_face()
+    act(curator, act="not_a_face", faces=[one.pk])
+
+    assert "1 face: not a face." in told(act(curator, act="not_a_face", faces=[one.pk, other.pk]))
+    assert Decision.objects.filter(kind="not_a_face").count() == 2
+
+
 def test_a_face_that_is_not_this_person_goes_back_to_the_machine(curator: Client) -> None:
     faces = [a_face(), a_face()]
     person = a_person(faces)

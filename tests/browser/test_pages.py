@@ -11,7 +11,7 @@ from uuid import uuid4
 import pytest
 from axe_playwright_python.sync_playwright import Axe
 from django.utils import timezone
-from playwright.sync_api import Page, expect
+from playwright.sync_api import Page, Route, expect
 from pytest_django import Settings
 
 from annotation import dashboard, gallery, maps, tasks, tokens, workers
@@ -120,6 +120,43 @@ def test_faces_are_chosen_by_click_stretch_and_key_and_split_off(site: Site) -> 
     page.get_by_role("status").get_by_role("button", name="Undo").click()
     expect(page.get_by_text("Undone.")).to_be_visible()
     assert Label.objects.filter(identity=person).count() == 6
+
+
+def test_a_key_that_is_pressed_twice_acts_once(site: Site) -> None:
+    person = a_person(faces_of(1, 6), name="Ada")
+    site.sign_in()
+    page = site.open(f"/people/{person.pk}/")
+
+    sent: list[Route] = []
+    page.route("**/faces/act", lambda route: sent.append(route))  # as by a slow server
+
+    page.keyboard.press("a")
+    page.keyboard.press("n")
+    page.keyboard.press("n")
+    page.wait_for_timeout(300)
+    assert len(sent) == 1
+    sent[0].continue_()
+
+    expect(page.get_by_text("6 faces: not a face.")).to_be_visible()
+    assert Answer.objects.filter(content__act="not_a_face").count() == 1
+    page.get_by_role("status").get_by_role("button", name="Undo").click()
+    expect(page.get_by_text("Undone.")).to_be_visible()
+    assert Label.objects.filter(identity=person).count() == 6
+
+
+@pytest.mark.parametrize("name", ["", "Ada"])
+def test_a_name_that_is_not_typed_yet_is_typed_next(site: Site, name: str) -> None:
+    person = a_person(faces_of(1, 2), name=name)
+    site.sign_in()
+    page = site.open(f"/people/{person.pk}/")
+
+    page.get_by_role("button", name="Rename").click()
+    expect(page.get_by_label("Name", exact=True)).to_be_focused()
+    page.keyboard.type("Anna")
+    page.keyboard.press("Enter")
+
+    expect(page.get_by_text("Named Anna.")).to_be_visible()
+    assert Label.objects.filter(identity=person).count() == 2
 
 
 def test_somebody_is_merged_with_a_person_found_by_name(site: Site) -> None:

@@ -3,6 +3,7 @@
 import { element } from "./dom.js";
 import { listen } from "./keys.js";
 import { columnsOf, moved } from "./moves.js";
+import "./once.js";
 import { ask } from "./server.js";
 import { say } from "./words.js";
 
@@ -44,6 +45,15 @@ if (form) {
   });
   listen(form);
   count();
+}
+
+// A name as it was is typed first: without the focus on its field, letters would press the buttons of the faces.
+for (const field of document.querySelectorAll("[data-renames]")) {
+  field.form.addEventListener("submit", (event) => {
+    if (field.value.trim() !== field.defaultValue) return;
+    event.preventDefault();
+    field.select();
+  });
 }
 
 // Names of people, offered as they are typed.

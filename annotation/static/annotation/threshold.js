@@ -1,6 +1,7 @@
 // A threshold is dragged, and the faces that fall out below it are seen to.
 
 import { listen } from "./keys.js";
+import "./once.js";
 import { say } from "./words.js";
 
 const slider = document.getElementById("below");
