@@ -120,6 +120,30 @@ def test_a_line_that_cannot_be_read_is_reported_and_the_others_taken(tmp_path: P
     assert report["photos"] == 1
 
 
+def test_why_files_were_refused_and_where_all_reasons_stand_is_said(tmp_path: Path):
+    rows = {f"{name}.png": {"gender": "female"} for name in "abc"} | {"d.png": {"gender": "lady"}}
+    folder = a_set(tmp_path / "mine", rows)
+    for name in "bc":
+        (folder / f"{name}.png").unlink()
+    told = StringIO()
+
+    call_command("import_labelled", str(folder), layout="csv", stdout=told)
+
+    assert "refused: 3 unread.\n  2: There is no such picture beside the table." in told.getvalue()
+    assert "  1: Its gender is 'lady'" in told.getvalue()
+    assert f"the source's page Refused, /sources/{Refusal.objects.first().source_id}/refusals" in told.getvalue()
+
+
+def test_of_many_reasons_the_most_frequent_are_said(tmp_path: Path):
+    rows = {f"{number}.png": {"gender": f"none {number}"} for number in range(7)}
+    told = StringIO()
+
+    call_command("import_labelled", str(a_set(tmp_path / "mine", rows)), layout="csv", stdout=told)
+
+    assert told.getvalue().count("  1: Its gender is") == 5
+    assert "  2: other reasons" in told.getvalue()
+
+
 def test_votes_are_kept_as_a_distribution_and_the_most_voted_is_the_value():
     votes = {"happy": 7, "neutral": 2, "cannot_tell": 1}
     photo = a_photo(imported={"identity": "", "age": None, "values": {}, "votes": {"emotion": votes}, "cropped": True})

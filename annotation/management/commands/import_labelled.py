@@ -8,6 +8,7 @@ from typing import Any
 from django.core.management.base import BaseCommand, CommandError
 from django.db import connection
 from django.db.models import Count
+from django.urls import reverse
 from rich.progress import track
 
 from annotation import faces, intake
@@ -17,6 +18,7 @@ from annotation.errors import AnnotationError
 from annotation.models import AttributeLabel, Intake, Label, Photo, Refusal, Source
 
 BATCH = 16  # photos between two steps of the bar
+REASONS = 5  # why files were refused, the most frequent, that are told here
 
 
 class Command(BaseCommand):
@@ -79,12 +81,16 @@ def _find_faces(source: Source, *, quiet: bool) -> None:
 def _report(delivery: Intake) -> dict[str, Any]:
     photos = Photo.objects.filter(source=delivery.source)
     labels = AttributeLabel.objects.filter(face__photo__source=delivery.source)
-    reasons = Refusal.objects.filter(source=delivery.source).values_list("code").annotate(count=Count("pk"))
+    refusals = Refusal.objects.filter(source=delivery.source)
+    codes = refusals.values_list("code").annotate(count=Count("pk"))
+    reasons = refusals.values_list("reason").annotate(count=Count("pk"))
     return {
         "source": delivery.source.name,
         "photos": delivery.taken + delivery.known,
         "copies": delivery.copies,
-        "refused": dict(reasons.order_by("code")),
+        "refused": dict(codes.order_by("code")),
+        "reasons": dict(reasons.order_by("-count", "reason")[:REASONS]),
+        "refusals": reverse("refusals", args=[delivery.source_id]),
         "without_a_face": photos.exclude(faces_sought_at=None).filter(faces=None).count(),
         "identities": Label.objects.filter(face__photo__source=delivery.source, verdict="identity").count(),
         "attributes": dict(labels.values_list("attribute").annotate(count=Count("pk")).order_by("attribute")),
@@ -97,6 +103,16 @@ def _told(report: dict[str, Any]) -> str:
     said = ", ".join(f"{count} {name}" for name, count in labels.items() if count) or "none"
     return (
         f"{report['source']}: photos: {report['photos']}, exact copies: {report['copies']}; refused: {refused}.\n"
+        f"{_why(report)}"
         f"{report['without_a_face']} photos in which no face was found keep what the set says, but have no label.\n"
         f"Labels, all imported: {said}."
     )
+
+
+def _why(report: dict[str, Any]) -> str:
+    if not report["refused"]:
+        return ""
+    told = "".join(f"  {count}: {reason}\n" for reason, count in report["reasons"].items())
+    rest = sum(report["refused"].values()) - sum(report["reasons"].values())
+    others = f"  {rest}: other reasons\n" if rest else ""
+    return f"{told}{others}Each file and its reason: the source's page Refused, {report['refusals']}\n"
