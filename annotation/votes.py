@@ -8,7 +8,7 @@ from typing import Any, Literal
 import numpy as np
 import numpy.typing as npt
 from django.db import transaction
-from django.db.models import Q, QuerySet
+from django.db.models import F, Q, QuerySet
 
 from annotation import ledger, live_settings
 from annotation.core.batches import batched
@@ -468,10 +468,15 @@ def _answered_no_more(faces: Collection[int], attribute: str) -> None:
 
 
 def follow_people(attribute: Attribute) -> int:
-    """What was said of a person by looking at a face goes with that face, once it is somebody else's.
+    """What was said of a person by looking at a face goes with that face, once it is somebody else's, or nobody's; and
+    what was said of a face alone goes for its person, once it has one.
 
-    Returns how many lines were taken back. The votes are weighed anew, of whom the face is now.
+    Returns how many lines were taken back or written. The votes are weighed anew, of whom the face is now.
     """
+    return _leave(attribute) + _arrive(attribute)
+
+
+def _leave(attribute: Attribute) -> int:
     lines = Decision.objects.standing().filter(
         kind=Decision.Kind.VALUE, attribute=attribute.name, identity__isnull=False, evidence__face__isnull=False
     )
@@ -487,6 +492,49 @@ def follow_people(attribute: Attribute) -> int:
             ledger.undo(taken, person=None)
             _weigh_again(attribute, {line.evidence["face"] for line in taken if line.by == Decision.By.PERSON})
     return len(gone)
+
+
+def _arrive(attribute: Attribute) -> int:
+    """Where a person's faces that were settled alone agree, and nothing is said of the person."""
+    spoken = Decision.objects.standing().filter(
+        kind=Decision.Kind.VALUE, attribute=attribute.name, identity__isnull=False
+    )
+    known = {now or one for one, now in spoken.values_list("identity", "identity__merged_into")}
+    labels = AttributeLabel.objects.filter(
+        attribute=attribute.name,
+        value__in=attribute.values,
+        decision__by=Decision.By.PERSON,
+        decision__answer__isnull=False,
+        decision__evidence__face__isnull=False,
+        decision__face=F("face"),
+        face__label__identity__isnull=False,
+    ).exclude(face__label__identity__in=known)
+    of_person = dict[int, dict[str, int]]()  # by value the last line that says so
+    for person, value, line in labels.order_by("decision_id").values_list("face__label__identity", "value", "decision"):
+        of_person.setdefault(person, {})[value] = line
+    agreed = {person: line for person, lines in of_person.items() if len(lines) == 1 for line in lines.values()}
+    for chunk in batched(sorted(agreed), CHUNK):
+        with transaction.atomic():
+            lines = Decision.objects.standing().select_related("answer__annotator", "answer__question")
+            said = lines.in_bulk([agreed[person] for person in chunk])
+            there = Identity.objects.in_bulk(chunk)
+            ledger.write(
+                [
+                    _said_of(there[person], said[agreed[person]])
+                    for person in chunk
+                    if person in there and agreed[person] in said
+                ]
+            )
+    return len(agreed)
+
+
+def _said_of(person: Identity, line: Decision) -> Decision:
+    """The same, said of the person, and signed by the same answer: whoever takes that back takes both back."""
+    assert line.answer is not None
+    found = ledger.line(line.answer, Decision.Kind.VALUE, identity=person, attribute=line.attribute, value=line.value)
+    found.evidence |= line.evidence
+    found.detail = line.detail
+    return found
 
 
 def _weigh_again(attribute: Attribute, faces: Collection[int], *, in_grids: bool = False) -> Open:

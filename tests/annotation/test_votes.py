@@ -349,6 +349,43 @@ def test_what_was_said_of_a_person_goes_with_the_face_that_was_looked_at():
     assert follow_people(attribute("gender")) == 0
 
 
+@pytest.mark.parametrize("act", ["not a face", "removed"])
+def test_what_was_said_of_a_person_is_said_of_them_again_once_their_face_is_back(act: str):
+    stays, leaves = proposed(0.5, 0.02)
+    person = a_person([stays, leaves])
+    marked_male(leaves)
+    curator = a_user()
+    if act == "removed":
+        gone = people.remove(face_ids=[leaves.pk], identity_id=person.pk, by=curator)
+    else:
+        gone = people.not_a_face(face_ids=[leaves.pk], by=curator)
+    follow_people(attribute("gender"))
+    assert value_of(stays) is None
+
+    undo_answer(answer_id=gone.pk, by=curator)
+    assert follow_people(attribute("gender")) == 1
+
+    assert [value_of(face) for face in (stays, leaves)] == ["male", "male"]
+    assert follow_people(attribute("gender")) == 0
+
+
+def test_what_was_said_of_a_face_alone_goes_for_the_person_that_it_turns_out_to_be_if_nothing_else_does():
+    alone, silent, one, other = proposed(0.02, 0.5, 0.02, 0.02)
+    undone = marked_male(alone)
+    marked_male(one)
+    say(a_single(other), somebody(SURE), verdict="value", value="female")
+    say(a_single(other), somebody(SURE), verdict="value", value="female")
+    assert [value_of(face) for face in (one, other)] == ["male", "female"]
+    a_person([alone, silent])
+    a_person([one, other])
+
+    assert follow_people(attribute("gender")) == 1
+    assert [value_of(face) for face in (alone, silent, one, other)] == ["male", "male", "male", "female"]
+
+    undo_answer(answer_id=undone.pk, by=undone.annotator)
+    assert [value_of(face) for face in (alone, silent)] == [None, None]
+
+
 def test_what_was_said_of_two_people_stands_while_they_are_one_and_goes_with_their_merge():
     one, other = proposed(0.5, 0.02)
     first, second = a_person([one]), a_person([other])
