@@ -81,7 +81,7 @@ def route(attribute: Attribute, calibration: Calibration, *, now: datetime | Non
         candidates = _candidates(attribute)
         control = [each for each in candidates if in_control_slice(each.key, live_settings.get("CONTROL_SHARE"))]
         drawn = {each.face for each in control}
-        early = bool(control) and calibration.answers < ENOUGH
+        early = calibration.answers < ENOUGH <= calibration.answers + len(control) + _in_hand(attribute)
         rest = [each for each in candidates if each.face not in drawn and not (early and each.confidence > SURE)]
         asked = _control(attribute, calibration, control)
         together = len({person for each in rest for person in each.voters}) // 2
@@ -167,6 +167,13 @@ def _with_votes(attribute: Attribute, candidates: list[Candidate]) -> list[Candi
         else each
         for each in candidates
     ]
+
+
+def _in_hand(attribute: Attribute) -> int:
+    """Faces of the control slice that open questions ask about."""
+    asked = QuestionFace.objects.filter(question__attribute=attribute.name, question__state=Question.State.OPEN)
+    shown = asked.exclude(question__purpose=Question.Purpose.GOLD).values_list("face_id", flat=True)
+    return sum(len(votes.in_control(chunk)) for chunk in batched(sorted(set(shown)), 400))
 
 
 def _sizes(people: set[int]) -> dict[int, int]:
