@@ -12,9 +12,10 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 from django.db import transaction
-from django.db.models import Count, Exists, F, OuterRef
-from django.db.models.functions import Substr
+from django.db.models import CharField, Count, Exists, F, OuterRef, Value
+from django.db.models.functions import MD5, Cast, Concat
 from django.utils import timezone
+from django.utils.crypto import salted_hmac
 
 from annotation import certificates, live_settings, votes
 from annotation.core.batches import batched
@@ -41,9 +42,6 @@ from inference.core.attributes import Attribute
 
 WAITING = 40  # grids of one attribute at a time
 SINGLES = 200  # and single questions: nobody is behind what they teach by more than that
-# As good as by chance, and the same in every run. All of the hash, but as an expression, which no index has: PostgreSQL
-# reads a cursor's first rows in the order of an index, where it takes few to fit, and took 35 s for some of 20,000.
-BY_HASH = (Substr("face__photo__sha256", 1), "face__number")
 FIRST = 100  # control answers that come before anything else of an attribute: calibration begins with them
 ENOUGH = 50  # control answers before anybody relies on the machine's confidence
 SURE = 0.9  # proposals that wait until then: a certificate may settle them unseen
@@ -323,6 +321,16 @@ def _gold(attribute: Attribute) -> Iterator[Asked]:
         yield Question(purpose=Question.Purpose.GOLD, value=label.value, worth=WORTH_OF_GOLD), [shown]
 
 
+def _by_chance() -> MD5:
+    """The same in every run of an installation; but nobody who knows the photos' hashes can tell what is known.
+
+    An expression, which no index has: PostgreSQL reads a cursor's first rows in the order of an index, where it takes
+    few to fit, and took 35 s for some of 20,000.
+    """
+    secret = salted_hmac("gold", "").hexdigest()
+    return MD5(Concat("face__photo__sha256", Value("-"), Cast("face__number", CharField()), Value(secret)))
+
+
 def _undisputed(attribute: Attribute) -> Iterator[AttributeLabel]:
     """By chance, labels that two people at least made certain.
 
@@ -339,13 +347,13 @@ def _undisputed(attribute: Attribute) -> Iterator[AttributeLabel]:
     if attribute.keeps == "distribution":
         proposed = Proposal.objects.filter(attribute=attribute.name, face=OuterRef("face"), value=OuterRef("value"))
         labels = labels.filter(Exists(proposed))
-    return (label for label in labels.order_by(*BY_HASH).iterator() if len(label.detail.get("votes", ())) <= 1)
+    return (label for label in labels.order_by(_by_chance()).iterator() if len(label.detail.get("votes", ())) <= 1)
 
 
 def _ages_known(attribute: Attribute) -> Iterator[AttributeLabel]:
     """By chance, ages that ten guesses tell closely enough to hold somebody's guess against them."""
     labels = AttributeLabel.objects.filter(attribute=attribute.name, face__usable=True, face__duplicate_of=None)
-    rows = labels.filter(detail__has_key="guesses").order_by(*BY_HASH)
+    rows = labels.filter(detail__has_key="guesses").order_by(_by_chance())
     return (label for label in rows.iterator() if _is_close(label.detail))
 
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from celery import Celery, Task
 from celery.result import AsyncResult
-from celery.signals import before_task_publish, task_prerun, worker_init
+from celery.signals import beat_init, before_task_publish, task_prerun, worker_init
 from django.conf import settings
 from kombu.exceptions import OperationalError
 from redis import Redis
@@ -79,8 +79,14 @@ def _prepare(**_: object) -> None:
         restore.require_whole()
     except BadBackup as error:
         raise SystemExit(str(error)) from error  # Celery would log any other exception, and go on
+    make_queue_folders()
     import_all()
     settle()
+
+
+@beat_init.connect
+def _find_queue(**_: object) -> None:
+    make_queue_folders()
 
 
 def broker() -> Redis:
@@ -89,15 +95,22 @@ def broker() -> Redis:
 
 
 def make_queue_folders() -> None:
-    """The queue of files needs its folders before the first message; Redis needs none.
-
-    A table of queues that a full disk or a kill left half-written goes: workers write it again as they start.
-    """
-    options = settings.CELERY_BROKER_TRANSPORT_OPTIONS
-    folders = [Path(str(options[name])) for name in ("data_folder_in", "control_folder") if name in options]
-    for folder in folders:
+    """The queue of files needs its folders before the first message; Redis needs none."""
+    for folder in _queue_folders():
         folder.mkdir(parents=True, exist_ok=True)
-    for table in folders[-1].iterdir() if folders else ():
+
+
+def _queue_folders() -> list[Path]:
+    options = settings.CELERY_BROKER_TRANSPORT_OPTIONS
+    return [Path(str(options[name])) for name in ("data_folder_in", "control_folder") if name in options]
+
+
+def drop_broken_tables() -> None:
+    """A table of queues that a full disk or a kill left half-written goes: workers write it again as they start.
+
+    Before any of them has started, as one may be writing it.
+    """
+    for table in [table for folder in _queue_folders()[1:] for table in folder.iterdir()]:
         try:
             json.loads(table.read_text())
         except ValueError:

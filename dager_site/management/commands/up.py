@@ -24,7 +24,7 @@ from annotation.errors import AnnotationError
 from annotation.models import Intake, Photo, Source, User
 from dager_site.backup_format import BadBackup
 from dager_site.celery import app as celery
-from dager_site.celery import make_queue_folders
+from dager_site.celery import drop_broken_tables, make_queue_folders
 from dager_site.processes import PortTaken, ProcessDied, Processes, require_free, settle
 from dager_site.restore import require_whole
 from inference import registry
@@ -62,6 +62,7 @@ class Command(BaseCommand):
         call_command("migrate", verbosity=0)
         registry.ensure_live()
         make_queue_folders()
+        drop_broken_tables()
         _make_first_admin()
         if not settings.REDIS:
             runs.release_all_claims()
