@@ -21,6 +21,7 @@ from urllib.request import HTTPCookieProcessor, Request, build_opener
 from uuid import uuid4
 
 import pytest
+from django.core.management import CommandError, call_command
 
 from annotation.core.drawn import draw_sample
 
@@ -287,3 +288,13 @@ def test_a_port_that_is_taken_is_named_with_the_way_out(up: Up):
     assert done.returncode == 1
     assert "listens on" in done.stderr
     assert "make run PORT=" in done.stderr
+
+
+@pytest.mark.parametrize("named", ["photos", "manifest"])
+def test_photos_that_are_not_there_are_named_and_nothing_is_made(named: str, tmp_path: Path, settings):
+    settings.DATA_DIR = tmp_path / "data"
+
+    with pytest.raises(CommandError, match=rf"--{named} {tmp_path}/nowhere: there is no such file or folder"):
+        call_command("up", **{named: f"{tmp_path}/nowhere"})
+
+    assert not settings.DATA_DIR.exists()

@@ -51,6 +51,9 @@ class Command(BaseCommand):
 
     def handle(self, *args: Any, **options: Any) -> None:
         console = Console(soft_wrap=True)
+        for name in ("photos", "manifest"):  # before anything is made or changed for them
+            if options[name] and not Path(options[name]).expanduser().exists():
+                raise CommandError(f"--{name} {options[name]}: there is no such file or folder.")
         try:
             require_free(options["host"], options["port"])
         except PortTaken as error:
