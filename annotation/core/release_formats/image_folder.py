@@ -1,6 +1,7 @@
 """A folder of pictures, a part each, with a `metadata.jsonl` beside them, as Hugging Face's "imagefolder" reads it.
 
-By an attribute, the pictures lie in a folder for each of its values: torchvision's ImageFolder.
+By an attribute, the pictures lie in a folder for each of its values: torchvision's ImageFolder. It takes every folder
+of a part for a class, so faces without that attribute lie beside the parts, in `unlabelled/train` and so on.
 """
 
 import json
@@ -26,36 +27,48 @@ from inference.core.attributes import attribute
 
 METADATA = "metadata.jsonl"
 UNLABELLED = "unlabelled"
+FOLDERS = (*SPLITS, *(f"{UNLABELLED}/{split}" for split in SPLITS))
 
 
 def entries(release: Release, by: str = "") -> Iterator[Entry]:
     """With `by`, an attribute, a folder for each of its values. Raises UnknownAttribute."""
     if by:
         attribute(by)
-    for split in SPLITS:
-        if release.counts["splits"][split]:
-            yield Entry(f"{split}/{METADATA}", partial(_lines, release, split, by))
+    folders = {_folder(row, by) for row in _read(release, by)}
+    for folder in FOLDERS:
+        if folder in folders:
+            yield Entry(f"{folder}/{METADATA}", partial(_lines, release, folder, by))
     for face in release.faces():
-        yield of_bytes(f"{face.split}/{_name(face.columns(), by)}", face.image)
+        row = face.columns()
+        yield of_bytes(f"{_folder(row, by)}/{_name(row, by)}", face.image)
 
 
-def _lines(release: Release, split: str, by: str) -> Iterator[bytes]:
-    for row in labels(release, split):
-        yield as_line({"file_name": _name(row, by)} | described(row))
+def _read(release: Release, by: str) -> Iterator[dict[str, Any]]:
+    for batch in release.rows(["split", *([by] if by else [])]):
+        yield from batch.to_pylist()
+
+
+def _lines(release: Release, folder: str, by: str) -> Iterator[bytes]:
+    for row in labels(release, folder.removeprefix(UNLABELLED + "/")):
+        if _folder(row, by) == folder:
+            yield as_line({"file_name": _name(row, by)} | described(row))
+
+
+def _folder(row: dict[str, Any], by: str) -> str:
+    return f"{UNLABELLED}/{row['split']}" if by and row[by] is None else row["split"]
 
 
 def _name(row: dict[str, Any], by: str) -> str:
     name = f"{picture_name(row['face'])}.jpg"
-    if not by:
+    value = row[by] if by else None
+    if value is None:
         return name
-    value = row[by]
-    told = UNLABELLED if value is None else value if isinstance(value, str) else f"{int(value):03d}"
-    return f"{told}/{name}"
+    return f"{value if isinstance(value, str) else f'{int(value):03d}'}/{name}"
 
 
 def read(folder: Path) -> Iterator[FaceRow]:
     """Raises BadExport."""
-    found = [path for split in SPLITS if (path := folder / split / METADATA).is_file()]
+    found = [path for name in FOLDERS if (path := folder / name / METADATA).is_file()]
     if not found:
         raise BadExport(f"{folder} has no {SPLITS[0]}/{METADATA} or the like. Give the folder of the export.")
     for path in found:

@@ -10,12 +10,13 @@ import pyarrow as pa
 import pytest
 
 from annotation.core import release as release_format
-from annotation.core.release import SCHEMA, FaceRow, Release, open_release, write_release
+from annotation.core.release import SCHEMA, FaceRow, LabelValue, Release, open_release, write_release
 from annotation.core.release_formats import coco, image_folder, native, table, webdataset
 from annotation.core.release_formats.entry import BadExport, tar_stream
 from annotation.core.release_formats.formats import FORMATS, UnknownFormat, export, format_named, stream
+from annotation.core.splits import SPLITS
 from inference.core.attributes import UnknownAttribute
-from tests.annotation.core.releases import HOSTILE, forge, hostile_rows, some_rows, told
+from tests.annotation.core.releases import HOSTILE, a_row, forge, hostile_rows, some_rows, told
 
 
 @pytest.fixture
@@ -95,9 +96,36 @@ def test_a_spreadsheet_computes_nothing_of_what_a_scraper_brought(tmp_path, monk
 def test_pictures_lie_by_the_value_of_an_attribute_when_asked(release, tmp_path):
     export(release, format_named("images", by="gender"), tmp_path / "out")
 
-    assert {path.name for path in (tmp_path / "out/train").iterdir()} == {
-        "female", "metadata.jsonl", "unlabelled",
+    assert {path.name for path in (tmp_path / "out/train").iterdir()} == {"female", "metadata.jsonl"}
+    assert by_face(image_folder.read(tmp_path / "out")) == told(release.faces())
+
+
+def test_faces_without_the_attribute_are_no_class_of_any_part(tmp_path, monkeypatch):
+    female = LabelValue("female", decided_by="person")
+    held = [("train", female), ("train", None), ("test", female), ("test", LabelValue(None, decided_by="person"))]
+    rows = [
+        a_row(face, split=split, labels={"gender": label} if label else {})
+        for face, (split, label) in enumerate([*held, ("validation", None)], 1)
+    ]
+
+    export(frozen(tmp_path, monkeypatch, rows), format_named("images", by="gender"), tmp_path / "out")
+
+    files = {str(path.relative_to(tmp_path / "out")) for path in (tmp_path / "out").rglob("*") if path.is_file()}
+    assert files == {
+        "train/female/000000000001.jpg", "unlabelled/train/000000000002.jpg", "test/female/000000000003.jpg",
+        "unlabelled/test/000000000004.jpg", "unlabelled/validation/000000000005.jpg", "train/metadata.jsonl",
+        "test/metadata.jsonl", *(f"unlabelled/{split}/metadata.jsonl" for split in SPLITS),
     }  # fmt: skip
+    assert by_face(image_folder.read(tmp_path / "out")) == told(rows)
+
+
+def test_what_older_code_laid_out_with_the_unlabelled_in_their_part_is_read_back(release, tmp_path):
+    export(release, format_named("images"), tmp_path / "out")
+    (tmp_path / "out/train/unlabelled").mkdir()
+    (tmp_path / "out/train/000000000001.jpg").rename(tmp_path / "out/train/unlabelled/000000000001.jpg")
+    lines = tmp_path / "out/train/metadata.jsonl"
+    lines.write_text(lines.read_text().replace('"000000000001.jpg"', '"unlabelled/000000000001.jpg"'))
+
     assert by_face(image_folder.read(tmp_path / "out")) == told(release.faces())
 
 
