@@ -105,6 +105,7 @@ CELERY_TASK_ROUTES = {
 SWEEP_SECONDS = env.whole("DAGER_SWEEP_SECONDS", 20, low=1, high=3600)
 SNAPSHOT_SECONDS = env.whole("DAGER_SNAPSHOT_SECONDS", 15, low=1, high=3600)
 SETTLE_SECONDS = 2  # after an answer it is settled: nobody waits for it
+CELERY_BEAT_SCHEDULE_FILENAME = str(DATA_DIR / "beat-schedule")  # when it last sent what
 CELERY_BEAT_SCHEDULE = {
     "sweep": {"task": "annotation.tasks.sweep", "schedule": SWEEP_SECONDS},
     "expire": {"task": "annotation.tasks.expire", "schedule": 3600},

@@ -169,7 +169,7 @@ def _serve(address: str) -> None:
 
 def _work() -> None:
     queues = ["--queues", "default,vision,train", "--concurrency", str(settings.WORKERS)]
-    beat = ["--beat", "--schedule", str(settings.DATA_DIR / "beat-schedule")]
+    beat = ["--beat", "--schedule", settings.CELERY_BEAT_SCHEDULE_FILENAME]
     celery.worker_main(["worker", "--loglevel", "INFO", *queues, *beat])
 
 
