@@ -799,10 +799,27 @@ class Act:
 
 
 def acts_of(identity: Identity, user: User) -> QuerySet[Answer]:
-    """Everything that people said about this person, or about anybody who is one with them now."""
+    """Everything that people said about this person, or about anybody who is one with them now: what took a face from
+    them, too, though its line names the face alone."""
     ids = _once(identity)
-    lines = Decision.objects.filter(Q(identity__in=ids) | Q(other_identity__in=ids)).exclude(answer=None)
-    return visible.answers(user).filter(pk__in=lines.values("answer")).select_related("annotator")
+    named = Decision.objects.filter(Q(identity__in=ids) | Q(other_identity__in=ids)).exclude(answer=None)
+    said = Q(pk__in=named.values("answer")) | Q(pk__in=_taken_from(ids).values("answer"))
+    return visible.answers(user).filter(said).select_related("annotator")
+
+
+def _taken_from(ids: Sequence[int]) -> QuerySet[Decision]:
+    """Lines of answers that say something else of a face that was one of these people until then."""
+    label, refusal = Decision.Kind.LABEL, Decision.Kind.CANNOT_LINK
+    theirs = Decision.objects.filter(kind=label, identity__in=ids)
+    before = (
+        Decision.objects.filter(face=OuterRef("face"), pk__lt=OuterRef("pk"), kind__in=Decision.OF_FACES)
+        .filter(Q(undone_by=None) | Q(undone_by__gt=OuterRef("pk")))
+        .exclude(~Q(identity__in=ids), kind=refusal)  # by which nobody else's face leaves them
+        .order_by("-pk")
+    )
+    of_them = Decision.objects.filter(kind__in=Decision.OF_FACES, face__in=theirs.values("face")).exclude(answer=None)
+    later = of_them.exclude(identity__in=ids)  # which name one of them
+    return later.annotate(before=Subquery(before.values("pk")[:1])).filter(before__in=theirs.values("pk"))
 
 
 def told(answers: Sequence[Answer]) -> list[Act]:

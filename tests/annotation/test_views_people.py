@@ -243,6 +243,24 @@ def test_a_merge_can_be_undone_from_the_persons_history(curator: Client) -> None
     assert Label.objects.filter(identity=other).count() == 2
 
 
+def test_a_persons_history_has_the_acts_that_took_a_face_from_them(curator: Client) -> None:
+    faces, other = [a_face() for _ in range(4)], a_person(2)
+    person = a_person(faces)
+    act(curator, act="not_a_face", faces=[faces[0].pk])
+    act(curator, act="remove", faces=[faces[1].pk], person=person.pk)
+    act(curator, act="move", faces=[faces[2].pk], to=f"#{other.pk}")
+    act(curator, act="not_a_face", faces=[faces[2].pk])  # that was the other's by then
+    act(curator, act="not_a_face", faces=[faces[1].pk])  # that was nobody's
+    act(curator, act="not_a_face", faces=[a_face().pk])
+
+    def history(of: Identity) -> list[str]:
+        return [each.told for each in curator.get(reverse("person", args=[of.pk])).context["acts"]]
+
+    taken = [f"said of 1 face: person {other.pk}", f"said of 1 face: not person {person.pk}"]
+    assert history(person)[:-1] == [*taken, "said of 1 face: not a face"]
+    assert history(other)[:-1] == ["said of 1 face: not a face", taken[0]]
+
+
 def test_nobody_is_merged_with_themselves(curator: Client) -> None:
     person = a_person(1)
 
