@@ -555,7 +555,7 @@ def rows_of(query: ReleaseQuery, planned: Plan, left_out: list[int]) -> Iterator
         place += len(batch)
         faces = _filtered(query).filter(pk__in=batch).select_related("photo__source").order_by("pk")
         told = _told(query, batch[0], batch[-1])
-        names = _names(planned.identity[list(places.values())])
+        names, who = _names(planned.identity[list(places.values())]), _who_said(batch)
         for face in faces:
             try:
                 with default_storage.open(face.crop_key) as file:
@@ -564,7 +564,7 @@ def rows_of(query: ReleaseQuery, planned: Plan, left_out: list[int]) -> Iterator
                 log.warning("The crop of face %s is missing: left out of the release", face.pk)
                 left_out.append(face.pk)
                 continue
-            yield _row(face, image, planned, places[face.pk], told.get(face.pk, {}), names)
+            yield _row(face, image, planned, places[face.pk], told.get(face.pk, {}), names, who)
 
 
 def _names(identities: Ints) -> dict[int, str]:
@@ -572,10 +572,24 @@ def _names(identities: Ints) -> dict[int, str]:
     return dict(Identity.objects.filter(pk__in=known).values_list("pk", "name"))
 
 
+def _who_said(faces: list[int]) -> dict[tuple[int, int], tuple[str, float, int]]:
+    """By face and whoever it is: by whom that is said, how far it is believed, and the line of the ledger."""
+    labels = Label.objects.filter(face__in=faces, identity__isnull=False)
+    rows = labels.values_list("face_id", "identity_id", "decision__by", "decision__evidence", "decision_id")
+    return {(face, who): (by, confidence(by, evidence), line) for face, who, by, evidence, line in rows}
+
+
 def _row(
-    face: Face, image: bytes, planned: Plan, place: int, labels: dict[str, LabelValue], names: dict[int, str]
+    face: Face,
+    image: bytes,
+    planned: Plan,
+    place: int,
+    labels: dict[str, LabelValue],
+    names: dict[int, str],
+    who: dict[tuple[int, int], tuple[str, float, int]],
 ) -> FaceRow:
     photo, identity = face.photo, int(planned.identity[place])
+    by, believed, line = who.get((face.pk, identity), (None, None, None))
     points = apply(np.asarray(face.transform, np.float64), np.asarray(face.landmarks, np.float64))
     return FaceRow(
         face=face.pk,
@@ -600,6 +614,9 @@ def _row(
         roll=face.roll,
         weight=float(planned.weight[place]),
         control=bool(planned.control[place]),
+        identity_decided_by=by,
+        identity_confidence=believed,
+        identity_decision=line,
         labels=labels,
     )
 

@@ -4,6 +4,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from annotation.core.release import Description
+from annotation.core.release_query import IDENTITY
 from annotation.core.splits import SPLITS, warnings
 from inference.core.attributes import ATTRIBUTES
 
@@ -33,10 +34,11 @@ def _composition(described: Description) -> Iterator[str]:
         "and its labels, each with who decided it and how far it is believed."
     )
     yield from ("", *_table(["part", "faces", "share"], _parts(counts)), "")
+    if counts["decided_by"].get(IDENTITY):
+        yield from (f"Who they are is decided by: {_by(counts, IDENTITY)}.", "")
     for name, of in counts["attributes"].items():
         yield from (f"### {name.replace('_', ' ').capitalize()}", "", *_of_attribute(name, of), "")
-        by = ", ".join(f"{who} {count:,}" for who, count in counts["decided_by"].get(name, {}).items())
-        yield from (f"Decided by: {by}.", "")
+        yield from (f"Decided by: {_by(counts, name)}.", "")
     yield "### Splits"
     yield ""
     yield f"{described.splits['rule']} Seed {described.splits['seed']}."
@@ -61,6 +63,10 @@ def _composition(described: Description) -> Iterator[str]:
         )
     if described.predecessor:
         yield f"It follows release {described.predecessor}."
+
+
+def _by(counts: Mapping[str, Any], name: str) -> str:
+    return ", ".join(f"{who} {count:,}" for who, count in counts["decided_by"].get(name, {}).items())
 
 
 def _parts(counts: Mapping[str, Any]) -> Iterator[Sequence[object]]:

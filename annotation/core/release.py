@@ -28,11 +28,13 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from annotation.core.batches import batched
+from annotation.core.release_query import IDENTITY
 from annotation.core.splits import SPLITS, Split
 from inference.core.attributes import ATTRIBUTES, Attribute
 
 FORMAT = 2
-SINCE = {"control": 2}  # columns that older formats lack
+WHO_SAID = ("identity_decided_by", "identity_confidence", "identity_decision")
+SINCE = dict.fromkeys(("control", *WHO_SAID), 2)  # columns that older formats lack
 DESCRIPTION, DATASHEET, FACES = "release.json", "DATASHEET.md", "faces"
 SHARD = 2_000  # rows a file: about 70 MB, which any tool and any network bears
 GROUP = 250  # rows that are in memory at once, with their pictures
@@ -99,6 +101,9 @@ class FaceRow:
     identity_name: str | None = None
     weight: float = 1.0  # how often it counts in training, so that the ages are even
     control: bool = False  # of the control slice: a network that learns an attribute from it could not be judged by it
+    identity_decided_by: str | None = None  # as of an attribute, LabelValue
+    identity_confidence: float | None = None
+    identity_decision: int | None = None
     labels: Mapping[str, LabelValue] = field(default_factory=dict)  # by attribute; a missing one is not labelled
 
     def columns(self) -> dict[str, Any]:
@@ -144,7 +149,8 @@ def row_of(columns: Mapping[str, Any]) -> FaceRow:
 def schema(attributes: Mapping[str, Attribute] = ATTRIBUTES) -> pa.Schema:
     """The columns of the Parquet files."""
     plain = {
-        **dict.fromkeys(("face", "group", "identity"), pa.int64()),
+        **dict.fromkeys(("face", "group", "identity", "identity_decision"), pa.int64()),
+        "identity_confidence": pa.float64(),
         **dict.fromkeys(("size", "sharpness", "brightness", "yaw", "pitch", "roll", "weight"), pa.float64()),
         **dict.fromkeys(("gray", "control"), pa.bool_()),
         "image": pa.binary(),
@@ -166,7 +172,7 @@ def schema(attributes: Mapping[str, Attribute] = ATTRIBUTES) -> pa.Schema:
 PLAIN = (
     *("face", "split", "group", "identity", "identity_name", "file", "sha256", "source", "licence", "legal_basis"),
     *("source_url", "image", "landmarks", "size", "sharpness", "brightness", "gray", "yaw", "pitch", "roll", "weight"),
-    "control",
+    *("control", *WHO_SAID),
 )
 SCHEMA = schema()
 
@@ -219,7 +225,7 @@ class _Tally:
     def __init__(self) -> None:
         self.faces = Counter[str]()
         self.values: dict[str, dict[str, Counter[str]]] = {name: defaultdict(Counter) for name in ATTRIBUTES}
-        self.decided_by: dict[str, Counter[str]] = {name: Counter() for name in ATTRIBUTES}
+        self.decided_by: dict[str, Counter[str]] = {name: Counter() for name in (IDENTITY, *ATTRIBUTES)}
         self.rights = Counter[tuple[str, str, str]]()
         self.split, self.face = array("b"), array("q")
         self.group, self.identity, self.photo = array("q"), array("q"), array("q")
@@ -230,6 +236,8 @@ class _Tally:
         self.last = row.face
         self.faces[row.split] += 1
         self.rights[row.source, row.licence, row.legal_basis] += 1
+        if row.identity_decided_by is not None:
+            self.decided_by[IDENTITY][row.identity_decided_by] += 1
         for name, label in row.labels.items():
             self.values[name][row.split][_counted(label.value)] += 1
             self.decided_by[name][label.decided_by or ""] += 1

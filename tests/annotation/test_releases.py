@@ -404,6 +404,19 @@ def test_a_cap_leaves_out_of_the_training_part_what_there_is_enough_of():
     assert capped.capped == 18
 
 
+def test_it_says_who_decided_whom_a_face_shows():
+    face, unknown = a_labelled_face(), a_labelled_face()
+    a_person([face], "ann")
+
+    found = rows(release := released())
+
+    line = face.label.decision
+    told = found[face.pk]
+    assert (told.identity_decided_by, told.identity_confidence, told.identity_decision) == ("person", 1.0, line.pk)
+    assert found[unknown.pk].identity_decided_by is None
+    assert "Who they are is decided by: person 1." in (releases.folder_of(release) / "DATASHEET.md").read_text()
+
+
 def in_the_slice(drawn: bool) -> Face:
     """A face that chance draws for half of all, or does not."""
     keys = (f"{number:064x}" for number in itertools.count(10**9 + Photo.objects.count() * 100))

@@ -72,6 +72,9 @@ def hostile_rows() -> list[FaceRow]:
             legal_basis=text,
             identity=number,
             identity_name=text,
+            identity_decided_by="person",
+            identity_confidence=0.97,
+            identity_decision=number + 5,
         )
         for number, text in enumerate(HOSTILE)
     ]
