@@ -66,25 +66,41 @@ DESK: Texts = {
     "button_not": later("Not {value}"),
     "button_somebody_else": later("Somebody else"),
     # the button that confirms
+    "only_one": later("Yes, it is"),
+    "both_one": later("Both are one person"),
     "all_one": later("All {count} are one person"),
     "others_one": {
         "one": later("The other {count} is this person"),
         "other": later("The other {count} are one person"),
     },
     "none_one": later("None belongs"),
+    "only_value": later("It is {value}"),
+    "both_value": later("Both are {value}"),
     "all_value": later("All {count} are {value}"),
     "others_value": {"one": later("The other {count} is {value}"), "other": later("The other {count} are {value}")},
     "none_value": later("None is {value}"),
+    "only_right": later("It is right"),
+    "both_right": later("Both are right"),
     "all_right": later("All are right"),
     "others_right": {"one": later("The other {count} is right"), "other": later("The other {count} are right")},
     "none_right": later("None is right"),
     # for those who listen
     "hear_faces": {"one": later("{ask} {count} face."), "other": later("{ask} {count} faces.")},
-    "hear_marked": {
+    "hear_marked_one": {
         "one": later("Face {number}: {mark}. {count} belongs."),
         "other": later("Face {number}: {mark}. {count} belong."),
     },
-    "hear_belongs": later("Face {number} belongs."),
+    "hear_marked_value": {
+        "one": later("Face {number}: {mark}. {count} is {value}."),
+        "other": later("Face {number}: {mark}. {count} are {value}."),
+    },
+    "hear_marked_right": {
+        "one": later("Face {number}: {mark}. {count} is right."),
+        "other": later("Face {number}: {mark}. {count} are right."),
+    },
+    "hear_one": later("Face {number} belongs."),
+    "hear_value": later("Face {number} is {value}."),
+    "hear_right": later("Face {number} is right."),
     "hear_no_face": later("Face {number} is marked: not a face."),
     "hear_a_face": later("Face {number} is not marked any more."),
     "hear_split": later("Those marked as somebody else are one other person."),

@@ -42,7 +42,8 @@ def script() -> str:
 
 
 def test_every_text_that_the_script_says_is_there_and_every_one_there_is_said():
-    built = {f"{which}_{what}" for which in ("all", "others", "none") for what in ("one", "value", "right")}
+    before = ("only", "both", "all", "others", "none", "hear_marked", "hear")
+    built = {f"{which}_{what}" for which in before for what in ("one", "value", "right")}
     built |= {f"mark_{mark}" for mark in ("other", "wrong_date", "not_a_face", "cannot_tell")}
     said = set(re.findall(r'"(\w+)"', script())) | built
 

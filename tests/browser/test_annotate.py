@@ -552,6 +552,26 @@ def test_a_screen_reader_hears_what_each_face_is_and_what_was_marked(site: Site)
     expect(page.locator("#heard")).to_have_text("Face 1: not a face. 5 belong.")
 
 
+@pytest.mark.parametrize(
+    ("count", "of_people", "of_values"),
+    [(1, "Yes, it is", "It is happy"), (2, "Both are one person", "Both are happy")],
+)
+def test_one_face_or_two_are_confirmed_in_words_for_one_or_two(
+    site: Site, count: int, of_people: str, of_values: str
+) -> None:
+    site.sign_in()
+    faces = faces_of(1, count)
+    question = a_question(faces, cluster=a_cluster(faces), identity=a_person(faces_of(3, 2), "Ada"), worth=2.0)
+    grid = a_grid(faces_of(2, count), value="happy", attribute="emotion")
+    page = site.open("/annotate/")
+
+    page.get_by_role("button", name=of_people).click()
+    page.get_by_role("button", name=of_values).click()
+    settled(page)
+
+    assert [Answer.objects.get(question=each).content["marks"] for each in (question, grid)] == [{}, {}]
+
+
 def test_a_grid_is_looked_over_by_keyboard(site: Site) -> None:
     faces = faces_of(1, 6)
     grid = a_grid(faces, value="happy", attribute="emotion")
@@ -561,7 +581,9 @@ def test_a_grid_is_looked_over_by_keyboard(site: Site) -> None:
     expect(page.locator(TILE)).to_have_count(6)
     expect(page.get_by_role("button", name="Happy 4")).to_be_disabled()
 
-    keys(page, "Space", "ArrowRight", "6", "ArrowRight", "n")
+    keys(page, "Space")
+    expect(page.locator("#heard")).to_have_text("Face 1: not happy. 5 are happy.")
+    keys(page, "ArrowRight", "6", "ArrowRight", "n")
     expect(page.get_by_role("button", name="The other 3 are happy")).to_be_visible()
     keys(page, "Enter")
     settled(page)

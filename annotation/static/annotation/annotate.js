@@ -380,17 +380,20 @@ function mark(reason) {
   paint(shown.current);
   offer();
   if (!pair) label();
-  const place = { number: shown.current + 1, count: shown.marks.belonging };
+  const place = { number: shown.current + 1, count: shown.marks.belonging, value: called(shown.question.value ?? "") };
   if (pair) hear(say(said ? "hear_no_face" : "hear_a_face", place));
-  else hear(said ? say("hear_marked", { ...place, mark: word(said) }) : say("hear_belongs", place));
+  else hear(said ? say(`hear_marked_${confirmed()}`, { ...place, mark: word(said) }) : say(`hear_${confirmed()}`, place));
 }
+
+// What is said of the faces that are not marked.
+const confirmed = () => ({ record: "right", grid: "value" })[shown.question.kind] ?? "one";
 
 function label() {
   const { marks, question } = shown;
   const count = marks.belonging;
-  const which = count === question.faces.length ? "all" : count ? "others" : "none";
-  const what = { record: "right", grid: "value" }[question.kind] ?? "one";
-  at("confirm-label").textContent = say(`${which}_${what}`, { count, value: called(question.value ?? "") });
+  const all = ["none", "only", "both"][count] ?? "all";
+  const which = count === question.faces.length ? all : count ? "others" : "none";
+  at("confirm-label").textContent = say(`${which}_${confirmed()}`, { count, value: called(question.value ?? "") });
   if (question.kind !== "cluster") return;
   const split = at("keys").querySelector("[data-do=split]");
   split.disabled = !marks.others;
