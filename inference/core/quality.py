@@ -67,12 +67,13 @@ def _colour(crop: Picture) -> float:
 
 
 def _reason(limits: Limits, size: float, sharpness: float, brightness: float, outside: float, pose: Pose) -> str:
+    clear = np.floor(10 * sharpness) / 10  # what is below a limit is rounded down, never to the limit itself
     checks = (
-        (size < limits.smallest, f"too small: {size:.0f} px, at least {limits.smallest:.0f} needed"),
+        (size < limits.smallest, f"too small: {np.floor(size):.0f} px, at least {np.ceil(limits.smallest):.0f} needed"),
         (outside > limits.outside, f"cut off: {outside:.0%} of the face lies beyond the frame"),
         (brightness < limits.dark, f"too dark: mean brightness {brightness:.2f}"),
         (brightness > limits.bright, f"too bright: mean brightness {brightness:.2f}"),
-        (sharpness < limits.blurred, f"blurred: sharpness {sharpness:.1f}, at least {limits.blurred:.0f} needed"),
+        (sharpness < limits.blurred, f"blurred: sharpness {clear:.1f}, at least {np.ceil(limits.blurred):.0f} needed"),
         (abs(pose.yaw) > limits.yaw, f"turned away: {abs(pose.yaw):.0f}° to the side"),
         (abs(pose.pitch) > limits.pitch, f"turned away: {abs(pose.pitch):.0f}° up or down"),
     )

@@ -75,7 +75,8 @@ class Command(BaseCommand):
         for number, face in enumerate(told["faces"], start=1):
             self.stdout.write(f"  {number}. {'; '.join(lines(face))}")
 
-    def _refuse(self, path: Path, error: Exception, *, as_json: bool) -> None:
+    def _refuse(self, path: Path, refused: PictureRefused | PhotoFailed | OSError, *, as_json: bool) -> None:
+        error = _unread(refused) if isinstance(refused, OSError) else refused
         code = getattr(error, "code", "unreadable")
         if as_json:
             self.stdout.write(json.dumps({"photo": str(path), "error": {"code": code, "message": str(error)}}))
@@ -96,6 +97,12 @@ def _content(path: Path) -> bytes | OSError:
         return path.read_bytes()
     except OSError as error:
         return error
+
+
+def _unread(error: OSError) -> str:
+    if isinstance(error, FileNotFoundError):
+        return "There is no such file or folder. Name a photo, or a folder of photos."
+    return f"The file cannot be read: {error.strerror or error}."
 
 
 def _shown(outcomes: Iterator[Outcome], total: int) -> Iterable[Outcome]:

@@ -1,4 +1,6 @@
+import re
 from dataclasses import replace
+from math import ceil, floor
 from pathlib import Path
 
 import cv2
@@ -123,6 +125,17 @@ def test_what_is_beyond_a_limit_is_not_usable_and_says_why(limits: Limits, reaso
 
     assert not found.usable
     assert found.reason.startswith(reason)
+
+
+def test_what_is_just_below_a_limit_is_not_said_to_reach_it() -> None:
+    found = quality(drawn_face())
+
+    small = quality(drawn_face(), replace(LIMITS, smallest=found.size + 0.01))
+    blurred = quality(drawn_face(), replace(LIMITS, blurred=found.sharpness + 0.001))
+
+    assert re.findall(r"[\d.]+", small.reason) == [str(floor(found.size)), str(ceil(found.size + 0.01))]
+    said, least = map(float, re.findall(r"[\d.]+", blurred.reason))
+    assert said <= found.sharpness < least
 
 
 def test_the_share_outside_of_the_frame_counts_landmarks() -> None:

@@ -17,6 +17,7 @@ from inference.core.attributes import EMOTION
 from inference.core.said import Sureness
 from inference.management.commands import predict as command
 
+NAME_ONE = "Name a photo, or a folder of photos."
 pytestmark = pytest.mark.django_db
 
 
@@ -107,8 +108,10 @@ def test_a_drawing_that_cannot_be_written_says_why(folder, tmp_path, name):
 
 
 def test_what_is_not_there_is_said(folder, tmp_path):
+    err = StringIO()
     with pytest.raises(CommandError, match="1 of 1 photos could not be looked at"):
-        told(tmp_path / "nowhere.jpg")
+        call_command("predict", str(tmp_path / "nowhere.jpg"), stderr=err)
+    assert err.getvalue() == f"{tmp_path / 'nowhere.jpg'}: There is no such file or folder. {NAME_ONE}\n"
     with pytest.raises(CommandError, match="takes one photo, not 2"):
         told(folder, draw=tmp_path / "out.png")
     with pytest.raises(CommandError, match="a name is empty"):
