@@ -159,6 +159,21 @@ def test_a_name_that_is_not_typed_yet_is_typed_next(site: Site, name: str) -> No
     assert Label.objects.filter(identity=person).count() == 2
 
 
+def test_enter_after_a_name_moves_the_faces_to_whom_it_names(site: Site) -> None:
+    person, ada = a_person(faces_of(1, 2)), a_person(faces_of(2, 1), name="Ada")
+    site.sign_in()
+    page = site.open(f"/people/{person.pk}/")
+
+    page.get_by_role("checkbox").first.check()
+    page.keyboard.press("Enter")  # no name yet
+    expect(page.get_by_label("Move to whom")).to_be_focused()
+    page.keyboard.type("Ada")
+    page.keyboard.press("Enter")
+
+    expect(page.get_by_text("1 face: Ada.")).to_be_visible()
+    assert (person.labels.count(), ada.labels.count()) == (1, 2)
+
+
 def test_somebody_is_merged_with_a_person_found_by_name(site: Site) -> None:
     one, other = a_person(faces_of(1, 2), name="Ada"), a_person(faces_of(2, 3), name="Augusta")
     site.sign_in()

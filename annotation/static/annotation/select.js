@@ -30,6 +30,12 @@ if (form) {
     last = index;
   });
   form.addEventListener("change", count);
+  form.addEventListener("submit", (event) => {
+    const to = form.elements.to;
+    if (event.submitter?.value !== "move" || to.value.trim()) return;
+    event.preventDefault();
+    to.focus();
+  });
   form.addEventListener("keydown", (event) => {
     const index = boxes.indexOf(event.target);
     if (index < 0) return;
