@@ -338,7 +338,7 @@ def test_every_error_of_the_stages_has_its_status() -> None:
         if isinstance(error, type) and issubclass(error, Exception) and error.__module__ == module.__name__
     }
     bases = {errors.AnnotationError, training_errors.TrainingError}
-    never_reach_a_door = bases | {errors.LedgerIsAppendOnly, errors.AuditIsAppendOnly}
+    never_reach_a_door = bases | {errors.LedgerIsAppendOnly, errors.AuditIsAppendOnly, inference_errors.PhotoFailed}
 
     assert own - never_reach_a_door == set(api_errors.STATUS)
 

@@ -91,7 +91,7 @@ def whole_site() -> tuple[User, dict[str, int]]:
     face = Face.objects.get(pk=known["face"])
     for key in (face.photo.key, face.crop_key):
         default_storage.save(key, ContentFile(b"a picture"))
-    people.rename(identity_id=known["person"], name="verborgen person", by=ada)
+    people.rename(identity_id=known["person"], name="verborgen somebody", by=ada)
     conflicts.decide(question_id=known["conflict"], content={"verdict": "value", "value": "happy"}, by=ada)
     a_single(a_face(), attribute="emotion", purpose="verdict")
     FaceMap.objects.update_or_create(pk=1, defaults={"at": timezone.now(), "of": 1})

@@ -257,7 +257,8 @@ def test_sqlite_holds_a_web_server_two_workers_and_people_at_once(up: Up):
 
 
 def test_the_first_password_is_not_lost_by_a_start_that_failed(up: Up):
-    command = [sys.executable, "manage.py", "up", "--photos", str(up.data / "nowhere"), "--port", str(free_port())]
+    photos = ["--photos", str(up.sample), "--source", "a/b"]
+    command = [sys.executable, "manage.py", "up", *photos, "--port", str(free_port())]
     failed = subprocess.run(
         command,
         cwd=REPOSITORY,
@@ -269,7 +270,7 @@ def test_the_first_password_is_not_lost_by_a_start_that_failed(up: Up):
     )
 
     assert failed.returncode == 1
-    assert "There is no file" in failed.stderr
+    assert "A source's name has no slash" in failed.stderr
     assert "password" not in failed.stdout
     process = up.start(until_ready=False)
     assert process.stdout is not None
