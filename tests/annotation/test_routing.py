@@ -79,7 +79,7 @@ def test_gold_comes_in_an_order_that_only_the_site_knows(settings):
 
 
 @pytest.mark.django_db
-@pytest.mark.skipif(connection.vendor != "postgresql", reason="SQLite knows no cursor that it reads the start of only")
+@pytest.mark.services  # SQLite knows no cursor of which it reads the start only
 def test_gold_is_not_read_in_the_order_of_an_index():
     """PostgreSQL did that, as it takes few labels to fit, and for each photo in order looked through all of them."""
     labels = AttributeLabel.objects.filter(attribute="gender", decision__evidence__belief__gte=0.98)
