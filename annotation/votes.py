@@ -508,10 +508,12 @@ def _arrive(attribute: Attribute) -> int:
         decision__evidence__face__isnull=False,
         decision__face=F("face"),
         face__label__identity__isnull=False,
-    ).exclude(face__label__identity__in=known)
+    ).order_by("decision_id")
     of_person = dict[int, dict[str, int]]()  # by value the last line that says so
-    for person, value, line in labels.order_by("decision_id").values_list("face__label__identity", "value", "decision"):
-        of_person.setdefault(person, {})[value] = line
+    rows = labels.values_list("face__label__identity", "value", "decision").iterator(chunk_size=5_000)
+    for person, value, line in rows:
+        if person not in known:  # not asked of the database, which takes only so many at once
+            of_person.setdefault(person, {})[value] = line
     agreed = {person: line for person, lines in of_person.items() if len(lines) == 1 for line in lines.values()}
     for chunk in batched(sorted(agreed), CHUNK):
         with transaction.atomic():

@@ -4,6 +4,7 @@ from uuid import uuid4
 
 import numpy as np
 import pytest
+from django.db import connection
 
 from annotation import ledger, people, votes
 from annotation.answers import record_answer, settle_kept, undo_answer
@@ -384,6 +385,22 @@ def test_what_was_said_of_a_face_alone_goes_for_the_person_that_it_turns_out_to_
 
     undo_answer(answer_id=undone.pk, by=undone.annotator)
     assert [value_of(face) for face in (alone, silent)] == [None, None]
+
+
+def test_however_many_people_are_known_no_statement_names_all_of_them():
+    known = [a_person([a_face()]) for _ in range(30)]
+    said = {"kind": "value", "attribute": "gender", "value": "male", "by": "import"}
+    ledger.write([Decision(identity=person, **said) for person in known])
+    named = [0]
+
+    def count(execute, sql, params, many, context):
+        named.append(len(params or ()))
+        return execute(sql, params, many, context)
+
+    with connection.execute_wrapper(count):
+        assert follow_people(attribute("gender")) == 0
+
+    assert max(named) < len(known)
 
 
 def test_what_was_said_of_two_people_stands_while_they_are_one_and_goes_with_their_merge():
